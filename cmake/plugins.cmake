@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Each folder plugins/NAME with C files is one shared object build/plugins/NAME.so. It sees include/sinter and its own
+# folder, nothing of the server, and exports one symbol.
+file(GLOB plugin_dirs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/plugins/*/*.c)
+set(seen "")
+foreach(source IN LISTS plugin_dirs)
+  get_filename_component(dir ${source} DIRECTORY)
+  get_filename_component(name ${dir} NAME)
+  if(name IN_LIST seen)
+    continue()
+  endif()
+  list(APPEND seen ${name})
+  file(GLOB sources CONFIGURE_DEPENDS ${dir}/*.c)
+  add_library(plugin_${name} MODULE ${sources})
+  set_target_properties(plugin_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
+                        LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/plugins)
+  target_compile_options(plugin_${name} PRIVATE $<$<C_COMPILER_ID:GNU>:-fno-gnu-unique>)
+  target_link_options(plugin_${name} PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/plugin.map)
+  target_link_libraries(plugin_${name} PRIVATE sinter_flags m)
+endforeach()

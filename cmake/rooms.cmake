@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# A room is a folder server/NAME, a static library sinter_NAME and one public header NAME/NAME.h.
+# Each room gets a generated include folder that holds only the public headers it may see, so that an
+# upward include, or one of another room's private header, does not compile.
+
+set(SINTER_ROOMS "" CACHE INTERNAL "")
+
+# Gives TARGET an include folder with the public header of ROOM and of all that ROOM may see.
+function(sinter_room_includes target room)
+  set(dir ${CMAKE_BINARY_DIR}/visible/${target})
+  foreach(seen IN LISTS SINTER_SEES_${room} ITEMS ${room})
+    file(MAKE_DIRECTORY ${dir}/${seen})
+    file(CREATE_LINK ${CMAKE_SOURCE_DIR}/server/${seen}/${seen}.h ${dir}/${seen}/${seen}.h SYMBOLIC)
+  endforeach()
+  target_include_directories(${target} PRIVATE ${dir})
+endfunction()
+
+function(sinter_room name)
+  cmake_parse_arguments(ROOM "" "" "USES;LIBS" ${ARGN})
+  set(sees "")
+  foreach(used IN LISTS ROOM_USES)
+    list(APPEND sees ${SINTER_SEES_${used}} ${used})
+  endforeach()
+  list(REMOVE_DUPLICATES sees)
+  set(SINTER_SEES_${name} "${sees}" CACHE INTERNAL "")
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/server/${name}/*.c ${CMAKE_SOURCE_DIR}/server/${name}/*.cc)
+  if(sources)
+    add_library(sinter_${name} STATIC ${sources})
+    target_link_libraries(sinter_${name} PRIVATE sinter_flags)
+    sinter_room_includes(sinter_${name} ${name})
+  else()
+    add_library(sinter_${name} INTERFACE)
+  endif()
+  set(scope PUBLIC)
+  if(NOT sources)
+    set(scope INTERFACE)
+  endif()
+  target_link_libraries(sinter_${name} ${scope} sinter_proto sinter_lib_m)
+  foreach(used IN LISTS ROOM_USES)
+    target_link_libraries(sinter_${name} ${scope} sinter_${used})
+  endforeach()
+  foreach(lib IN LISTS ROOM_LIBS)
+    target_link_libraries(sinter_${name} ${scope} sinter_lib_${lib})
+  endforeach()
+  set(SINTER_ROOMS "${SINTER_ROOMS};${name}" CACHE INTERNAL "")
+endfunction()

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Unit tests mirror server/: tests/unit/ROOM/test_*.c (or .cc), one program each, linked with that room and what it uses.
+# A plugin's own tests are plugins/NAME/tests/test_*.c; they see the plugin's folder and include/sinter.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
+set(SINTER_TEST_ENV "SINTER_SOURCE=${CMAKE_SOURCE_DIR}" "SINTER_BUILD=${CMAKE_BINARY_DIR}" "OPENBLAS_NUM_THREADS=1")
+
+foreach(room IN LISTS SINTER_ROOMS)
+  file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/${room}/test_*.c ${CMAKE_SOURCE_DIR}/tests/unit/${room}/test_*.cc)
+  foreach(source IN LISTS tests)
+    get_filename_component(stem ${source} NAME_WE)
+    set(t unit_${room}_${stem})
+    add_executable(${t} ${source})
+    # A unit test may look into its room's private headers.
+    target_include_directories(${t} PRIVATE ${CMAKE_SOURCE_DIR}/server ${CMAKE_SOURCE_DIR}/tests/unit)
+    target_link_libraries(${t} PRIVATE sinter_flags sinter_${room} PkgConfig::cmocka)
+    add_test(NAME ${room}/${stem} COMMAND ${t})
+    set_tests_properties(${room}/${stem} PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
+  endforeach()
+endforeach()
+
+file(GLOB plugin_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/plugins/*/tests/test_*.c)
+foreach(source IN LISTS plugin_tests)
+  get_filename_component(stem ${source} NAME_WE)
+  get_filename_component(dir ${source} DIRECTORY)
+  get_filename_component(dir ${dir} DIRECTORY)
+  get_filename_component(name ${dir} NAME)
+  set(t plugin_${name}_${stem})
+  add_executable(${t} ${source})
+  target_include_directories(${t} PRIVATE ${dir} ${CMAKE_SOURCE_DIR}/tests/plugin)
+  target_compile_definitions(${t} PRIVATE PLUGIN_PATH="${CMAKE_BINARY_DIR}/plugins/${name}.so")
+  target_link_libraries(${t} PRIVATE sinter_flags PkgConfig::cmocka dl m pthread)
+  add_dependencies(${t} plugin_${name})
+  add_test(NAME plugins/${name}/${stem} COMMAND ${t})
+  set_tests_properties(plugins/${name}/${stem} PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
+endforeach()
