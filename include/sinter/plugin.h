@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plugin ABI: the whole contract between Sinter and a shared object that ranks, fuses, recalls, rewrites,
+ * finishes, enriches or trains.
+ *
+ * A plugin is one .so that exports one symbol, sinter_plugin_entry, which returns the plugin's static const table. It
+ * includes this header (and status.h) and nothing else of Sinter. Copy plugins/example to start one.
+ *
+ * RULES (numbered as the tests that hold them)
+ *  1. Version. The host checks, not the plugin: `size`, `abi_major` equal, `abi_minor` not newer than the host's. Structs
+ *     grow at their end only, each group marked "since minor N"; test presence with SINTER_HAS. A new meaning is a new
+ *     major. Minor 0 is frozen when the trainers are finished; until then it may still change.
+ *  2. Life. entry → options checked against YAML (no model loaded) → open (loads the model; may fail with a message) →
+ *     worker_open once a lane → calls → worker_close each → close, exactly once for every successful open. After a failed
+ *     open nothing is owed. One instance per (build, model, options, collection), shared by all pipelines.
+ *  3. Threads. Every function pointer carries a tag.
+ *       [control]  one call at a time per plugin, never on a lane; may block
+ *       [lane]     many at once, on different lanes; the instance is const there, mutable state lives in the worker, and
+ *                  a worker is used by one lane at a time; must not block
+ *       [any]      from any thread, many at once
+ *     No thread of a plugin may outlive close.
+ *  4. Memory. Who allocates frees. Whatever the host passes into a call is dead when the call returns, except `host`,
+ *     which lives until close. No allocation in score after the first call. Strings are NUL-terminated UTF-8.
+ *  5. Scores. Higher is better. The host prefills with NaN; a value that is not finite after SINTER_OK is the plugin's fault:
+ *     the ranker is missing for this request, and counted. To leave single items without a score, write SINTER_MISSING for
+ *     them. SINTER_DECLINED means "no opinion on this request": missing too, but no fault. An item that a model does not
+ *     know is missing, never out of bounds. Ranges are the plugin's affair: fusion calibrates.
+ *  6. Errors. Any other status is a failure; fill `err` with what, where and what to do. `err` is never NULL.
+ *  7. Explain. Contributions go to a sink, label and value; they sum to the score within 1e-5 × max(1, |score|), or end with
+ *     a "rest" line. The host checks.
+ *  8. Train never touches a live instance: it reads datasets and writes a new directory, in a child process.
+ *  9. Swap builds a whole new snapshot beside the old one; any error keeps the old one. close comes after the last request.
+ * 10. Budgets. The host reads the clock between blocks; a running call is not interrupted. A long call should itself read
+ *     the clock against `deadline_ns` and may return early with SINTER_DEADLINE.
+ */
+#ifndef SINTER_PLUGIN_H
+#define SINTER_PLUGIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sinter/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SINTER_ABI_MAJOR 1u
+#define SINTER_ABI_MINOR 0u
+
+/* True when the struct at `p`, of type T, is new enough to have field f. */
+#define SINTER_HAS(p, T, f) ((p)->size >= offsetof(T, f) + sizeof((p)->f))
+
+/* Puts the one exported symbol into a plugin. */
+#define SINTER_EXPORT __attribute__((visibility("default")))
+
+/* The one score that means "none for this item": a quiet NaN with this payload. Any other NaN or infinity is a fault. */
+#define SINTER_MISSING_BITS 0x7fc05172u
+static inline float sinter_missing(void)
+{
+    union {
+        uint32_t u;
+        float f;
+    } v = {SINTER_MISSING_BITS};
+    return v.f;
+}
+static inline bool sinter_is_missing(float f)
+{
+    union {
+        float f;
+        uint32_t u;
+    } v = {f};
+    return v.u == SINTER_MISSING_BITS;
+}
+#define SINTER_MISSING (sinter_missing())
+
+typedef struct sinter_instance sinter_instance; /* the plugin's own, made by open */
+typedef struct sinter_worker sinter_worker;     /* the plugin's own, made by worker_open: one a lane */
+typedef struct sinter_options sinter_options;   /* the host's: checked options of one use in a pipeline */
+typedef struct sinter_filter sinter_filter;     /* the host's: a compiled filter expression */
+typedef struct sinter_sink sinter_sink;         /* the host's: takes explanations and edits */
+typedef struct sinter_host sinter_host;
+
+/* A slice of bytes that somebody else owns; not NUL-terminated. */
+typedef struct sinter_str {
+    const char *data;
+    size_t size;
+} sinter_str;
+
+/* ---- options: what a pipeline's YAML may say to the plugin -------------------------------------------------- */
+
+typedef enum sinter_option_type {
+    SINTER_OPTION_STRING = 1,
+    SINTER_OPTION_NUMBER,   /* double */
+    SINTER_OPTION_INTEGER,  /* int64 */
+    SINTER_OPTION_BOOLEAN,
+    SINTER_OPTION_DURATION, /* "2ms"; read as number of seconds */
+    SINTER_OPTION_FILE,     /* a path, relative to the YAML file that names it; read as string: absolute */
+    SINTER_OPTION_LIST,     /* of maps described by `nested`, or of scalars of type `element` */
+    SINTER_OPTION_MAP,      /* one map described by `nested`; without nested: free keys, values of type `element` */
+    SINTER_OPTION_FILTER,   /* a filter expression; read as string; its syntax and fields are checked by the host */
+} sinter_option_type;
+
+/* One key a YAML map may hold. Tables are static const. The host refuses unknown keys, wrong types and values out of range
+ * with file:line:column before open is called. */
+typedef struct sinter_option {
+    uint32_t size; /* sizeof(sinter_option) */
+    sinter_option_type type;
+    const char *key;
+    const char *doc;           /* one sentence: meaning, unit, default */
+    const char *default_text;  /* NULL: no default */
+    const char *const *choices; /* NULL-terminated, for strings; NULL: any */
+    double least, most;        /* for numbers; both 0: no bounds */
+    bool required;
+    sinter_option_type element;          /* LIST or MAP without nested: type of the values */
+    const struct sinter_option *nested;  /* LIST or MAP: keys of each map */
+    uint32_t n_nested;
+} sinter_option;
+
+/* Where a value stands, for messages. */
+typedef struct sinter_mark {
+    const char *file;
+    uint32_t line, column; /* 1-based */
+} sinter_mark;
+
+/* ---- columns: an item's typed fields, by ordinal ------------------------------------------------------------- */
+
+typedef enum sinter_column_type {
+    SINTER_COLUMN_KEYWORD = 1, /* uint32 id per item, 0: none; text by host->keyword_text */
+    SINTER_COLUMN_KEYWORDS,    /* list of uint32 ids per item */
+    SINTER_COLUMN_INTEGER,     /* int64 */
+    SINTER_COLUMN_NUMBER,      /* double */
+    SINTER_COLUMN_BOOLEAN,     /* uint8 0 or 1 */
+    SINTER_COLUMN_TIMESTAMP,   /* int64 milliseconds since 1970-01-01T00:00:00Z */
+    SINTER_COLUMN_VECTOR,      /* float[dimension] */
+    SINTER_COLUMN_GEO,         /* double[2]: latitude, longitude in degrees */
+} sinter_column_type;
+
+#define SINTER_CHUNK_BITS 12u /* rows a chunk: 4,096 */
+#define SINTER_CHUNK_ROWS (1u << SINTER_CHUNK_BITS)
+
+/* A read-only view of one column, as of the request's view set; dies with the call it was obtained in. Item i stands in
+ * chunk i >> SINTER_CHUNK_BITS at row i & (SINTER_CHUNK_ROWS - 1). A NULL chunk: no item of it has the field. Bit r of
+ * `present` says whether row r has a value. KEYWORDS: data is uint32 offset[rows + 1] followed by the ids. */
+typedef struct sinter_chunk {
+    const uint64_t *present; /* [SINTER_CHUNK_ROWS / 64] */
+    const void *data;        /* [SINTER_CHUNK_ROWS] of the type */
+} sinter_chunk;
+
+typedef struct sinter_column {
+    uint32_t size;
+    sinter_column_type type;
+    uint32_t dimension; /* vectors; else 1 */
+    uint32_t n_items;   /* ordinals given so far; an ordinal beyond has no value */
+    uint32_t n_chunks;
+    const sinter_chunk *const *chunk; /* [n_chunks] */
+    const char *name;
+} sinter_column;
+
+/* The collection an instance is opened for. Ordinals are its items' numbers: uint32, from 0, never reused. */
+typedef struct sinter_collection {
+    uint32_t size;
+    const char *name, *uuid;
+    uint32_t n_items; /* ordinals given so far, deleted ones included, at open */
+} sinter_collection;
+
+/* ---- a request as plugins see it ------------------------------------------------------------------------------ */
+
+typedef enum sinter_value_type {
+    SINTER_VALUE_NONE = 0,
+    SINTER_VALUE_STRING,
+    SINTER_VALUE_NUMBER,
+    SINTER_VALUE_INTEGER,
+    SINTER_VALUE_BOOLEAN,
+    SINTER_VALUE_TIMESTAMP, /* integer: ms */
+    SINTER_VALUE_STRINGS,
+    SINTER_VALUE_VECTOR,
+    SINTER_VALUE_GEO,
+} sinter_value_type;
+
+typedef struct sinter_value {
+    sinter_value_type type;
+    uint32_t n; /* strings, vector */
+    union {
+        sinter_str string;
+        double number;
+        int64_t integer;
+        bool boolean;
+        const sinter_str *strings; /* [n] */
+        const float *vector;       /* [n] */
+        double geo[2];
+    } u;
+} sinter_value;
+
+typedef struct sinter_attribute {
+    sinter_str name;
+    sinter_value value;
+} sinter_attribute;
+
+typedef struct sinter_term {
+    sinter_str surface; /* as typed, normalised */
+    sinter_str stem;    /* in `language`; empty for an excluded word's own form */
+    sinter_str language; /* "en"; "none" */
+    uint32_t group;     /* bit mask of field groups it is bound to; 0: all */
+    bool excluded;      /* -word */
+    bool phrase;        /* part of a quoted phrase */
+} sinter_term;
+
+typedef struct sinter_query {
+    uint32_t size;
+    sinter_str text;   /* as it came */
+    sinter_str normalised; /* lower case, words separated by one space */
+    const sinter_term *term; /* [n_terms], in order */
+    uint32_t n_terms;
+    sinter_str filter;
+    const sinter_str *sort; /* [n_sort] */
+    uint32_t n_sort, offset, page_size;
+} sinter_query;
+
+typedef struct sinter_user {
+    uint32_t size;
+    sinter_str user_id, session_id;
+    const sinter_attribute *attribute; /* [n_attributes] */
+    uint32_t n_attributes;
+    /* History, newest first; n_history 0 until events are recorded. */
+    uint32_t n_history;
+    const uint32_t *item;  /* [n_history] ordinals */
+    const uint32_t *event; /* [n_history] event type ids */
+    const float *age;      /* [n_history] days */
+    const float *const *side; /* [n_side][n_history] side features asked for in inputs */
+    uint32_t n_side;
+} sinter_user;
+
+typedef struct sinter_context {
+    uint32_t size;
+    sinter_str locale, device;
+    int64_t now_ms; /* the request's override or the clock, read once a request */
+    const uint32_t *basket; /* [n_basket] ordinals */
+    uint32_t n_basket;
+    const sinter_attribute *attribute; /* [n_attributes] */
+    uint32_t n_attributes;
+} sinter_context;
+
+/* What prepare, recall, rewrite and finish get. */
+typedef struct sinter_request {
+    uint32_t size;
+    sinter_str request_id;
+    const sinter_query *query;
+    const sinter_user *user;
+    const sinter_context *context;
+    uint64_t seed;        /* hash of the request id */
+    uint64_t deadline_ns; /* CLOCK_MONOTONIC; UINT64_MAX: none */
+} sinter_request;
+
+/* ---- what a plugin wants brought ------------------------------------------------------------------------------ */
+
+/* Filled in `inputs`: arrays are the plugin's and live until close. Features are names of the host's registry
+ * ("text.bm25", "item.price", "score.words": docs/features.md); an unknown name makes open of the pipeline fail with
+ * near names. */
+typedef struct sinter_inputs {
+    uint32_t size;
+    const char *const *feature; /* [n_features]: columns of batch->feature, in this order */
+    uint32_t n_features;
+    const char *const *id_feature; /* [n_id_features]: keyword fields, as ids */
+    uint32_t n_id_features;
+    const char *const *context; /* [n_context]: per-request numbers, "query.words" */
+    uint32_t n_context;
+    const char *const *prior; /* [n_prior]: earlier rankers of the pipeline whose scores it wants, by name */
+    uint32_t n_prior;
+    const char *const *vector; /* [n_vectors]: vector fields */
+    uint32_t n_vectors;
+    uint32_t history; /* at most this many events of the user; 0: none */
+    const char *const *history_side; /* [n_history_side]: item features of the history's items */
+    uint32_t n_history_side;
+} sinter_inputs;
+
+typedef enum sinter_element_type { SINTER_F32 = 1, SINTER_F16, SINTER_I8 } sinter_element_type;
+
+/* One vector field of all candidates of a batch. */
+typedef struct sinter_vectors {
+    uint32_t size, dimension, stride; /* stride in elements */
+    sinter_element_type type;
+    float scale;      /* i8: value = element × scale */
+    const void *data; /* [n][stride]; a row of NaN (i8: the present bit 0): the item has none */
+    const uint8_t *present; /* [n] */
+} sinter_vectors;
+
+/* A block of candidates. The host's; read-only; dead after return; flat. Blocks have a constant size, padded by repeating
+ * the last row, so that a score does not depend on a candidate's place: `n` is the padded size and every row is valid. With
+ * SINTER_WHOLE_LIST `n` is the number of candidates. */
+typedef struct sinter_batch {
+    uint32_t size, n; /* n may be 0 for whole lists */
+    const uint32_t *item; /* [n] ordinals */
+    const float *feature; /* [n][stride], 64-byte aligned; a missing value is NaN */
+    uint32_t n_features, stride;
+    const uint32_t *const *id_feature; /* [n_id][n]; 0: none */
+    const float *context; /* [n_context] */
+    uint32_t n_id_features, n_context;
+    const float *const *prior; /* [n_prior][n]; missing: SINTER_MISSING */
+    uint32_t n_prior, n_vectors;
+    const sinter_vectors *vectors; /* [n_vectors] */
+    const sinter_query *query;
+    const sinter_user *user;
+    const sinter_context *request_context;
+    uint64_t seed, deadline_ns;
+} sinter_batch;
+
+#define SINTER_BLOCK 256u /* rows of a block, unless SINTER_WHOLE_LIST */
+
+/* ---- roles ------------------------------------------------------------------------------------------------------ */
+
+enum { SINTER_WHOLE_LIST = 1u << 0 }; /* ranker flags: one call with all candidates of the stage */
+
+typedef struct sinter_ranker {
+    uint32_t size, flags;
+    /* Once a request, before its blocks; NULL: nothing to prepare. Results live in the worker. [lane] */
+    sinter_status (*prepare)(const sinter_instance *, sinter_worker *, const sinter_request *, sinter_error *err);
+    /* Writes score[0..n). [lane] */
+    sinter_status (*score)(const sinter_instance *, sinter_worker *, const sinter_batch *, float *score /* [n] */,
+                           sinter_error *err);
+    /* Contributions to row's score, by host->explain; NULL: the host explains with one line. [lane] */
+    sinter_status (*explain)(const sinter_instance *, sinter_worker *, const sinter_batch *, uint32_t row,
+                             sinter_sink *, sinter_error *err);
+} sinter_ranker;
+
+#define SINTER_MAX_RANKERS 64u /* a stage */
+
+/* What fusion reads: scores of the stage's rankers over its whole list. */
+typedef struct sinter_fusion_batch {
+    uint32_t size, n;    /* candidates; may be 0 */
+    uint32_t n_rankers;  /* <= SINTER_MAX_RANKERS */
+    const char *const *ranker;   /* [n_rankers] names, in the order of the pipeline */
+    const float *const *score;   /* [n_rankers][n]; undefined where not present */
+    const uint64_t *present;     /* [n]: bit r set: ranker r scored this item */
+    const uint32_t *item;        /* [n] ordinals */
+    const float *before;         /* [n]: the list's score before this stage */
+    const float *context;        /* [n_context] asked for in inputs */
+    uint32_t n_context;
+    const sinter_query *query;
+    const sinter_user *user;
+    const sinter_context *request_context;
+    uint64_t seed, deadline_ns;
+} sinter_fusion_batch;
+
+/* A share that fusion gave one ranker in one item's score. */
+typedef struct sinter_share {
+    double calibrated;   /* the ranker's score as fusion read it */
+    double contribution; /* bias + sum of contributions = score, for every item, whatever is missing */
+} sinter_share;
+
+typedef struct sinter_fusion {
+    uint32_t size, flags;
+    /* Option keys that name rankers are checked by check_rankers at open: the stage's ranker names in order; NULL: no
+     * check. [control] */
+    sinter_status (*check_rankers)(const sinter_instance *, const char *const *ranker, uint32_t n, sinter_error *err);
+    /* Writes out[0..n); ties are broken by the host (smaller ordinal first). An item that no ranker scored still gets a
+     * finite score: the method's own lowest. [lane] */
+    sinter_status (*fuse)(const sinter_instance *, sinter_worker *, const sinter_fusion_batch *, float *out /* [n] */,
+                          sinter_error *err);
+    /* Shares of one item of the list that fuse was last called with on this worker. Missing rankers get 0. [lane] */
+    sinter_status (*explain)(const sinter_instance *, sinter_worker *, const sinter_fusion_batch *, uint32_t row,
+                             sinter_share *share /* [n_rankers] */, double *bias, sinter_error *err);
+} sinter_fusion;
+
+typedef struct sinter_recall {
+    uint32_t size, flags;
+    /* At most `limit` items that pass `filter` (NULL: all) and are not in exclude[0..n_exclude), best first. The filter acts
+     * inside, so that a limit of 200 means 200. *n: written. [lane] */
+    sinter_status (*recall)(const sinter_instance *, sinter_worker *, const sinter_request *, const sinter_filter *filter,
+                            const uint32_t *exclude, uint32_t n_exclude, uint32_t limit, uint32_t *item /* [limit] */,
+                            float *score /* [limit] */, uint32_t *n, sinter_error *err);
+} sinter_recall;
+
+typedef struct sinter_rewriter {
+    uint32_t size, flags;
+    /* Edits by host->rewrite_*. [lane] */
+    sinter_status (*rewrite)(const sinter_instance *, sinter_worker *, const sinter_request *, sinter_sink *,
+                             sinter_error *err);
+} sinter_rewriter;
+
+/* The final list as a finisher sees it: the first candidates in order, at most 200. */
+typedef struct sinter_list {
+    uint32_t size, n;
+    const uint32_t *item; /* [n] */
+    const float *score;   /* [n] */
+    const char *const *ranker; /* [n_rankers] of the last stage, then of earlier ones */
+    const float *const *raw;   /* [n_rankers][n]; SINTER_MISSING where missing */
+    uint32_t n_rankers;
+} sinter_list;
+
+typedef struct sinter_finisher {
+    uint32_t size, flags;
+    /* Edits by host->edit_*; applied in the order given, each written into the ledger. [lane] */
+    sinter_status (*finish)(const sinter_instance *, sinter_worker *, const sinter_request *, const sinter_list *,
+                            sinter_sink *, sinter_error *err);
+} sinter_finisher;
+
+/* Declared for plugins that compute fields at ingest (sentiment, topic, vectors); not called by this host. */
+typedef struct sinter_enricher {
+    uint32_t size, flags;
+    sinter_status (*enrich)(const sinter_instance *, sinter_worker *, const sinter_attribute *in, uint32_t n_in,
+                            sinter_sink *out, sinter_error *err); /* [control] */
+} sinter_enricher;
+
+/* ---- training: declared from the start, called by `sinter train` ------------------------------------------------- */
+
+typedef struct sinter_dataset sinter_dataset; /* the host's: two rewindable iterators in a fixed order */
+
+/* One batch of interactions: what collaborative filtering trains on. */
+typedef struct sinter_interactions {
+    uint32_t size, n;
+    const uint32_t *user;  /* [n] rows, dense from 0 */
+    const uint32_t *item;  /* [n] ordinals */
+    const uint32_t *event; /* [n] type ids */
+    const float *weight, *value; /* [n]; value NaN: none */
+    const int64_t *time_ms; /* [n] */
+} sinter_interactions;
+
+/* The same as compressed sparse rows, mapped by the host, alive until train returns. */
+typedef struct sinter_csr {
+    uint32_t size, n_rows, n_columns;
+    const uint64_t *offset; /* [n_rows + 1] */
+    const uint32_t *column; /* [offset[n_rows]] ascending within a row */
+    const float *weight;
+    const int64_t *time_ms;
+} sinter_csr;
+
+/* One served request: a batch exactly as in serving, plus what happened. */
+typedef struct sinter_requests {
+    uint32_t size;
+    const sinter_batch *batch;
+    const float *const *label; /* [n_targets][n] */
+    uint32_t n_targets;
+    const uint32_t *position; /* [n] 1-based; 0: not shown */
+    const float *propensity;  /* [n] */
+    float weight;
+    int64_t time_ms;
+} sinter_requests;
+
+typedef struct sinter_dataset_table {
+    uint32_t size;
+    uint32_t (*n_users)(const sinter_dataset *);
+    sinter_status (*rewind)(sinter_dataset *, sinter_error *err);
+    /* SINTER_OK with n > 0, or SINTER_OK with n == 0 at the end. */
+    sinter_status (*next_interactions)(sinter_dataset *, sinter_interactions *, sinter_error *err);
+    sinter_status (*next_requests)(sinter_dataset *, sinter_requests *, sinter_error *err);
+    sinter_status (*csr)(sinter_dataset *, bool by_item, sinter_csr *, sinter_error *err);
+} sinter_dataset_table;
+
+typedef struct sinter_train_args {
+    uint32_t size;
+    const sinter_host *host;
+    const sinter_options *options;
+    const sinter_collection *collection;
+    const sinter_dataset_table *data;
+    sinter_dataset *train, *valid;
+    const char *out_dir;    /* write here; the host fsyncs and renames it */
+    const char *resume_dir; /* NULL, or an interrupted run's out_dir */
+    uint64_t seed, memory_limit; /* bytes */
+    uint32_t threads;
+    void *progress_ctx;
+    /* True: stop early, keep the best so far. */
+    bool (*progress)(void *progress_ctx, uint64_t done, uint64_t total, const char *metric, double value);
+} sinter_train_args;
+
+typedef struct sinter_trainer {
+    uint32_t size, flags;
+    sinter_status (*train)(const sinter_train_args *, sinter_error *err); /* [control], in a child process */
+} sinter_trainer;
+
+/* ---- the host's table ---------------------------------------------------------------------------------------------- */
+
+typedef enum sinter_log_level { SINTER_LOG_DEBUG, SINTER_LOG_INFO, SINTER_LOG_WARN, SINTER_LOG_ERROR } sinter_log_level;
+
+struct sinter_host {
+    uint32_t size;
+    uint16_t abi_major, abi_minor;
+
+    void (*log)(const sinter_host *, sinter_log_level, const char *message);      /* [any] */
+    void *(*alloc)(const sinter_host *, size_t size);                             /* [any] counted per plugin; NULL: none */
+    void (*free)(const sinter_host *, void *);                                    /* [any] */
+    /* Lives until the running call returns, or for prepare, recall, rewrite and finish until the request ends. [lane] */
+    void *(*scratch)(const sinter_host *, size_t size);
+    uint64_t (*clock_ns)(void);                                                   /* [any] CLOCK_MONOTONIC */
+    /* A uniform number in [0, 1) from (seed, i): the same on every machine. [any] */
+    double (*random)(uint64_t seed, uint64_t i);
+
+    /* Options. `path` is a key, or keys and list indices joined with dots ("layers.2.units"). Getters return false where
+     * the key is absent and has no default. [control] */
+    bool (*option_string)(const sinter_options *, const char *path, const char **out);
+    bool (*option_number)(const sinter_options *, const char *path, double *out);
+    bool (*option_integer)(const sinter_options *, const char *path, int64_t *out);
+    bool (*option_boolean)(const sinter_options *, const char *path, bool *out);
+    uint32_t (*option_count)(const sinter_options *, const char *path);           /* entries of a list or map; 0: absent */
+    const char *(*option_key)(const sinter_options *, const char *path, uint32_t i); /* i-th key of a map */
+    sinter_mark (*option_mark)(const sinter_options *, const char *path);         /* for error messages */
+    /* Reads a YAML file named by a FILE option, checked against `table` like the pipeline's own YAML; the result is owned by
+     * the host and lives until close. */
+    sinter_status (*options_read)(const sinter_host *, const char *file, const sinter_option *table, uint32_t n,
+                                  const sinter_options **out, sinter_error *err);
+
+    /* The collection's items, as of the request's view set. During open: as of now; column types never change. */
+    const sinter_column *(*column)(const sinter_host *, const char *field);       /* [control][lane] NULL: no such column */
+    const char *(*keyword_text)(const sinter_host *, const char *field, uint32_t id); /* [control][lane] NULL: unknown */
+    uint32_t (*keyword_id)(const sinter_host *, const char *field, const char *text); /* [control][lane] 0: unknown */
+    const char *(*item_id)(const sinter_host *, uint32_t ordinal);                /* [lane] NULL: deleted or unknown */
+    uint32_t (*item_ordinal)(const sinter_host *, const char *id);                /* [lane] UINT32_MAX: unknown */
+
+    /* The server's filter language. Compile at open; match on a lane: out[i] = 1 where item[i] passes. */
+    sinter_status (*filter_compile)(const sinter_host *, const char *text, sinter_filter **out, sinter_error *err); /* [control] */
+    void (*filter_free)(sinter_filter *);                                         /* [control] */
+    sinter_status (*filter_match)(const sinter_host *, const sinter_filter *, const uint32_t *item, uint32_t n,
+                                  uint8_t *out /* [n] */, sinter_error *err);     /* [lane] */
+    /* At most `limit` items that pass, smallest ordinals first: for recall sources without an index of their own. */
+    sinter_status (*filter_scan)(const sinter_host *, const sinter_filter *, uint32_t limit, uint32_t *item, uint32_t *n,
+                                 sinter_error *err);                              /* [lane] */
+
+    /* Explain: one contribution of the row being explained. [lane] */
+    void (*explain)(sinter_sink *, const char *label, double value);
+
+    /* Rewriter's edits, applied in order; each is written into the ledger under `rule`. [lane] */
+    void (*rewrite_words)(sinter_sink *, const char *rule, const char *words, bool replace); /* add words, or replace the query */
+    void (*rewrite_filter)(sinter_sink *, const char *rule, const char *filter);  /* AND with the request's */
+    void (*rewrite_boost)(sinter_sink *, const char *rule, const char *word, double factor); /* a query word's weight */
+    void (*rewrite_redirect)(sinter_sink *, const char *rule, const char *url);
+
+    /* Finisher's edits, applied in order; positions are 1-based; `text` is for people. [lane] */
+    void (*edit_pin)(sinter_sink *, const char *rule, uint32_t item, uint32_t position, const char *text);
+    void (*edit_hide)(sinter_sink *, const char *rule, uint32_t item, const char *text);
+    void (*edit_move)(sinter_sink *, const char *rule, uint32_t item, uint32_t position, const char *text);
+    void (*edit_scale)(sinter_sink *, const char *rule, uint32_t item, double factor, const char *text); /* score × factor, list re-sorted after the last */
+    void (*edit_insert)(sinter_sink *, const char *rule, uint32_t item, uint32_t position, const char *text); /* filter re-checked */
+    void (*edit_label)(sinter_sink *, const char *rule, uint32_t item, const char *text);
+
+    /* Names an event type's id; 0: unknown. [control] */
+    uint32_t (*event_type)(const sinter_host *, const char *name);
+
+    void *reserved[8];
+};
+
+/* ---- the plugin's table --------------------------------------------------------------------------------------------- */
+
+typedef struct sinter_open_args {
+    uint32_t size;
+    const sinter_host *host;          /* lives until close; the instance may keep it */
+    const sinter_options *options;    /* lives until close */
+    const char *model_dir;            /* NULL: none */
+    const sinter_collection *collection; /* lives until close */
+    const char *use;                  /* "pipeline.ranker": for messages */
+    const char *role;                 /* "ranker", "fusion", "recall", "rewriter", "finisher": the role it is opened for */
+    uint64_t reserved[4];
+} sinter_open_args;
+
+typedef struct sinter_plugin {
+    uint32_t size; /* sizeof(sinter_plugin) */
+    uint16_t abi_major, abi_minor;
+    const char *name;    /* as pipelines name it: [a-z][a-z0-9_]* */
+    const char *version; /* "1.2.0" */
+    const char *build;   /* anything that tells builds apart; may be "" */
+    const char *summary; /* one sentence */
+    const sinter_option *options; /* [n_options] */
+    uint32_t n_options;
+    uint32_t flags; /* 0 */
+
+    sinter_status (*open)(const sinter_open_args *, sinter_instance **out, sinter_error *err);       /* [control] */
+    void (*close)(sinter_instance *);                                                                /* [control] */
+    sinter_status (*worker_open)(const sinter_instance *, sinter_worker **out, sinter_error *err);   /* [control]; NULL: no worker */
+    void (*worker_close)(sinter_worker *);                                                           /* [control] */
+    /* What it wants brought; NULL: nothing. Called once after open. [control] */
+    sinter_status (*inputs)(const sinter_instance *, sinter_inputs *, sinter_error *err);
+
+    const sinter_ranker *ranker; /* NULL where it does not play the role; at least one is not */
+    const sinter_fusion *fusion;
+    const sinter_recall *recall;
+    const sinter_rewriter *rewriter;
+    const sinter_finisher *finisher;
+    const sinter_enricher *enricher;
+    const sinter_trainer *trainer;
+} sinter_plugin;
+
+/* The one exported symbol: a function, not data. `host_major` is for the plugin's information; the host does the check. */
+typedef const sinter_plugin *sinter_plugin_entry_fn(uint32_t host_major);
+SINTER_EXPORT const sinter_plugin *sinter_plugin_entry(uint32_t host_major);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
