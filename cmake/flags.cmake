@@ -4,7 +4,7 @@ add_library(sinter_flags INTERFACE)
 target_compile_options(sinter_flags INTERFACE
   -Wall -Wextra -Wpedantic -Werror -fvisibility=hidden -fno-omit-frame-pointer
   $<$<COMPILE_LANGUAGE:C>:-Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings>)
-target_compile_definitions(sinter_flags INTERFACE _GNU_SOURCE)
+target_compile_definitions(sinter_flags INTERFACE _GNU_SOURCE SINTER_VERSION="${PROJECT_VERSION}")
 target_include_directories(sinter_flags INTERFACE ${CMAKE_SOURCE_DIR}/include)
 
 if(SINTER_SANITIZE STREQUAL "address")

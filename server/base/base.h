@@ -40,7 +40,7 @@ void error_fix(sinter_error *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* "where: what; fix" in one line into `out`; returns out. */
 char *error_line(const sinter_error *e, char *out, size_t size);
 
-/* ---- memory (memory.c) ------------------------------------------------------------------------ */
+/* ---- memory (memory.c, arena.c, buffer.c) ------------------------------------------------------ */
 
 /* Outside requests: never return NULL; running out of memory ends the process with a message. */
 void *xmalloc(size_t n);
@@ -55,7 +55,7 @@ void *xaligned(size_t align, size_t n); /* free() releases it */
  * warmed-up arena allocates nothing. Memory is 16-byte aligned and not zeroed unless said. */
 typedef struct arena arena;
 arena *arena_new(size_t first_block);
-void arena_reset(arena *a); /* keeps up to `arena_keep` bytes of blocks */
+void arena_reset(arena *a); /* keeps up to 4 MiB of blocks */
 void arena_free(arena *a);
 size_t arena_used(const arena *a);
 void *arena_alloc(arena *a, size_t n);

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The table of subcommands, in the order of --help. A new command is a file with `int command_NAME(int, char **)`
+ * and two lines here: its declaration and its row. */
+#include "commands/commands.h"
+
+#include <stdio.h>
+
+#include "base/base.h"
+
+static int command_version(int argc, char **argv) {
+    (void)argc, (void)argv;
+    printf("sinter %s\n", SINTER_VERSION);
+    return EXIT_OK;
+}
+
+const struct command COMMANDS[] = {
+    {"version", "print the version", command_version},
+};
+const size_t COMMANDS_N = ARRAY_LEN(COMMANDS);
