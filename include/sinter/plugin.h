@@ -96,8 +96,10 @@ typedef enum sinter_option_type {
     SINTER_OPTION_BOOLEAN,
     SINTER_OPTION_DURATION, /* "2ms"; read as number of seconds */
     SINTER_OPTION_FILE,     /* a path, relative to the YAML file that names it; read as string: absolute */
-    SINTER_OPTION_LIST,     /* of maps described by `nested`, or of scalars of type `element` */
-    SINTER_OPTION_MAP,      /* one map described by `nested`; without nested: free keys, values of type `element` */
+    SINTER_OPTION_LIST,     /* of maps described by `nested`, or of scalars of type `element`; one map or scalar where a list
+                               belongs is a list of one: count 1, path "key.0" */
+    SINTER_OPTION_MAP,      /* one map described by `nested`; without nested: free keys, values of type `element`, where
+                               LIST stands for lists of strings */
     SINTER_OPTION_FILTER,   /* a filter expression; read as string; its syntax and fields are checked by the host */
 } sinter_option_type;
 
@@ -524,7 +526,8 @@ struct sinter_host {
     void (*rewrite_boost)(sinter_sink *, const char *rule, const char *word, double factor); /* a query word's weight */
     void (*rewrite_redirect)(sinter_sink *, const char *rule, const char *url);
 
-    /* Finisher's edits, applied in order; positions are 1-based; `text` is for people. [lane] */
+    /* Finisher's edits, applied in order; positions are 1-based; `rule` and `text` (for people) are copied. Pins and inserts hold
+     * their positions: they are taken out and put back, lowest position first, after all moves and the re-sorting. [lane] */
     void (*edit_pin)(sinter_sink *, const char *rule, uint32_t item, uint32_t position, const char *text);
     void (*edit_hide)(sinter_sink *, const char *rule, uint32_t item, const char *text);
     void (*edit_move)(sinter_sink *, const char *rule, uint32_t item, uint32_t position, const char *text);
