@@ -40,3 +40,16 @@ foreach(source IN LISTS plugin_tests)
   add_test(NAME plugins/${name}/${stem} COMMAND ${t})
   set_tests_properties(plugins/${name}/${stem} PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
 endforeach()
+
+# The ABI's header stands alone in every language that plugins are written in.
+set(header_flags -I ${CMAKE_SOURCE_DIR}/include -Wall -Wextra -Wpedantic -Werror -fsyntax-only)
+foreach(standard c11 c17)
+  add_test(NAME plugins/header_${standard}
+           COMMAND ${CMAKE_C_COMPILER} -std=${standard} ${header_flags} -x c ${CMAKE_SOURCE_DIR}/include/sinter/plugin.h)
+  set_tests_properties(plugins/header_${standard} PROPERTIES LABELS unit TIMEOUT 60)
+endforeach()
+foreach(standard c++11 c++17)
+  add_test(NAME plugins/header_${standard}
+           COMMAND ${CMAKE_CXX_COMPILER} -std=${standard} ${header_flags} -x c++ ${CMAKE_SOURCE_DIR}/include/sinter/plugin.h)
+  set_tests_properties(plugins/header_${standard} PROPERTIES LABELS unit TIMEOUT 60)
+endforeach()
