@@ -109,6 +109,10 @@ typedef struct config_use {
     const conf_node *at;
 } config_use;
 
+/* The keys of a use that are Sinter's own; all others belong to the plugin. A plugin's options may not be named so. */
+extern const char *const CONFIG_USE_KEYS[]; /* [CONFIG_USE_KEYS_N] */
+#define CONFIG_USE_KEYS_N 8u
+
 typedef struct config_recall_source {
     config_use use;
     bool text; /* source: text, the built-in full-text source */
