@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Recall: which items match words and a filter. The built-in sources of candidates.
+ *
+ * Text. A query is analysed once a request into a text_query; a text_reader (one a lane) finds its best items by BM25F.
+ * Each searchable word of an item is one Xapian term whose wdf packs, per field group, a capped count and a quantised
+ * field length, so that score and features come from the posting alone (docs/decisions, packed postings). Xapian's document
+ * id is ordinal + 1. C++ stays inside text*.cc.
+ *
+ * Filter. An expression is compiled once a request against a collection's columns; the text source also takes its
+ * keyword equalities as index terms.
+ *
+ * Threads. text_index: the view thread alone. text_reader: one lane at a time. filter and text_query: immutable. */
+#ifndef SINTER_RECALL_H
+#define SINTER_RECALL_H
+
+#include "base/base.h"
+#include "catalog/catalog.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- filter (filter*.c) --------------------------------------------------------------------------------------- */
+
+typedef struct filter filter;
+
+/* Compiles an expression against the collection's fields: = != < <= > >= IN (..) BETWEEN .. AND .. EXISTS AND OR NOT,
+ * parentheses; a bare boolean field is a condition; strings in double or single quotes; timestamps as quoted RFC 3339 or
+ * dates; geo: `field WITHIN km OF (lat, lon)`. Missing values satisfy nothing but NOT EXISTS and !=. Limits: 64 KiB, 1,000
+ * conditions, depth 64. INVALID says the position (where: "filter:COLUMN") and what is valid; near field names. With `a`
+ * NULL the filter is malloced and freed by filter_free. */
+sinter_status filter_compile(const catalog_collection *c, str text, arena *a, filter **out, sinter_error *e);
+void filter_free(filter *f);
+bool filter_test(const filter *f, const catalog_set *set, uint32_t item);
+/* out[i] = 1 where items[i] passes, column by column. */
+void filter_match(const filter *f, const catalog_set *set, const uint32_t *item, uint32_t n, uint8_t *out);
+/* Live items that pass, ascending, at most `limit` from `first` on; returns how many; *count_all (may be NULL): all that pass. */
+uint32_t filter_scan(const filter *f /* NULL: all */, const catalog_set *set, uint32_t first, uint32_t limit, uint32_t *item,
+                     uint64_t *count_all);
+/* a AND b; either may be NULL. */
+filter *filter_and(arena *a, filter *x, filter *y);
+
+/* ---- analysis and query (analysis*.c, query.c) ------------------------------------------------------------------- */
+
+/* How a collection turns text into words: languages, stop words, units. Built once a snapshot; immutable. */
+typedef struct text_analyzer text_analyzer;
+sinter_status text_analyzer_new(const config_collection *schema, text_analyzer **out, sinter_error *e);
+void text_analyzer_free(text_analyzer *t);
+
+/* One word of a query. Its terms (one per language) are alternatives, joined by their maximum. */
+typedef struct text_word {
+    str surface;    /* normalised as typed */
+    str stem;       /* in the first language */
+    const char *language;
+    const str *term; /* [n_terms] index terms */
+    uint32_t n_terms;
+    uint32_t groups;  /* bit mask of groups it is bound to (field:word); 0: all */
+    int32_t phrase;   /* >= 0: number of the quoted phrase it belongs to */
+    bool excluded;
+    bool stop;        /* a stop word: dropped unless in a phrase or all words are */
+    double boost;     /* 1 */
+} text_word;
+
+typedef struct text_query {
+    const char *text;       /* as it came */
+    const char *normalised; /* words joined by one space */
+    const text_word *word;  /* [n_words] used words, in order; at most 64 */
+    uint32_t n_words, n_dropped;
+    bool operator_and;
+    uint32_t minimum_match; /* of the words neither excluded nor stopped */
+    bool empty;             /* no words: matches everything */
+    const char *corrected;  /* set by text_correct; NULL */
+} text_query;
+
+typedef struct text_query_options {
+    int operator_and;                  /* -1: as the collection says */
+    const char *minimum_should_match;  /* NULL or "": as the collection says */
+    const char *language;              /* NULL or "": all of the collection */
+} text_query_options;
+
+/* Parses words, phrases, field:word, -word. INVALID: unknown field (near names) or a field that shares its group (names the
+ * group), bad minimum_should_match, unknown language. */
+sinter_status text_query_parse(const text_analyzer *t, const catalog_collection *c, str text, const text_query_options *o,
+                               arena *a, text_query **out, sinter_error *e);
+
+/* ---- text index: the view thread (text_index.cc) ------------------------------------------------------------------- */
+
+typedef struct text_index text_index;
+typedef struct text_reader text_reader;
+
+typedef enum {
+    TEXT_INDEX_READY,   /* opened; *sequence: what it has applied */
+    TEXT_INDEX_REBUILD, /* absent, corrupt, of another boot without a clean stop, or of another schema: emptied, *sequence 0 */
+} text_index_state;
+
+/* `reason` (may be NULL) gets why a rebuild is needed. PRECONDITION when the schema's groups, languages or caps differ and
+ * `may_rebuild` is false. */
+sinter_status text_index_open(const char *dir, const config_collection *schema, const char *uuid, const text_analyzer *t,
+                              bool may_rebuild, text_index **out, text_index_state *state, uint64_t *sequence,
+                              char reason[256], sinter_error *e);
+sinter_status text_index_put(text_index *x, const catalog_collection *c, uint32_t ordinal, const Sinter__V1__Item *item,
+                             sinter_error *e);
+sinter_status text_index_delete(text_index *x, uint32_t ordinal, sinter_error *e);
+/* Makes what was put visible to readers opened from now on, stamped with `sequence`. Not synced: see the stamp's boot id. */
+sinter_status text_index_commit(text_index *x, uint64_t sequence, sinter_error *e);
+/* Compacts in place after an import. */
+sinter_status text_index_compact(text_index *x, sinter_error *e);
+void text_index_close(text_index *x, bool clean); /* clean: synced and stamped as stopped */
+
+sinter_status text_reader_open(const text_index *x, text_reader **out, sinter_error *e);
+sinter_status text_reader_open_dir(const char *dir, const config_collection *schema, text_reader **out, sinter_error *e);
+void text_reader_close(text_reader *r);
+
+/* ---- text search: a lane (text_search.cc) ------------------------------------------------------------------------------ */
+
+#define TEXT_MAX_WORDS 64u
+
+/* Query-time weights: act without reindexing. */
+typedef struct text_weights {
+    double k1;
+    uint32_t n_groups;
+    double weight[CONFIG_MAX_GROUPS], b[CONFIG_MAX_GROUPS];
+    double coverage_bonus;
+} text_weights;
+void text_weights_of(const config_collection *schema, text_weights *out);
+
+/* What scoring needs to know about one query on one reader: each word's idf, average lengths, widths. */
+typedef struct text_scorer text_scorer;
+text_scorer *text_scorer_new(text_reader *r, const text_query *q, const text_weights *w, arena *a, sinter_error *e);
+
+/* Items best first: higher score, then smaller ordinal. */
+typedef struct text_hits {
+    uint32_t n;
+    uint32_t *item;   /* [n] */
+    float *score;     /* [n] */
+    uint32_t n_words; /* scoring words (neither excluded nor stopped) */
+    uint32_t *packed; /* [n_words][n] packed counts and lengths per word; 0: the word does not match. NULL unless asked for */
+    uint64_t total;
+    bool total_is_exact;
+} text_hits;
+
+/* At most `limit` best live items that pass the filter. UNAVAILABLE: the reader is too old (DatabaseModifiedError): retry with
+ * the newest view set. With `exact_total` all matches are counted. */
+sinter_status text_search(text_reader *r, const text_query *q, const text_scorer *s, const filter *f, const catalog_set *set,
+                          uint32_t limit, bool want_packed, bool exact_total, arena *a, text_hits *out, sinter_error *e);
+/* All matches in ordinal order, calling fn for each block: for sorts over all matches. */
+sinter_status text_match_all(text_reader *r, const text_query *q, const filter *f, const catalog_set *set,
+                             void (*fn)(void *ctx, const uint32_t *item, uint32_t n), void *ctx, sinter_error *e);
+/* Packed words of given items (any order), as text_hits.packed: for candidates of other sources. */
+sinter_status text_packed(text_reader *r, const text_query *q, const uint32_t *item, uint32_t n, arena *a, uint32_t **packed,
+                          sinter_error *e);
+
+/* ---- features of packed words: pure functions (bm25f.c) ------------------------------------------------------------------ */
+
+/* The one scoring function; text_search's score is this, bit for bit. packed: [n_words][n]. out[i * stride]. */
+void text_bm25f(const text_scorer *s, const uint32_t *packed, uint32_t n, float *out, uint32_t stride);
+typedef enum {
+    TEXT_GROUP_SCORE,  /* the group's own BM25F, as if the others were empty */
+    TEXT_GROUP_COUNT,  /* occurrences of query words, capped per word */
+    TEXT_GROUP_WORDS,  /* query words that occur */
+    TEXT_GROUP_LENGTH, /* words of the group, as quantised; 0: not known because no word matched there */
+} text_group_feature;
+void text_group(const text_scorer *s, const uint32_t *packed, uint32_t n, uint32_t group, text_group_feature f, float *out,
+                uint32_t stride);
+/* Share of the query's idf weight that matches anywhere, 0–1. */
+void text_coverage(const text_scorer *s, const uint32_t *packed, uint32_t n, float *out, uint32_t stride);
+/* Smallest window that holds the matched words of the group, as matched words ÷ window length, 0–1; for at most 100 items. */
+sinter_status text_proximity(text_reader *r, const text_query *q, uint32_t group, const uint32_t *item, uint32_t n, float *out,
+                             uint32_t stride, arena *a, sinter_error *e);
+
+/* ---- spelling from the collection's own words (spelling.cc) ----------------------------------------------------------------- */
+
+/* Words that the collection does not know are replaced by its nearest; sets q->corrected when any was. */
+sinter_status text_correct(text_reader *r, const text_analyzer *t, const catalog_collection *c, text_query **q,
+                           const text_query_options *o, arena *a, sinter_error *e);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
