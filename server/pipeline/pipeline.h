@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The pipeline: one request through the rooms, on one thread, from one arena, without locks.
+ *
+ *   rewrite → recall → stages (features → rankers → fusion → keep) → finish → hydrate → explain → log
+ *
+ * A snapshot is configuration, plugin instances and analyzers, immutable once published. A request is pure: the same
+ * (snapshot, view set, query, profile, time) gives the same hits.
+ *
+ * Threads: engine_* control calls on the control thread; pipeline_search on any lane with that lane's pipeline_lane. */
+#ifndef SINTER_PIPELINE_H
+#define SINTER_PIPELINE_H
+
+#include "base/base.h"
+#include "config/config.h"
+#include "features/features.h"
+#include "journal/journal.h"
+#include "plugin/plugin.h"
+#include "views/views.h"
+#include <sinter/v1/admin.pb-c.h>
+#include <sinter/v1/search.pb-c.h>
+
+/* The running house below rpc: journals, views, current snapshot, lanes' state, impression log. One a process. */
+typedef struct engine engine;
+typedef struct snapshot snapshot;
+typedef struct pipeline_lane pipeline_lane; /* arena, scratch, journal reader, epoch slot: one a lane */
+
+/* Opens journals and views of the data directory, builds the first snapshot. `lanes` counts every thread that will call
+ * pipeline_lane_get. `exe`: path of this binary for child processes, or NULL (no verification child). */
+sinter_status engine_open(config *c /* taken over */, uint32_t lanes, const char *exe, engine **out, sinter_error *e);
+void engine_close(engine *g);
+/* Loads the configuration again, builds and checks a snapshot, publishes it; an error keeps the old one. `changes`: for people,
+ * one line each, appended. [control] */
+sinter_status engine_reload(engine *g, bool dry_run, buffer *changes, sinter_error *e);
+
+journal *engine_journal(engine *g);
+journal *engine_impressions(engine *g); /* NULL: off */
+views *engine_views(engine *g);
+epoch_domain *engine_epochs(engine *g);
+pipeline_lane *pipeline_lane_get(engine *g, uint32_t lane);
+arena *pipeline_lane_arena(pipeline_lane *l); /* reset by pipeline_lane_begin */
+journal_reader *pipeline_lane_journal(pipeline_lane *l);
+
+/* Brackets a request: resets the arena, enters the epoch; then snapshot and view set stay valid until end. */
+void pipeline_lane_begin(pipeline_lane *l);
+void pipeline_lane_end(pipeline_lane *l);
+const snapshot *engine_snapshot(const engine *g); /* inside begin/end, or on the control thread */
+const config *snapshot_config(const snapshot *s);
+const char *snapshot_id(const snapshot *s);
+uint64_t engine_impressions_lost(const engine *g);
+
+/* Call between begin and end. `now_deadline_ns`: CLOCK_MONOTONIC, UINT64_MAX: none. The response lives in the lane's arena.
+ * Errors carry API statuses with the field's path in `where`. With `log` an impression is recorded (asynchronously). */
+sinter_status pipeline_search(pipeline_lane *l, const Sinter__V1__SearchRequest *request, uint64_t deadline_ns, bool log,
+                              Sinter__V1__SearchResponse **out, sinter_error *e);
+
+/* Plugins in use, for GetStatus: fills arena-owned array. */
+sinter_status engine_status(engine *g, pipeline_lane *l, arena *a, Sinter__V1__GetStatusResponse *out, sinter_error *e);
+
+#endif
