@@ -58,7 +58,8 @@ static bool holds(sinter_error *e, const char *field, size_t field_size) {
 
 sinter_status error_set(sinter_error *e, sinter_status s, const char *where, const char *fix, const char *what, ...) {
     if (!e) return s;
-    char keep_where[sizeof e->where], keep_fix[sizeof e->fix];
+    /* One byte longer than the fields, so that a text cut here is known to be cut there. */
+    char keep_where[sizeof e->where + 1], keep_fix[sizeof e->fix + 1];
     snprintf(keep_where, sizeof keep_where, "%s", where ? where : "");
     snprintf(keep_fix, sizeof keep_fix, "%s", fix ? fix : "");
     FORMAT(e, what, what);
