@@ -53,3 +53,14 @@ foreach(standard c++11 c++17)
            COMMAND ${CMAKE_CXX_COMPILER} -std=${standard} ${header_flags} -x c++ ${CMAKE_SOURCE_DIR}/include/sinter/plugin.h)
   set_tests_properties(plugins/header_${standard} PROPERTIES LABELS unit TIMEOUT 60)
 endforeach()
+
+# The function plugin against Python's own parser and arithmetic, on random formulas.
+if(TARGET plugin_function)
+  find_program(SINTER_PYTHON NAMES /usr/bin/python3 python3 REQUIRED)
+  add_executable(formula_lines ${CMAKE_SOURCE_DIR}/tests/plugin/formula_lines.c)
+  target_link_libraries(formula_lines PRIVATE plugin_harness)
+  add_dependencies(formula_lines plugin_function)
+  add_test(NAME plugins/function/python COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/plugin/test_formula.py
+           $<TARGET_FILE:formula_lines> ${CMAKE_BINARY_DIR}/plugins/function.so)
+  set_tests_properties(plugins/function/python PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
+endif()
