@@ -52,6 +52,54 @@ static const sinter_option *find_row(const sinter_option *table, uint32_t n, con
     }
 }
 
+static size_t append(char *to, const char *text, size_t length)
+{
+    memcpy(to, text, length);
+    to[length] = 0;
+    return length;
+}
+
+/* A lone value or map where a list belongs is a list of one: "words" becomes "words.0". */
+static char *full_path(harness *h, const sinter_option *table, uint32_t n, const char *path, bool has_value)
+{
+    char *out = harness_keep(h, strlen(path) + 64);
+    size_t used = 0;
+    for (uint32_t depth = 0; depth < 16; depth++) {
+        size_t length = strcspn(path, ".");
+        const sinter_option *row = NULL;
+        for (uint32_t i = 0; i < n; i++)
+            if (strncmp(table[i].key, path, length) == 0 && table[i].key[length] == 0)
+                row = &table[i];
+        used += append(out + used, path, length);
+        path += length;
+        if (row == NULL)
+            break;
+        bool of_maps = row->type == SINTER_OPTION_LIST && row->nested != NULL;
+        bool of_lists = row->type == SINTER_OPTION_MAP && row->nested == NULL && row->element == SINTER_OPTION_LIST;
+        if (of_lists && *path == '.') { /* its key */
+            length = 1 + strcspn(path + 1, ".");
+            used += append(out + used, path, length);
+            path += length;
+        }
+        if ((of_lists || (row->type == SINTER_OPTION_LIST && !of_maps)) && *path == 0 && has_value)
+            used += append(out + used, ".0", 2);
+        if (of_maps && *path == '.') {
+            length = strspn(path + 1, "0123456789");
+            bool indexed = length > 0 && (path[1 + length] == '.' || path[1 + length] == 0);
+            used += indexed ? append(out + used, path, 1 + length) : append(out + used, ".0", 2);
+            path += indexed ? 1 + length : 0;
+        }
+        if (row->nested == NULL || *path == 0)
+            break;
+        used += append(out + used, ".", 1);
+        path++;
+        table = row->nested;
+        n = row->n_nested;
+    }
+    append(out + used, path, strlen(path));
+    return out;
+}
+
 static bool read_number(const char *text, double *out)
 {
     char *end;
@@ -191,6 +239,7 @@ sinter_status harness_options_check(sinter_options *o, const sinter_option *tabl
             harness_die("option '%s': size is wrong or doc is missing", table[i].key);
     for (uint32_t i = 0; i < o->n; i++) {
         bool element;
+        o->entry[i].path = full_path(o->owner, table, n, o->entry[i].path, o->entry[i].value[0] != 0);
         const sinter_option *row = find_row(table, n, o->entry[i].path, &element);
         if (row == NULL)
             return harness_fail(err, SINTER_INVALID, o->entry[i].path, "unknown key '%s'", o->entry[i].path);
