@@ -13,7 +13,10 @@ static int command_version(int argc, char **argv) {
     return EXIT_OK;
 }
 
+int command_demo(int argc, char **argv);
+
 const struct command COMMANDS[] = {
+    {"demo", "generate a seeded shop with planted tastes", command_demo},
     {"version", "print the version", command_version},
 };
 const size_t COMMANDS_N = ARRAY_LEN(COMMANDS);
