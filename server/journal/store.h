@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Private to journal: the LMDB environment of a journal, its tables, and the state its files share.
+ *
+ * Tables (all rewritten together with the record that changes them, in one transaction):
+ *   log         sequence (native uint64, MDB_INTEGERKEY)     → stored record (record.h)
+ *   items       collection (big-endian uint32) + item id     → item_entry         live items only
+ *   ordinals    collection + ordinal (both big-endian)       → sequence of the newest record; live items only
+ *   counts      collection (native uint32, MDB_INTEGERKEY)   → count_entry
+ *   collections name                                         → collection_entry
+ *   writes      write_id                                     → write_entry
+ *   meta        "format", "kind", "trimmed"                  → uint64 */
+#ifndef SINTER_JOURNAL_STORE_H
+#define SINTER_JOURNAL_STORE_H
+
+#include <lmdb.h>
+
+#include "journal/journal.h"
+#include "record.h"
+
+enum { FORMAT = 1 };
+enum { ID_MOST = 256, WRITE_ID_MOST = 500 }; /* LMDB's longest key is 511 bytes */
+enum { REBIND_MS = 100 };                    /* the longest life of a read transaction */
+
+typedef struct item_entry {
+    uint64_t sequence;
+    uint32_t ordinal, zero;
+} item_entry;
+
+typedef struct count_entry {
+    uint32_t ordinals, live;
+} count_entry;
+
+typedef struct collection_entry {
+    uint32_t number;
+    char uuid[37];
+    char zero[3];
+} collection_entry;
+
+/* What a write was answered, and a checksum of that and the key: nothing else in the file could vouch for it. */
+typedef struct write_entry {
+    uint64_t sequence;
+    uint32_t applied, unknown;
+    uint64_t sum;
+} write_entry;
+uint64_t write_entry_sum(str write_id, const write_entry *w);
+
+/* Keys with a collection in front sort by it, then by what follows. */
+typedef struct item_key {
+    unsigned char bytes[4 + ID_MOST];
+    size_t n;
+} item_key;
+void item_key_of(item_key *k, uint32_t collection, str id);
+void ordinal_key_of(unsigned char k[8], uint32_t collection, uint32_t ordinal);
+uint32_t big_endian_read(const unsigned char *p);
+
+typedef struct tables {
+    MDB_dbi log, items, ordinals, counts, collections, writes, meta;
+} tables;
+
+/* An open environment: what reading needs. */
+typedef struct store {
+    MDB_env *env;
+    tables t;
+    char *dir;
+    journal_kind kind;
+    uint64_t file[2]; /* device and inode of the folder: one environment a process */
+} store;
+
+/* Opens or makes it. Read-only: NOT_FOUND where there is none. */
+sinter_status store_open(store *s, const char *dir, journal_kind kind, bool read_only, sinter_error *e);
+void store_close(store *s);
+/* error_set for a code of LMDB: EXHAUSTED for a full disk or map, DATA_LOSS for a broken file, IO otherwise. */
+sinter_status store_fail(sinter_error *e, const store *s, int code, const char *doing);
+sinter_status store_status(int code);
+/* Looks `key` up; false with *code MDB_NOTFOUND, or another failure. */
+bool store_get(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t n, MDB_val *value, int *code);
+/* Copies a fixed-size value; MDB_CORRUPTED when its size is another. */
+int store_get_fixed(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t n, void *out, size_t size);
+/* Newest sequence of the log; 0: empty. */
+int store_last(MDB_txn *txn, const tables *t, uint64_t *sequence);
+
+/* ---- the writer (writer.c, apply.c) -------------------------------------------------------------------------------
+ */
+
+typedef struct counter {
+    count_entry now;
+    bool known, changed;
+} counter;
+
+/* State of the transaction being built; writer thread only. */
+typedef struct build {
+    MDB_txn *txn;
+    uint64_t sequence; /* newest given */
+    counter *counter;  /* [counters] by collection number */
+    uint32_t counters;
+    uint64_t records, bytes; /* in this transaction */
+    bool changed;
+    buffer scratch;
+    uint32_t collections; /* highest number */
+} build;
+
+enum { JOURNAL_MAKE_COLLECTION = 100 }; /* internal op: `id` is the name, `bytes` the uuid */
+
+int build_begin(build *b, const store *s);
+/* Applies one write. Returns 0 with r->status set (OK, or a refusal that left the transaction as it was), or LMDB's
+ * code of a failure after which the transaction must be aborted. */
+int build_write(build *b, const store *s, const journal_write *w, journal_result *r, sinter_error *e);
+int build_commit(build *b, const store *s);
+void build_abort(build *b);
+void build_free(build *b);
+
+typedef struct entry entry; /* a queued write */
+
+struct journal {
+    store store;
+    bool read_only;
+    journal_options options;
+    int lock_fd; /* of the writer's lock file; -1: read-only */
+    _Atomic uint64_t last;
+    _Atomic bool failed; /* an fsync failed: nothing more until reopened */
+
+    pthread_t writer;
+    bool running;
+    pthread_mutex_t lock; /* of all below */
+    pthread_cond_t wake;
+    entry *first, **end;
+    uint64_t queued_records, queued_bytes, oldest_ns;
+    bool closing;
+    void (*listen)(void *ctx, uint64_t sequence);
+    void *listen_ctx;
+
+    _Atomic uint64_t commits, records, bytes, repeated, refused;
+};
+
+sinter_status writer_start(journal *j, sinter_error *e);
+void writer_stop(journal *j);
+
+#endif
