@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Any bytes as a formula: compiled or refused with a column inside the text, and what compiles evaluates to terms that sum to
- * its result. */
+/* Any bytes as a formula: compiled or refused with a column inside the text, and what compiles evaluates to terms that
+ * sum to its result. */
 #include "../../plugins/function/compile.c"
 #include "../../plugins/function/evaluate.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_error(const sinter_error *err, size_t size)
-{
+static void check_error(const sinter_error *err, size_t size) {
     unsigned column = 0;
-    if (sscanf(err->what, "column %u: ", &column) != 1 || column == 0 || column > size + 1)
-        abort();
+    if (sscanf(err->what, "column %u: ", &column) != 1 || column == 0 || column > size + 1) abort();
 }
 
 /* One row of special values: finite, negative, zero, missing, infinite. */
-static void check_terms(const formula *f, double *registers)
-{
+static void check_terms(const formula *f, double *registers) {
     static const float values[] = {1.5f, -2, 0, NAN, INFINITY, 1e30f};
     float row[FORMULA_FEATURES];
     for (uint32_t k = 0; k < FORMULA_FEATURES; k++)
@@ -29,17 +26,14 @@ static void check_terms(const formula *f, double *registers)
         done = f->term[t].after;
         double value = registers[(size_t)f->term[t].from * SINTER_BLOCK];
         sum = t == 0 ? value : f->term[t].negative ? sum - value : sum + value;
-        if (f->term[t].start >= f->term[t].end || f->term[t].end > FORMULA_TEXT)
-            abort();
+        if (f->term[t].start >= f->term[t].end || f->term[t].end > FORMULA_TEXT) abort();
     }
     formula_run(f, registers, done, f->n_steps, 1);
     double result = registers[(size_t)f->result * SINTER_BLOCK];
-    if (isfinite(result) && sum != result)
-        abort();
+    if (isfinite(result) && sum != result) abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static formula f;
     static double registers[(FORMULA_CONSTANTS + FORMULA_FEATURES + FORMULA_TEMPS) * SINTER_BLOCK];
     sinter_error err = SINTER_ERROR_INIT;
