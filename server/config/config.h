@@ -62,6 +62,11 @@ typedef struct config_field {
     const conf_node *at;
 } config_field;
 
+/* Whether a declared name or pattern stands for a dotted name: each * is one or more characters, dots included. */
+bool config_name_matches(const char *declared, str name);
+/* Code of a language given as code or name ("english": "en"); "none" for none; NULL: unknown. */
+const char *config_language(const char *s);
+
 #define CONFIG_MAX_GROUPS 4u
 #define CONFIG_MAX_LANGUAGES 3u
 

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* sinter.yaml: where the server listens, where its data is, and its limits. */
+#include "walk.h"
+
+#include <arpa/inet.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct server_raw {
+    config_server s;
+    const char *data_dir;
+    const conf_node *plugin_dirs, *limits, *log, *tls;
+} server_raw;
+
+typedef struct log_raw {
+    const char *level, *format;
+    bool impressions;
+} log_raw;
+
+#define AT(f) offsetof(server_raw, f)
+static const walk_key SERVER_KEYS[] = {
+    {"listen", WALK_STRING, AT(s.listen), "127.0.0.1:7700", 0, 0, NULL, false, "host:port; port 0: any free one"},
+    {"insecure", WALK_BOOL, AT(s.insecure), "false", 0, 0, NULL, false,
+     "listen on an address that is not loopback without TLS"},
+    {"data_dir", WALK_STRING, AT(data_dir), "../data", 0, 0, NULL, false, "journal, views and private copies of plugins"},
+    {"plugin_dirs", WALK_NODE, AT(plugin_dirs), NULL, 0, 0, NULL, false, "folders searched for NAME.so, in order"},
+    {"lanes", WALK_U32, AT(s.lanes), "0", 0, 1024, NULL, false, "worker threads; 0: one a core"},
+    {"drain", WALK_DURATION, AT(s.drain_ns), "10s", 0, 600e9, NULL, false, "grace for running calls at shutdown"},
+    {"commit_after", WALK_DURATION, AT(s.commit_after_ns), "250ms", 1e6, 60e9, NULL, false,
+     "age of the oldest unapplied write at which the text index commits"},
+    {"limits", WALK_NODE, AT(limits), NULL, 0, 0, NULL, false, "a map, below"},
+    {"log", WALK_NODE, AT(log), NULL, 0, 0, NULL, false, "a map, below"},
+    {"tls", WALK_NODE, AT(tls), NULL, 0, 0, NULL, false, "not implemented: refused"},
+};
+const walk_table WALK_SERVER = {"sinter.yaml", SERVER_KEYS, ARRAY_LEN(SERVER_KEYS), false};
+
+#define LIMIT(f) offsetof(config_server, f)
+static const walk_key LIMIT_KEYS[] = {
+    {"max_message", WALK_SIZE, LIMIT(max_message_bytes), "4MiB", 1024, 1073741824, NULL, false, "bytes of one request"},
+    {"max_unpack", WALK_SIZE, LIMIT(max_unpack_bytes), "64MiB", 65536, 4294967296, NULL, false,
+     "memory that one request may unpack to"},
+    {"max_concurrent", WALK_U32, LIMIT(max_concurrent), "1024", 1, 1000000, NULL, false,
+     "requests admitted and not yet answered"},
+    {"max_streams_per_connection", WALK_U32, LIMIT(max_streams_per_connection), "256", 1, 100000, NULL, false,
+     "calls of one connection at a time"},
+    {"max_parked", WALK_U32, LIMIT(max_parked), "1024", 0, 1000000, NULL, false, "reads that wait for after_sequence"},
+};
+const walk_table WALK_LIMITS = {"limits", LIMIT_KEYS, ARRAY_LEN(LIMIT_KEYS), false};
+
+static const char *const LEVELS[] = {"debug", "info", "warn", "error", NULL};
+static const char *const FORMATS[] = {"text", "json", NULL};
+static const walk_key LOG_KEYS[] = {
+    {"level", WALK_STRING, offsetof(log_raw, level), "info", 0, 0, LEVELS, false, "least level written: debug, info, warn, error"},
+    {"format", WALK_STRING, offsetof(log_raw, format), "text", 0, 0, FORMATS, false, "text or json lines"},
+    {"impressions", WALK_BOOL, offsetof(log_raw, impressions), "true", 0, 0, NULL, false,
+     "record what was shown, for training and evaluation"},
+};
+const walk_table WALK_LOG = {"log", LOG_KEYS, ARRAY_LEN(LOG_KEYS), false};
+
+static sinter_status read_plugin_dirs(const conf_node *at, const char *file, config_server *out, arena *a, sinter_error *e)
+{
+    uint32_t n = at ? at->n : 1;
+    const char **dir = ARENA_ARRAY(a, const char *, n + 1);
+    out->plugin_dirs = dir;
+    out->n_plugin_dirs = n;
+    if (!at) {
+        dir[0] = walk_path(file, "../plugins", a);
+        return SINTER_OK;
+    }
+    sinter_status s = walk_is(at, CONF_LIST, "plugin_dirs", e);
+    for (uint32_t i = 0; s == SINTER_OK && i < n; i++) {
+        s = walk_is(at->value[i], CONF_SCALAR, "an entry of plugin_dirs", e);
+        if (s == SINTER_OK && !*at->value[i]->text) s = conf_error(e, at->value[i], NULL, "an entry of plugin_dirs is empty");
+        if (s == SINTER_OK) dir[i] = walk_path(file, at->value[i]->text, a);
+    }
+    return s;
+}
+
+static bool is_loopback(const char *host)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, host, &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+    if (inet_pton(AF_INET6, host, &v6) == 1) return IN6_IS_ADDR_LOOPBACK(&v6);
+    return strcmp(host, "localhost") == 0;
+}
+
+static sinter_status check_listen(const config_server *s, const conf_node *at, sinter_error *e)
+{
+    static const char *const FIX = "write HOST:PORT, such as 127.0.0.1:7700 or [::1]:7700";
+    const char *colon = strrchr(s->listen, ':');
+    uint64_t port;
+    char host[256];
+    if (!colon || !parse_uint64(str_of(colon + 1), &port) || port > 65535 || colon == s->listen)
+        return conf_error(e, at, FIX, "listen is '%s', not an address with a port", s->listen);
+    size_t n = (size_t)(colon - s->listen);
+    bool bracketed = s->listen[0] == '[' && colon[-1] == ']' && n > 2;
+    if (n >= sizeof host || (!bracketed && memchr(s->listen, ':', n)))
+        return conf_error(e, at, FIX, "listen is '%s', not an address with a port", s->listen);
+    snprintf(host, sizeof host, "%.*s", (int)(bracketed ? n - 2 : n), s->listen + bracketed);
+    if (s->insecure || is_loopback(host)) return SINTER_OK;
+    return conf_error(e, at, "listen on 127.0.0.1, or say 'insecure: true' where the network is trusted",
+                      "listen is '%s', which others can reach without TLS", s->listen);
+}
+
+static sinter_status read_log(const conf_node *at, config_server *out, arena *a, sinter_error *e)
+{
+    log_raw raw = {0};
+    sinter_status s = walk_map(at, &WALK_LOG, &raw, a, e);
+    if (s != SINTER_OK) return s;
+    log_level_parse(raw.level, &out->log_level);
+    out->log_json = strcmp(raw.format, "json") == 0;
+    out->impressions = raw.impressions;
+    return SINTER_OK;
+}
+
+sinter_status server_read(const conf_node *root, config_server *out, arena *a, sinter_error *e)
+{
+    server_raw raw = {0};
+    const conf_node none = {.kind = CONF_MAP, .file = root->file, .line = root->line, .column = root->column, .text = ""};
+    sinter_status s = walk_map(root, &WALK_SERVER, &raw, a, e);
+    if (s != SINTER_OK) return s;
+    if (raw.tls) {
+        s = conf_error(e, raw.tls, "remove it; for a trusted network say 'insecure: true'", "tls is not implemented");
+        if (e) e->status = SINTER_UNIMPLEMENTED;
+        return SINTER_UNIMPLEMENTED;
+    }
+    *out = raw.s;
+    out->data_dir = walk_path(root->file, raw.data_dir, a);
+    s = walk_map(raw.limits ? raw.limits : &none, &WALK_LIMITS, out, a, e);
+    if (s == SINTER_OK) s = read_log(raw.log ? raw.log : &none, out, a, e);
+    if (s == SINTER_OK) s = read_plugin_dirs(raw.plugin_dirs, root->file, out, a, e);
+    const conf_node *listen_at = conf_get(root, "listen");
+    if (s == SINTER_OK) s = check_listen(out, listen_at ? listen_at : root, e);
+    return s;
+}
