@@ -162,6 +162,39 @@ static void a_huge_request_is_given_back(void **state) {
 }
 #endif
 
+#ifdef SINTER_SANITIZE_address
+/* Runs `wrong` in a child; AddressSanitizer must end it. */
+static void must_be_caught(void (*wrong)(arena *a)) {
+    pid_t child = fork();
+    if (child == 0) {
+        close(2);
+        wrong(arena_new(4096));
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void overrun(arena *a) {
+    volatile char *p = arena_alloc(a, 24);
+    arena_alloc(a, 24);
+    p[24] = 1;
+}
+
+static void use_after_reset(arena *a) {
+    volatile char *p = arena_alloc(a, 24);
+    arena_reset(a);
+    p[0] = 1;
+}
+
+static void address_sanitizer_sees_into_the_arena(void **state) {
+    (void)state;
+    must_be_caught(overrun);
+    must_be_caught(use_after_reset);
+}
+#endif
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies_end_where_they_are_told),
@@ -169,6 +202,9 @@ int main(void) {
         cmocka_unit_test(arena_memory_is_aligned_separate_and_writable),
         cmocka_unit_test(zeroed_memory_is_zero_after_reuse),
         cmocka_unit_test(arena_texts),
+#ifdef SINTER_SANITIZE_address
+        cmocka_unit_test(address_sanitizer_sees_into_the_arena),
+#endif
 #ifndef SINTER_SANITIZED
         cmocka_unit_test(running_out_of_memory_ends_the_process_with_a_message),
         cmocka_unit_test(a_warmed_up_arena_allocates_nothing),
