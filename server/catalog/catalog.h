@@ -69,6 +69,9 @@ const Sinter__V1__Value *catalog_item_value(const Sinter__V1__Item *item, const 
  * differs from before or cannot be told. Applying an old or equal sequence again is harmless. */
 sinter_status catalog_apply(catalog_collection *c, const Sinter__Storage__V1__Record *rec, const Sinter__V1__Item *before,
                             bool *text_changed, sinter_error *e);
+/* Ordinals that the journal has given, deleted ones included (journal_count): at start the records of live items alone do not
+ * tell. Only ever raises the sets' n_items. */
+void catalog_expect(catalog_collection *c, uint32_t ordinals);
 /* Publishes what was applied so far, stamped with `sequence`; what it replaces is retired. */
 const struct catalog_set *catalog_publish(catalog_collection *c, uint64_t sequence);
 
