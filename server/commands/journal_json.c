@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Records of the journal as JSON lines and as lines for people. */
+#include "journal_json.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+typedef Sinter__Storage__V1__Record record;
+typedef Sinter__V1__Value value;
+
+#define BODY(name) SINTER__STORAGE__V1__RECORD__BODY_##name
+
+static const struct {
+    Sinter__Storage__V1__Record__BodyCase body;
+    const char *name;
+} BODIES[] = {
+    {BODY(ITEM_PUT), "item_put"},
+    {BODY(ITEM_DELETE), "item_delete"},
+    {BODY(COLLECTION_MADE), "collection_made"},
+    {BODY(DEPLOYMENT), "deployment"},
+    {BODY(SETTING), "setting"},
+    {BODY(ANSWERED), "answered"},
+    {BODY(RECORDED_REQUEST), "recorded_request"},
+};
+const char *const JOURNAL_BODY_NAMES[] = {
+    "item_put", "item_delete", "collection_made", "deployment", "setting", "answered", "recorded_request",
+};
+const size_t JOURNAL_BODY_NAMES_N = ARRAY_LEN(JOURNAL_BODY_NAMES);
+
+const char *journal_body_name(const record *rec) {
+    for (size_t i = 0; i < ARRAY_LEN(BODIES); i++) {
+        if (BODIES[i].body == rec->body_case) return BODIES[i].name;
+    }
+    return NULL;
+}
+
+/* ---- JSON ---------------------------------------------------------------------------------------------------------
+ */
+
+static void put_key(buffer *b, const char *key) {
+    buffer_printf(b, ",\"%s\":", key);
+}
+
+static void put_text(buffer *b, const char *key, const char *s) {
+    put_key(b, key);
+    buffer_json_string(b, s, strlen(s));
+}
+
+static void put_count(buffer *b, const char *key, uint64_t n) {
+    put_key(b, key);
+    buffer_printf(b, "%" PRIu64, n);
+}
+
+/* JSON has no NaN and no infinity. */
+static void put_number(buffer *b, double x) {
+    if (isfinite(x))
+        buffer_printf(b, "%.17g", x);
+    else
+        buffer_puts(b, "null");
+}
+
+static void put_time(buffer *b, int64_t ms) {
+    char text[32];
+    time_format_ms(ms, text);
+    buffer_printf(b, "\"%s\"", text);
+}
+
+static void put_strings(buffer *b, char *const *s, size_t n) {
+    buffer_puts(b, "[");
+    for (size_t i = 0; i < n; i++) {
+        if (i) buffer_puts(b, ",");
+        buffer_json_string(b, s[i], strlen(s[i]));
+    }
+    buffer_puts(b, "]");
+}
+
+static void put_value(buffer *b, const value *v) {
+    switch (v ? v->kind_case : SINTER__V1__VALUE__KIND__NOT_SET) {
+    case SINTER__V1__VALUE__KIND_STRING_VALUE: buffer_json_string(b, v->string_value, strlen(v->string_value)); return;
+    case SINTER__V1__VALUE__KIND_NUMBER_VALUE: put_number(b, v->number_value); return;
+    case SINTER__V1__VALUE__KIND_INTEGER_VALUE: buffer_printf(b, "%" PRId64, v->integer_value); return;
+    case SINTER__V1__VALUE__KIND_BOOLEAN_VALUE: buffer_puts(b, v->boolean_value ? "true" : "false"); return;
+    case SINTER__V1__VALUE__KIND_TIMESTAMP_VALUE:
+        put_time(b, v->timestamp_value->seconds * 1000 + v->timestamp_value->nanos / 1000000);
+        return;
+    case SINTER__V1__VALUE__KIND_STRINGS_VALUE:
+        put_strings(b, v->strings_value->values, v->strings_value->n_values);
+        return;
+    case SINTER__V1__VALUE__KIND_VECTOR_VALUE:
+        for (size_t i = 0; i < v->vector_value->n_values; i++) {
+            buffer_puts(b, i ? "," : "[");
+            put_number(b, v->vector_value->values[i]);
+        }
+        buffer_puts(b, v->vector_value->n_values ? "]" : "[]");
+        return;
+    case SINTER__V1__VALUE__KIND_GEO_VALUE:
+        buffer_puts(b, "{\"latitude\":");
+        put_number(b, v->geo_value->latitude);
+        buffer_puts(b, ",\"longitude\":");
+        put_number(b, v->geo_value->longitude);
+        buffer_puts(b, "}");
+        return;
+    default: buffer_puts(b, "null");
+    }
+}
+
+static void put_item(buffer *b, const Sinter__V1__Item *item) {
+    put_text(b, "id", item ? item->id : "");
+    put_key(b, "fields");
+    buffer_puts(b, "{");
+    for (size_t i = 0; item && i < item->n_fields; i++) {
+        if (i) buffer_puts(b, ",");
+        buffer_json_string(b, item->fields[i]->key, strlen(item->fields[i]->key));
+        buffer_puts(b, ":");
+        put_value(b, item->fields[i]->value);
+    }
+    buffer_puts(b, "}");
+}
+
+static void put_answered(buffer *b, const Sinter__Storage__V1__Answered *a) {
+    put_text(b, "request_id", a->request_id);
+    put_text(b, "snapshot", a->snapshot);
+    put_text(b, "pipeline", a->pipeline);
+    put_count(b, "view_sequence", a->sequence);
+    put_count(b, "journal_sequence", a->journal_sequence);
+    put_count(b, "collection", a->collection);
+    put_count(b, "total", a->total);
+    put_key(b, "features");
+    put_strings(b, a->features, a->n_features);
+    put_key(b, "rankers");
+    put_strings(b, a->rankers, a->n_rankers);
+    put_key(b, "shown");
+    buffer_puts(b, "[");
+    for (size_t i = 0; i < a->n_shown; i++) {
+        const Sinter__Storage__V1__Shown *s = a->shown[i];
+        buffer_printf(b, "%s{\"item\":%u,\"position\":%u,\"score\":", i ? "," : "", s->item, s->position);
+        put_number(b, s->score);
+        buffer_puts(b, ",\"propensity\":");
+        put_number(b, s->propensity);
+        buffer_puts(b, ",\"features\":[");
+        for (size_t k = 0; k < s->n_features; k++) {
+            if (k) buffer_puts(b, ",");
+            put_number(b, (double)s->features[k]);
+        }
+        buffer_puts(b, "],\"raw\":[");
+        for (size_t k = 0; k < s->n_raw; k++) {
+            if (k) buffer_puts(b, ",");
+            put_number(b, (double)s->raw[k]);
+        }
+        buffer_puts(b, "]}");
+    }
+    buffer_puts(b, "]");
+}
+
+static void put_recorded(buffer *b, const Sinter__Storage__V1__RecordedRequest *r) {
+    put_text(b, "request_id", r->request_id);
+    put_key(b, "stages");
+    buffer_puts(b, "[");
+    for (size_t i = 0; i < r->n_stages; i++) {
+        buffer_puts(b, i ? ",{\"name\":" : "{\"name\":");
+        buffer_json_string(b, r->stages[i]->name, strlen(r->stages[i]->name));
+        put_count(b, "items", r->stages[i]->n_item);
+        put_key(b, "features");
+        put_strings(b, r->stages[i]->features, r->stages[i]->n_features);
+        put_key(b, "rankers");
+        put_strings(b, r->stages[i]->rankers, r->stages[i]->n_rankers);
+        buffer_puts(b, "}");
+    }
+    buffer_puts(b, "]");
+}
+
+static void put_body(buffer *b, const record *rec) {
+    switch (rec->body_case) {
+    case BODY(ITEM_PUT):
+        put_count(b, "collection", rec->item_put->collection);
+        put_count(b, "ordinal", rec->item_put->ordinal);
+        put_item(b, rec->item_put->item);
+        return;
+    case BODY(ITEM_DELETE):
+        put_count(b, "collection", rec->item_delete->collection);
+        put_count(b, "ordinal", rec->item_delete->ordinal);
+        put_text(b, "id", rec->item_delete->id);
+        return;
+    case BODY(COLLECTION_MADE):
+        put_count(b, "collection", rec->collection_made->collection);
+        put_text(b, "name", rec->collection_made->name);
+        put_text(b, "uuid", rec->collection_made->uuid);
+        return;
+    case BODY(DEPLOYMENT):
+        put_text(b, "name", rec->deployment->name);
+        put_text(b, "version", rec->deployment->version);
+        put_text(b, "who", rec->deployment->who);
+        return;
+    case BODY(SETTING):
+        put_text(b, "key", rec->setting->key);
+        put_text(b, "value", rec->setting->value);
+        return;
+    case BODY(ANSWERED): put_answered(b, rec->answered); return;
+    case BODY(RECORDED_REQUEST): put_recorded(b, rec->recorded_request); return;
+    default: return;
+    }
+}
+
+void journal_record_json(buffer *b, const record *rec) {
+    const char *name = journal_body_name(rec);
+    buffer_printf(b, "{\"sequence\":%" PRIu64 ",\"time\":", rec->sequence);
+    put_time(b, rec->time_ms);
+    put_text(b, "kind", name ? name : "unknown");
+    if (rec->write_id[0]) put_text(b, "write_id", rec->write_id);
+    put_body(b, rec);
+    buffer_puts(b, "}");
+}
+
+/* ---- for people
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void tell_body(buffer *b, const record *rec) {
+    switch (rec->body_case) {
+    case BODY(ITEM_PUT):
+        buffer_printf(b, "%u/%u ", rec->item_put->collection, rec->item_put->ordinal);
+        if (!rec->item_put->item) return;
+        buffer_json_string(b, rec->item_put->item->id, strlen(rec->item_put->item->id));
+        buffer_printf(b, ", %zu fields", rec->item_put->item->n_fields);
+        return;
+    case BODY(ITEM_DELETE):
+        buffer_printf(b, "%u/%u ", rec->item_delete->collection, rec->item_delete->ordinal);
+        buffer_json_string(b, rec->item_delete->id, strlen(rec->item_delete->id));
+        return;
+    case BODY(COLLECTION_MADE):
+        buffer_printf(b, "%u ", rec->collection_made->collection);
+        buffer_json_string(b, rec->collection_made->name, strlen(rec->collection_made->name));
+        buffer_printf(b, " %s", rec->collection_made->uuid);
+        return;
+    case BODY(ANSWERED):
+        buffer_json_string(b, rec->answered->request_id, strlen(rec->answered->request_id));
+        buffer_printf(b, ", %zu shown of %" PRIu64, rec->answered->n_shown, rec->answered->total);
+        return;
+    case BODY(RECORDED_REQUEST):
+        buffer_json_string(b, rec->recorded_request->request_id, strlen(rec->recorded_request->request_id));
+        buffer_printf(b, ", %zu stages", rec->recorded_request->n_stages);
+        return;
+    default: return;
+    }
+}
+
+void journal_record_text(buffer *b, const record *rec) {
+    char time[32];
+    const char *name = journal_body_name(rec);
+    time_format_ms(rec->time_ms, time);
+    buffer_printf(b, "%10" PRIu64 "  %s  %-16s ", rec->sequence, time, name ? name : "unknown");
+    tell_body(b, rec);
+}
