@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory of an instance, the one form of text in which rules and queries are compared, and dictionaries of such texts. */
+#include "rules.h"
+
+/* ---- memory --------------------------------------------------------------------------------------------------------- */
+
+enum { BLOCK = 64 * 1024 };
+
+struct rules_block {
+    struct rules_block *next;
+    size_t used, room;
+};
+
+void *rules_take(rules_pool *p, size_t size)
+{
+    size = (size + 15) & ~(size_t)15;
+    struct rules_block *b = p->blocks;
+    size_t head = (sizeof *b + 15) & ~(size_t)15;
+    if (b == NULL || b->room - b->used < size) {
+        size_t room = size > BLOCK ? size : BLOCK;
+        b = p->host->alloc(p->host, head + room);
+        if (b == NULL)
+            return NULL;
+        *b = (struct rules_block){.next = p->blocks, .room = room};
+        p->blocks = b;
+    }
+    void *out = (char *)b + head + b->used;
+    b->used += size;
+    return memset(out, 0, size);
+}
+
+char *rules_take_text(rules_pool *p, const char *text, size_t n)
+{
+    char *out = rules_take(p, n + 1);
+    if (out != NULL && n > 0)
+        memcpy(out, text, n);
+    return out;
+}
+
+void rules_pool_release(rules_pool *p)
+{
+    for (struct rules_block *b = p->blocks, *next; b != NULL; b = next) {
+        next = b->next;
+        p->host->free(p->host, b);
+    }
+    p->blocks = NULL;
+}
+
+/* ---- the canonical form ------------------------------------------------------------------------------------------------ */
+
+/* Reads one UTF-8 character; a bad byte counts as itself and *size is 0. */
+static uint32_t decode(const unsigned char *s, size_t n, size_t *size)
+{
+    uint32_t c = s[0];
+    *size = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    if (*size == 0 || *size > n)
+        return *size = 0, c;
+    static const uint8_t lead[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    c &= lead[*size];
+    for (size_t i = 1; i < *size; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return *size = 0, s[0];
+        c = c << 6 | (s[i] & 0x3f);
+    }
+    return c;
+}
+
+static size_t encode(uint32_t c, char *out)
+{
+    if (c < 0x80)
+        return out[0] = (char)c, 1;
+    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    static const uint8_t lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    for (size_t i = n - 1; i > 0; i--, c >>= 6)
+        out[i] = (char)(0x80 | (c & 0x3f));
+    out[0] = (char)(lead[n] | c);
+    return n;
+}
+
+/* Lower case without a locale: the alphabets whose capitals stand at a fixed distance or alternate. */
+static uint32_t lower(uint32_t c)
+{
+    if ((c >= 'A' && c <= 'Z') || (c >= 0xc0 && c <= 0xde && c != 0xd7) || (c >= 0x391 && c <= 0x3a9 && c != 0x3a2) ||
+        (c >= 0x410 && c <= 0x42f))
+        return c + 0x20;
+    if (c >= 0x400 && c <= 0x40f)
+        return c + 0x50;
+    bool odd_first = (c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e); /* capitals are the odd ones */
+    bool even_first = (c >= 0x100 && c <= 0x177 && c != 0x130 && c != 0x131 && c != 0x138 && c != 0x149) ||
+                      (c >= 0x460 && c <= 0x481) || (c >= 0x48a && c <= 0x4bf) || (c >= 0x4d0 && c <= 0x52f) ||
+                      (c >= 0x1e00 && c <= 0x1e95) || (c >= 0x1ea0 && c <= 0x1eff);
+    if (odd_first)
+        return c & 1 ? c + 1 : c;
+    return even_first && (c & 1) == 0 ? c + 1 : c;
+}
+
+/* Between words: spaces and ASCII punctuation but '+' and '#' ("c++", "c#"), and the typographic quotes, dashes and spaces. */
+static bool separates(uint32_t c)
+{
+    if (c < 0x80)
+        return !((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '#');
+    return c == 0xa0 || c == 0xab || c == 0xbb || (c >= 0x2000 && c <= 0x206f) || c == 0x3000;
+}
+
+size_t rules_canonical(const char *text, size_t n, char *out)
+{
+    size_t size = 0;
+    bool gap = false;
+    for (size_t i = 0; i < n;) {
+        size_t step;
+        uint32_t c = decode((const unsigned char *)text + i, n - i, &step);
+        bool good = step > 0;
+        c = good ? lower(c) : c;
+        i += good ? step : 1;
+        if (good && separates(c)) {
+            gap = size > 0;
+            continue;
+        }
+        if (gap)
+            out[size++] = ' ';
+        gap = false;
+        if (good)
+            size += encode(c, out + size);
+        else
+            out[size++] = (char)c;
+    }
+    return size;
+}
+
+bool rules_next_word(const char **at, const char *end, sinter_str *word)
+{
+    while (*at < end && **at == ' ')
+        ++*at;
+    if (*at >= end)
+        return false;
+    const char *stop = memchr(*at, ' ', (size_t)(end - *at));
+    stop = stop == NULL ? end : stop;
+    *word = (sinter_str){*at, (size_t)(stop - *at)};
+    *at = stop;
+    return true;
+}
+
+/* ---- dictionaries --------------------------------------------------------------------------------------------------------- */
+
+static uint64_t hash(const char *text, size_t n)
+{
+    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a, then mixed: keys are fixed at open, only probes come from outside */
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ (unsigned char)text[i]) * 0x100000001b3u;
+    h ^= h >> 32;
+    h *= 0x9e3779b97f4a7c15u;
+    return h ^ h >> 29;
+}
+
+static uint32_t find(const rules_dictionary *d, const char *text, size_t n, uint64_t h, uint32_t *at)
+{
+    uint32_t i = (uint32_t)h & d->mask;
+    for (; d->slot[i] != 0; i = (i + 1) & d->mask) {
+        const struct rules_entry *e = &d->entry[d->slot[i] - 1];
+        if (e->hash == h && e->size == n && memcmp(e->text, text, n) == 0)
+            return d->slot[i] - 1;
+    }
+    *at = i;
+    return RULES_NONE;
+}
+
+uint32_t rules_lookup(const rules_dictionary *d, const char *text, size_t n)
+{
+    uint32_t at;
+    return d->n == 0 || n == 0 ? RULES_NONE : find(d, text, n, hash(text, n), &at);
+}
+
+/* Doubles the room: at most half of the slots are ever taken. */
+static bool grow(rules_pool *p, rules_dictionary *d)
+{
+    const sinter_host *host = p->host;
+    uint32_t room = d->room == 0 ? 64 : d->room * 2;
+    struct rules_entry *entry = host->alloc(host, room * sizeof *entry);
+    uint32_t *slot = host->alloc(host, 2 * (size_t)room * sizeof *slot);
+    if (entry == NULL || slot == NULL) {
+        if (entry != NULL)
+            host->free(host, entry);
+        if (slot != NULL)
+            host->free(host, slot);
+        return false;
+    }
+    memset(slot, 0, 2 * (size_t)room * sizeof *slot);
+    uint32_t mask = 2 * room - 1;
+    for (uint32_t i = 0; i < d->n; i++) {
+        entry[i] = d->entry[i];
+        uint32_t at = (uint32_t)entry[i].hash & mask;
+        while (slot[at] != 0)
+            at = (at + 1) & mask;
+        slot[at] = i + 1;
+    }
+    uint32_t n = d->n;
+    rules_dictionary_release(p, d);
+    *d = (rules_dictionary){.slot = slot, .mask = mask, .n = n, .room = room, .entry = entry};
+    return true;
+}
+
+uint32_t rules_intern(rules_pool *p, rules_dictionary *d, const char *text, size_t n)
+{
+    if (d->n == d->room && !grow(p, d))
+        return RULES_NONE;
+    uint64_t h = hash(text, n);
+    uint32_t at = 0, id = find(d, text, n, h, &at);
+    if (id != RULES_NONE)
+        return id;
+    const char *copy = rules_take_text(p, text, n);
+    if (copy == NULL)
+        return RULES_NONE;
+    d->entry[d->n] = (struct rules_entry){.text = copy, .size = n, .hash = h, .posting = RULES_NONE};
+    d->slot[at] = ++d->n;
+    return d->n - 1;
+}
+
+void rules_dictionary_release(rules_pool *p, rules_dictionary *d)
+{
+    if (d->slot != NULL)
+        p->host->free(p->host, d->slot);
+    if (d->entry != NULL)
+        p->host->free(p->host, d->entry);
+    *d = (rules_dictionary){0};
+}
