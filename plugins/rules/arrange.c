@@ -73,7 +73,7 @@ static uint32_t values_of(const sinter_column *c, uint32_t item, uint64_t out[VA
         return 0;
     const void *data = c->chunk[at]->data;
     switch (c->type) {
-    case SINTER_COLUMN_KEYWORD: out[0] = ((const uint32_t *)data)[row]; return 1;
+    case SINTER_COLUMN_KEYWORD: out[0] = ((const uint32_t *)data)[row]; return out[0] != 0;
     case SINTER_COLUMN_INTEGER: out[0] = (uint64_t)((const int64_t *)data)[row]; return 1;
     case SINTER_COLUMN_BOOLEAN: out[0] = ((const uint8_t *)data)[row]; return 1;
     case SINTER_COLUMN_KEYWORDS: {

@@ -33,7 +33,7 @@ sinter_status rules_no_memory(sinter_error *e)
 
 void rules_path(char out[RULES_PATH], const char *path, const char *key)
 {
-    snprintf(out, RULES_PATH, "%s.%s", path, key);
+    snprintf(out, RULES_PATH, "%.140s.%.110s", path, key);
 }
 
 sinter_status rules_read_strings(rules_reader *r, const char *path, rule_strings *out)
@@ -51,7 +51,7 @@ sinter_status rules_read_strings(rules_reader *r, const char *path, rule_strings
         return rules_no_memory(r->err);
     for (uint32_t i = 0; i < count; i++) {
         char at[RULES_PATH];
-        snprintf(at, sizeof at, "%s.%u", path, i);
+        snprintf(at, sizeof at, "%.240s.%u", path, i);
         const char *s = one;
         if (s == NULL && !r->host->option_string(r->options, at, &s))
             return rules_fail(r, at, NULL, "entry %u of the list is not a string", i + 1);

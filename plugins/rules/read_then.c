@@ -259,7 +259,7 @@ sinter_status rules_read_then(rules_reader *r, const char *path, rule *u)
     uint32_t maps = r->host->option_count(r->options, path), actions = 0;
     char at[RULES_PATH];
     for (uint32_t i = 0; i < maps; i++) {
-        snprintf(at, sizeof at, "%s.%u", path, i);
+        snprintf(at, sizeof at, "%.240s.%u", path, i);
         actions += r->host->option_count(r->options, at);
     }
     if (actions == 0)
@@ -268,7 +268,7 @@ sinter_status rules_read_then(rules_reader *r, const char *path, rule *u)
     if (u->action == NULL)
         return rules_no_memory(r->err);
     for (uint32_t i = 0; i < maps; i++) {
-        snprintf(at, sizeof at, "%s.%u", path, i);
+        snprintf(at, sizeof at, "%.240s.%u", path, i);
         sinter_status s = read_map(r, at, u);
         if (s != SINTER_OK)
             return s;
