@@ -15,7 +15,7 @@ typedef struct counting {
 typedef struct placing {
     rules_arrangement *list;
     uint32_t n_final;     /* positions in the finished list */
-    uint32_t *at;         /* [n_final + 1] row pinned at a position, or RULES_NONE */
+    uint32_t *at;         /* [n_final + 1, or more] row pinned at a position, or RULES_NONE */
     uint32_t n_queue;     /* rows without a pin, in order: list->queue */
     uint32_t *new_queue;  /* the same rows, as the caps want them */
     uint32_t *cause;      /* [n_items] cap that moved the row down, or RULES_NONE */
@@ -41,26 +41,38 @@ static void order_rows(rules_arrangement *l)
     }
 }
 
-/* The next free position from the wanted one down the list; where there is none, the next free one up. */
-static uint32_t free_position(const placing *p, uint32_t wanted)
-{
-    uint32_t start = wanted < p->n_final ? wanted : p->n_final, at = start;
-    while (at <= p->n_final && p->at[at] != RULES_NONE)
-        at++;
-    if (at <= p->n_final)
-        return at;
-    for (at = start; p->at[at] != RULES_NONE;)
-        at--;
-    return at;
-}
-
-/* Highest priority first, as they were collected. */
-static void place_pins(placing *p)
+/* Highest priority first, as they were collected: each gets the first free position from the one it wants on. */
+static void choose_positions(placing *p)
 {
     rules_arrangement *l = p->list;
     for (uint32_t i = 0; i < l->n_pins; i++) {
-        l->pin[i].position = free_position(p, l->pin[i].wanted);
-        p->at[l->pin[i].position] = l->pin[i].row;
+        uint32_t at = l->pin[i].wanted;
+        while (p->at[at] != RULES_NONE)
+            at++;
+        l->pin[i].position = at;
+        p->at[at] = l->pin[i].row;
+    }
+}
+
+/* Lowest position first; what would stand past the end stands at the end, in the same order. */
+static void place_pins(placing *p)
+{
+    rules_arrangement *l = p->list;
+    choose_positions(p);
+    for (uint32_t i = 1; i < l->n_pins; i++) {
+        rules_pin pin = l->pin[i];
+        uint32_t j = i;
+        for (; j > 0 && l->pin[j - 1].position > pin.position; j--)
+            l->pin[j] = l->pin[j - 1];
+        l->pin[j] = pin;
+    }
+    uint32_t last = p->n_final;
+    for (uint32_t i = l->n_pins; i > 0; i--, last--) {
+        rules_pin *pin = &l->pin[i - 1];
+        p->at[pin->position] = RULES_NONE;
+        last = pin->position < last ? pin->position : last;
+        pin->position = last;
+        p->at[last] = pin->row;
     }
 }
 
@@ -235,7 +247,7 @@ static void tell_pin(const rules_arrangement *l, const rules_pin *pin, bool inse
     const rule *u = &l->inst->rule[pin->rule];
     char text[128];
     int n = snprintf(text, sizeof text, "%s at %u", insert ? "inserted" : "pinned", pin->position);
-    if (pin->wanted != pin->position)
+    if (pin->position > pin->wanted)
         snprintf(text + n, sizeof text - (size_t)n, "; %u was taken", pin->wanted);
     const char *told = u->note != NULL ? u->note : text;
     if (insert)
@@ -244,15 +256,8 @@ static void tell_pin(const rules_arrangement *l, const rules_pin *pin, bool inse
         host->edit_pin(l->sink, u->id, l->item[pin->row], pin->position, told);
 }
 
-static void tell_pins(rules_arrangement *l)
+static void tell_pins(const rules_arrangement *l)
 {
-    for (uint32_t i = 1; i < l->n_pins; i++) { /* lowest position first */
-        rules_pin pin = l->pin[i];
-        uint32_t j = i;
-        for (; j > 0 && l->pin[j - 1].position > pin.position; j--)
-            l->pin[j] = l->pin[j - 1];
-        l->pin[j] = pin;
-    }
     for (uint32_t i = 0; i < l->n_pins; i++)
         tell_pin(l, &l->pin[i], l->pin[i].insert);
 }
@@ -280,14 +285,18 @@ static bool set_out(placing *p)
 {
     rules_arrangement *l = p->list;
     p->n_final = l->n_order;
-    for (uint32_t i = 0; i < l->n_pins; i++)
+    uint32_t furthest = 0;
+    for (uint32_t i = 0; i < l->n_pins; i++) {
         p->n_final += l->pin[i].insert;
-    p->at = scratch(l, p->n_final, sizeof *p->at);
+        furthest = l->pin[i].wanted > furthest ? l->pin[i].wanted : furthest;
+    }
+    furthest = furthest + l->n_pins > p->n_final ? furthest + l->n_pins : p->n_final;
+    p->at = scratch(l, furthest, sizeof *p->at);
     p->new_queue = scratch(l, l->n_order, sizeof *p->new_queue);
     p->cause = scratch(l, l->n_items, sizeof *p->cause);
     if (p->at == NULL || p->new_queue == NULL || p->cause == NULL)
         return false;
-    memset(p->at, 0xff, ((size_t)p->n_final + 1) * sizeof *p->at);
+    memset(p->at, 0xff, ((size_t)furthest + 1) * sizeof *p->at);
     memset(p->cause, 0xff, ((size_t)l->n_items + 1) * sizeof *p->cause);
     for (uint32_t i = 0; i < l->n_order; i++)
         if (l->pinned[l->order[i]] == 0)
