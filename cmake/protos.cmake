@@ -1,32 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Generated protobuf-c code for every .proto, and one FileDescriptorSet for reflection and JSON.
-file(GLOB_RECURSE SINTER_PROTOS CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}/proto ${CMAKE_SOURCE_DIR}/proto/*.proto)
+# Two import roots: proto/ is ours, proto/interop/ holds contracts of others under their own names.
+set(proto_root ${CMAKE_SOURCE_DIR}/proto)
+file(GLOB_RECURSE own_protos CONFIGURE_DEPENDS RELATIVE ${proto_root} ${proto_root}/*.proto)
+list(FILTER own_protos EXCLUDE REGEX "^interop/")
+file(GLOB_RECURSE interop_protos CONFIGURE_DEPENDS RELATIVE ${proto_root}/interop ${proto_root}/interop/*.proto)
+set(SINTER_PROTOS ${own_protos} ${interop_protos})
 set(gen ${CMAKE_BINARY_DIR}/gen)
+# The well-known types that the API uses, and the descriptors that reflection reads, come from protobuf's own files
+# (libprotobuf-dev).
+set(well_known google/protobuf/timestamp.proto google/protobuf/duration.proto google/protobuf/any.proto
+    google/protobuf/descriptor.proto)
 set(proto_sources "")
 set(proto_headers "")
-foreach(p IN LISTS SINTER_PROTOS)
+set(proto_files "")
+foreach(p IN LISTS SINTER_PROTOS well_known)
   string(REGEX REPLACE "\\.proto$" "" stem ${p})
   list(APPEND proto_sources ${gen}/${stem}.pb-c.c)
   list(APPEND proto_headers ${gen}/${stem}.pb-c.h)
-  list(APPEND proto_files ${CMAKE_SOURCE_DIR}/proto/${p})
+endforeach()
+foreach(p IN LISTS own_protos)
+  list(APPEND proto_files ${proto_root}/${p})
+endforeach()
+foreach(p IN LISTS interop_protos)
+  list(APPEND proto_files ${proto_root}/interop/${p})
 endforeach()
 file(MAKE_DIRECTORY ${gen})
-# The two well-known types that the API uses come from protobuf's own files (libprotobuf-dev).
-set(well_known google/protobuf/timestamp.proto google/protobuf/duration.proto)
-foreach(stem google/protobuf/timestamp google/protobuf/duration)
-  list(APPEND proto_sources ${gen}/${stem}.pb-c.c)
-  list(APPEND proto_headers ${gen}/${stem}.pb-c.h)
-endforeach()
+set(import_roots -I ${proto_root} -I ${proto_root}/interop -I /usr/include)
 add_custom_command(
   OUTPUT ${proto_sources} ${proto_headers}
-  COMMAND protoc-c --c_out=${gen} -I ${CMAKE_SOURCE_DIR}/proto -I /usr/include ${SINTER_PROTOS} ${well_known}
-  WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/proto
+  COMMAND protoc-c --c_out=${gen} ${import_roots} ${SINTER_PROTOS} ${well_known}
+  WORKING_DIRECTORY ${proto_root}
   DEPENDS ${proto_files} VERBATIM)
 add_custom_command(
   OUTPUT ${gen}/sinter.protoset
   COMMAND protoc --include_imports --include_source_info --descriptor_set_out=${gen}/sinter.protoset
-          -I ${CMAKE_SOURCE_DIR}/proto -I /usr/include ${SINTER_PROTOS}
-  WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}/proto
+          ${import_roots} ${SINTER_PROTOS}
+  WORKING_DIRECTORY ${proto_root}
   DEPENDS ${proto_files} VERBATIM)
 # The descriptor set as a C array: sinter_protoset[], sinter_protoset_size.
 add_custom_command(
