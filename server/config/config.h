@@ -30,6 +30,9 @@ struct conf_node {
 sinter_status conf_parse_file(const char *path, arena *a, const conf_node **out, sinter_error *e);
 sinter_status conf_parse_text(const char *name, str text, arena *a, const conf_node **out, sinter_error *e);
 const conf_node *conf_get(const conf_node *map, const char *key); /* NULL: absent */
+bool conf_null(const conf_node *n);                                /* NULL, or an unquoted null */
+/* The scalar as a path, seen from the folder of its file: absolute; in `a`. */
+const char *conf_path(const conf_node *at, arena *a);
 /* error_set with where = file:line:column of the node. */
 sinter_status conf_error(sinter_error *e, const conf_node *at, const char *fix, const char *what, ...) PRINTF_LIKE(4, 5);
 
@@ -116,7 +119,7 @@ typedef struct config_use {
 
 /* The keys of a use that are Sinter's own; all others belong to the plugin. A plugin's options may not be named so. */
 extern const char *const CONFIG_USE_KEYS[]; /* [CONFIG_USE_KEYS_N] */
-#define CONFIG_USE_KEYS_N 8u
+#define CONFIG_USE_KEYS_N 7u
 
 typedef struct config_recall_source {
     config_use use;

@@ -21,8 +21,7 @@ typedef struct source_raw {
     uint32_t limit;
 } source_raw;
 
-const char *const CONFIG_USE_KEYS[CONFIG_USE_KEYS_N] = {"name",  "plugin", "source", "sha256",
-                                                        "model", "budget", "limit",  "feature"};
+const char *const CONFIG_USE_KEYS[CONFIG_USE_KEYS_N] = {"name", "plugin", "sha256", "model", "budget", "source", "limit"};
 
 #define P(f) offsetof(pipeline_raw, f)
 static const walk_key PIPELINE_KEYS[] = {
@@ -143,13 +142,8 @@ static sinter_status check_use_name(const conf_node *map, config_use *u, sinter_
 
 static sinter_status read_plugin_use(const conf_node *map, config_use *out, arena *a, sinter_error *e)
 {
-    static const char *const ELSEWHERE[] = {"source", "limit", "feature"};
     *out = (config_use){.options = map, .at = map};
     sinter_status s = walk_map(map, &WALK_USE, out, a, e);
-    for (size_t i = 0; s == SINTER_OK && i < ARRAY_LEN(ELSEWHERE); i++) {
-        if (conf_get(map, ELSEWHERE[i]))
-            s = conf_error(e, conf_get(map, ELSEWHERE[i]), "remove it", "%s has no meaning beside plugin here", ELSEWHERE[i]);
-    }
     if (s == SINTER_OK) s = resolve_plugin(conf_get(map, "plugin"), out, a, e);
     if (s != SINTER_OK) return s;
     if (!out->name) out->name = out->plugin;
@@ -242,8 +236,6 @@ static sinter_status read_ranker(const conf_node *map, config_use *out, arena *a
     sinter_status s = walk_is(map, CONF_MAP, "a ranker", e);
     if (s != SINTER_OK) return s;
     bool feature = conf_get(map, "feature") != NULL, plugin = conf_get(map, "plugin") != NULL;
-    if (feature == plugin && feature)
-        return conf_error(e, map, "keep one", "a ranker is either a plugin or a feature; this one is both");
     if (!feature && !plugin)
         return conf_error(e, map, "write 'plugin: NAME' or 'feature: NAME'", "a ranker names neither a plugin nor a feature");
     if (plugin) return read_plugin_use(map, out, a, e);

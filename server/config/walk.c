@@ -9,7 +9,7 @@
 
 static const char *const KIND_NAMES[] = {"a single value", "a list", "a map"};
 
-bool walk_null(const conf_node *n)
+bool conf_null(const conf_node *n)
 {
     return !n || (n->kind == CONF_SCALAR && !n->quoted && !*n->text);
 }
@@ -51,6 +51,11 @@ const char *walk_path(const char *file, const char *path, arena *a)
         path += 3;
     }
     return arena_printf(a, "%s/%s", strcmp(here, "/") == 0 ? "" : here, path);
+}
+
+const char *conf_path(const conf_node *at, arena *a)
+{
+    return walk_path(at->file, at->text, a);
 }
 
 static const walk_key *find(const walk_table *t, const char *key)
@@ -140,7 +145,7 @@ static sinter_status set(const walk_key *k, const conf_node *at, void *target, s
     }
     if (at->kind != CONF_SCALAR)
         return conf_error(e, at, NULL, "%s must be %s, not %s", k->key, EXPECTED[k->type], KIND_NAMES[at->kind]);
-    if (walk_null(at)) return conf_error(e, at, NULL, "%s has no value; it must be %s", k->key, EXPECTED[k->type]);
+    if (conf_null(at)) return conf_error(e, at, NULL, "%s has no value; it must be %s", k->key, EXPECTED[k->type]);
     if (k->type == WALK_STRING) return set_string(k, at, out, e);
     double number = 0;
     if (at->quoted || !convert(k->type, str_of(at->text), out, &number)) {

@@ -39,7 +39,6 @@ sinter_status walk_is(const conf_node *at, conf_kind kind, const char *what, sin
 /* INVALID with "did you mean" or the list of what is valid. */
 sinter_status walk_unknown(const conf_node *at, const char *what, const char *name, const char *const *names, size_t n,
                            sinter_error *e);
-bool walk_null(const conf_node *n); /* absent, or an unquoted null */
 /* `path` as seen from the folder of `file`, absolute; in `a`. */
 const char *walk_path(const char *file, const char *path, arena *a);
 

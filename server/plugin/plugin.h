@@ -98,7 +98,7 @@ typedef struct plugin_services {
 
 /* Checks a map of a YAML file against a plugin's table: unknown keys (near names), types, choices, ranges, required keys,
  * nested maps and lists, files that must exist, filters by services->filter_compile (NULL services: not checked). The keys of
- * CONFIG_USE_KEYS are skipped at the top when `use` is true. The result lives in `memory`, like the tree. */
+ * CONFIG_USE_KEYS are skipped at the top when `use` is true (source and limit only where the map has a source). The result lives in `memory`, like the tree. */
 sinter_status plugin_options_check(const conf_node *map, bool use, const sinter_option *table, uint32_t n,
                                    const plugin_services *services, arena *memory, const sinter_options **out,
                                    sinter_error *e);
