@@ -136,7 +136,8 @@ static sinter_status parse(generate_arguments *a, int argc, char **argv, sinter_
     if (a->help) return SINTER_OK;
     if (!a->seeded)
         return error_set(e, SINTER_INVALID, "--seed", "give any whole number, e.g. --seed 1", "the seed is missing");
-    if (!a->dir || !*a->dir) return error_set(e, SINTER_INVALID, "DIR", "name a folder to write", "the folder is missing");
+    if (!a->dir || !*a->dir)
+        return error_set(e, SINTER_INVALID, "DIR", "name a folder to write", "the folder is missing");
     return SINTER_OK;
 }
 

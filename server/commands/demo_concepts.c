@@ -13,8 +13,12 @@ static uint32_t count_forms(const char *const forms[DEMO_FORMS]) {
 
 static demo_concept *add(demo_world *w, demo_concept_kind kind, const char *const forms[DEMO_FORMS], uint32_t row) {
     demo_concept *c = &w->concepts[w->concepts_n++];
-    *c = (demo_concept){
-        .kind = kind, .forms = forms, .forms_n = count_forms(forms), .row = row, .family = DEMO_NONE, .near = DEMO_NONE};
+    *c = (demo_concept){.kind = kind,
+                        .forms = forms,
+                        .forms_n = count_forms(forms),
+                        .row = row,
+                        .family = DEMO_NONE,
+                        .near = DEMO_NONE};
     return c;
 }
 

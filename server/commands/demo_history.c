@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What happened before the server came: sessions of views and baskets, without requests. And what follows from people as a
- * whole: an item's appeal, sales and rating. */
+/* What happened before the server came: sessions of views and baskets, without requests. And what follows from people
+ * as a whole: an item's appeal, sales and rating. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -75,7 +75,8 @@ static double liking(visit *v, uint32_t item) {
     for (int f = 0; f < DEMO_FACTORS; f++)
         dot += u->factors[f] * i->factors[f];
     return w->amplitude[1] * u->taste_weight * dot / 2.8284271247461903 -
-           w->amplitude[2] * u->price_weight * (distance < 3 ? distance : 3) + w->amplitude[3] * demo_normal(v->r);
+           w->amplitude[2] * u->price_weight * (distance < 3 ? distance : 3) +
+           0.6 * w->amplitude[3] * demo_normal(v->r);
 }
 
 static bool on_sale(const visit *v, uint32_t item) {
@@ -90,7 +91,7 @@ static uint32_t come_across(visit *v, uint32_t product) {
     if (!n) return DEMO_NONE;
     for (int tries = 0; tries < 6; tries++) {
         uint32_t a = w->by_product[from + demo_pick(v->r, n)], b = w->by_product[from + demo_pick(v->r, n)];
-        bool popular = demo_chance(v->r, 0.6);
+        bool popular = demo_chance(v->r, 0.4);
         uint32_t item = popular && w->items[b].sales > w->items[a].sales ? b : a;
         if (on_sale(v, item)) return item;
     }
@@ -100,7 +101,7 @@ static uint32_t come_across(visit *v, uint32_t product) {
 /* The best liked of a few. */
 static uint32_t choose(visit *v, uint32_t product, double *best) {
     uint32_t chosen = DEMO_NONE;
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 9; i++) {
         uint32_t item = come_across(v, product);
         if (item == DEMO_NONE) continue;
         double liked = liking(v, item);

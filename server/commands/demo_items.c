@@ -34,7 +34,7 @@ static double *rising(uint64_t seed, const char *stream, size_t n) {
 static uint32_t pick_grouped(rng *r, const demo_grouped_words *words, size_t n, const char *groups) {
     uint32_t fitting[64], count = 0;
     for (uint32_t i = 0; i < n && count < ARRAY_LEN(fitting); i++) {
-        if (strchr(groups, words[i].group)) fitting[count++] = i;
+        if (strpbrk(words[i].groups, groups)) fitting[count++] = i;
     }
     return count ? fitting[demo_pick(r, count)] : DEMO_NONE;
 }
@@ -74,8 +74,9 @@ static void look(demo_world *w, demo_item *item, uint32_t number, const double *
     if (item->material != DEMO_NONE) add_concept(item, item->material);
     if (item->colour != DEMO_NONE) add_concept(item, item->colour);
     uint32_t features = 1 + demo_pick(&r, 3);
+    const char *suited = product->features ? product->features : family->features;
     for (uint32_t i = 0; i < features; i++)
-        add_concept(item, w->first_feature + pick_grouped(&r, demo_features, demo_features_n, family->features));
+        add_concept(item, w->first_feature + pick_grouped(&r, demo_features, demo_features_n, suited));
     item->brand = pick_brand(&r, family->department);
     item->complement = w->concepts[item->product].near;
     uint32_t size = demo_pick(&r, 6);

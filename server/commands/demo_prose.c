@@ -27,6 +27,18 @@ static void sentence(buffer *b, const char *text) {
     b->data[at] = (char)toupper((unsigned char)b->data[at]);
 }
 
+static bool vowel(const char *s) {
+    return *s && strchr("aeiou", *s);
+}
+
+/* "pair of mittens", so that any product can be the subject of a singular verb. */
+static void singular(buffer *b, const demo_product_words *product, const char *form) {
+    size_t n = strlen(form);
+    bool plural = n > 2 && form[n - 1] == 's' && form[n - 2] != 's' && strcmp(form, "thermos") != 0;
+    if (plural) buffer_printf(b, "%s ", product->counted ? product->counted : "set of");
+    buffer_puts(b, form);
+}
+
 static uint32_t nth_feature(const demo_world *w, const demo_item *item, uint32_t n) {
     for (uint32_t i = 0; i < item->concepts_n; i++) {
         if (w->concepts[item->concepts[i]].kind == CONCEPT_FEATURE && n-- == 0) return item->concepts[i];
@@ -122,11 +134,19 @@ static char *description(demo_world *w, const demo_item *item, uint32_t number) 
     buffer b = {0}, s = {0};
     const demo_family_words *family = &demo_families[w->concepts[item->family].row];
     const char *blurb = family->blurbs[demo_pick(&r, 2)], *at = strstr(blurb, "%s");
-    buffer_append(&s, blurb, (size_t)(at - blurb));
-    if (item->adjective && demo_chance(&r, 0.5)) buffer_printf(&s, "%s ", item->adjective);
-    buffer_puts(&s, say(w, &r, item->product));
+    buffer subject = {0};
+    if (item->adjective && demo_chance(&r, 0.5)) buffer_printf(&subject, "%s ", item->adjective);
+    singular(&subject, &demo_products[w->concepts[item->product].row], say(w, &r, item->product));
+    size_t lead = (size_t)(at - blurb);
+    buffer_append(&s, blurb, lead);
+    if (vowel(subject.data) && lead >= 2 && (blurb[lead - 2] == 'A' || (lead >= 3 && !strncmp(at - 3, " a ", 3)))) {
+        s.data[--s.len] = '\0';
+        buffer_puts(&s, "n ");
+    }
+    buffer_puts(&s, subject.data);
     buffer_puts(&s, at + 2);
     sentence(&b, s.data);
+    buffer_free(&subject);
     looks(w, item, &r, &b);
     features(w, item, &r, &b);
     asides(w, item, &r, &b);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What people ask for: a few concepts, said in whatever synonyms come to mind, now and then with two letters swapped. */
+/* What people ask for: a few concepts, said in whatever synonyms come to mind, now and then with two letters swapped.
+ */
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>

@@ -88,7 +88,7 @@ uint32_t demo_plausible(const demo_world *w, uint32_t query, uint32_t *out, uint
 
 /* ---- variance ----------------------------------------------------------------------------------- */
 
-#define LISTS 500
+#define LISTS     500
 #define LIST_ROOM 400
 
 /* Sums over one sample: of each part against the total, around list means and around the mean of all. */

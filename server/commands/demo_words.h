@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-#define DEMO_FORMS 4
+#define DEMO_FORMS   4
 #define DEMO_FACTORS 8
 
 /* A second-level category. `blurbs` are whole sentences; %s is the product as the description calls it. */
@@ -18,7 +18,7 @@ typedef struct demo_family_words {
     const char *name;
     const char *forms[DEMO_FORMS];
     const char *blurbs[2];
-    const char *features; /* letters of the feature groups that suit it */
+    const char *features; /* letters of the feature groups that suit its products, where a product names none */
     int coloured;         /* its items have a colour */
 } demo_family_words;
 
@@ -29,11 +29,13 @@ typedef struct demo_product_words {
     const char *materials; /* letters of the material groups; "" none */
     char size;             /* kind of size, see demo_sizes; 'n' none */
     const char *goes_with; /* form 0 of the product bought with it */
+    const char *features;  /* letters of the feature groups that suit it; NULL: as its family */
+    const char *counted;   /* "pair of", for forms that are plural; NULL: "set of" */
 } demo_product_words;
 
-/* A material or a feature: `group` is a letter that families and products name. */
+/* A material or a feature: `groups` are the letters by which families and products name what suits them. */
 typedef struct demo_grouped_words {
-    char group;
+    const char *groups;
     const char *forms[DEMO_FORMS];
 } demo_grouped_words;
 

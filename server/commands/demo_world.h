@@ -3,24 +3,26 @@
  *
  *   demo_world *w = demo_world_make(&options);   the whole world, deterministic in `options`
  *   demo_world_write(w, dir, …);                 items.jsonl, history.jsonl, truth/
+ *   demo_world_open(dir, &w, …);                 the same world again, for who plays and judges
  *   demo_world_free(w);
  *
- * Same options, same bytes, on every machine: all randomness comes from named streams of base's generator, no function of libm
- * but sqrt and floor (exact everywhere) takes part, floating-point contraction is off for these files (CMakeLists.txt),
- * and whatever truth/ states is rounded to four decimals *before* it is used, so that the files are the whole truth. */
+ * Same options, same bytes, on every machine: all randomness comes from named streams of base's generator, no function
+ * of libm but sqrt and floor (exact everywhere) takes part, floating-point contraction is off for these files
+ * (CMakeLists.txt), and whatever truth/ states is rounded to four decimals *before* it is used, so that the files are
+ * the whole truth. */
 #ifndef SINTER_DEMO_WORLD_H
 #define SINTER_DEMO_WORLD_H
 
 #include "base/base.h"
 #include "demo_words.h"
 
-#define DEMO_ASKED 4          /* most concepts a query asks for */
-#define DEMO_ITEM_CONCEPTS 8  /* most concepts an item has */
-#define DEMO_INTERESTS 5      /* families a user cares for */
-#define DEMO_NONE UINT32_MAX
-#define DEMO_DAY_MS INT64_C(86400000)
-#define DEMO_HISTORY_DAYS 180
-#define DEMO_POSITIONS 50
+#define DEMO_ASKED         4 /* most concepts a query asks for */
+#define DEMO_ITEM_CONCEPTS 8 /* most concepts an item has */
+#define DEMO_INTERESTS     5 /* families a user cares for */
+#define DEMO_NONE          UINT32_MAX
+#define DEMO_DAY_MS        INT64_C(86400000)
+#define DEMO_HISTORY_DAYS  180
+#define DEMO_POSITIONS     50
 
 typedef struct demo_options {
     uint64_t seed;
@@ -56,7 +58,7 @@ typedef struct demo_item {
     uint32_t sales;
     int64_t released_ms;
     bool in_stock, is_new;
-    const char *size; /* NULL: none */
+    const char *size;      /* NULL: none */
     const char *adjective; /* NULL: none */
     uint32_t campaigns[2]; /* rows of demo_campaigns or DEMO_NONE */
     char *title, *description;
@@ -64,7 +66,8 @@ typedef struct demo_item {
 
 typedef struct demo_user {
     char id[16];
-    uint32_t segment;
+    uint32_t tribe;   /* hidden: what they are like */
+    uint32_t segment; /* row of demo_segments: what the shop takes them for */
     bool member, is_new;
     double factors[DEMO_FACTORS];
     double price_level;
@@ -120,12 +123,12 @@ typedef struct demo_world {
     demo_event *events;
     uint32_t events_n;
     demo_campaign *campaigns;
-    uint32_t *by_product;       /* item numbers grouped by product */
-    uint32_t *product_start;    /* [products + 1] into by_product; index: concept - first_product */
-    double amplitude[4];        /* match, taste, price, noise */
+    uint32_t *by_product;    /* item numbers grouped by product */
+    uint32_t *product_start; /* [products + 1] into by_product; index: concept - first_product */
+    double amplitude[4];     /* match, taste, price, noise */
     double mean_factors[DEMO_FACTORS];
     demo_shares shares;
-    double thresholds[3];       /* of utility: where judge grants grades 1, 2, 3 */
+    double thresholds[3]; /* of utility: where judge grants grades 1, 2, 3 */
     double click_middle, click_scale, buy_middle, buy_scale;
     double examine[DEMO_POSITIONS]; /* chance that a person looks at position 1, 2, … */
 } demo_world;
@@ -164,14 +167,14 @@ void demo_prose(demo_world *w, uint32_t item);
 
 /* The stream `name`/`index` of a seed: streams are independent, so a draw added to one moves no other. */
 rng demo_stream(uint64_t seed, const char *name, uint64_t index);
-double demo_normal(rng *r);                      /* mean 0, variance 1, within ±6; sums of uniforms, no libm */
-double demo_round(double x);                     /* to four decimals */
-double demo_exp2(double x);                      /* 2^x to 1e-7, by + and * alone */
+double demo_normal(rng *r);  /* mean 0, variance 1, within ±6; sums of uniforms, no libm */
+double demo_round(double x); /* to four decimals */
+double demo_exp2(double x);  /* 2^x to 1e-7, by + and * alone */
 bool demo_chance(rng *r, double p);
-uint32_t demo_pick(rng *r, uint32_t n);          /* [0, n) */
+uint32_t demo_pick(rng *r, uint32_t n);                                    /* [0, n) */
 uint32_t demo_pick_weighted(rng *r, const double *cumulative, uint32_t n); /* rising sums */
 
-/* ---- files (demo_writer.c) ---------------------------------------------------------------------- */
+/* ---- files (demo_writer.c, demo_reader.c) ---------------------------------------------------------------------- */
 
 typedef struct demo_files {
     char names[8][40];
@@ -183,9 +186,13 @@ typedef struct demo_files {
 /* Writes every file atomically, truth/world.json last: where it stands, the world is whole. A folder that is not
  * empty is refused unless `force`; then files of the same names are replaced and others left alone. */
 sinter_status demo_world_write(const demo_world *w, const char *dir, bool force, demo_files *out, sinter_error *e);
+/* Opens such a folder again; refuses one whose files are not what this build makes of its seed. Free with
+ * demo_world_free. */
+sinter_status demo_world_open(const char *dir, demo_world **out, sinter_error *e);
 void demo_files_add(demo_files *out, const char *name, const buffer *bytes, uint64_t lines);
 /* The same bytes without writing them: one file after the other through `each`. */
-typedef sinter_status (*demo_file_fn)(const char *name, const buffer *bytes, uint64_t lines, void *ctx, sinter_error *e);
+typedef sinter_status (*demo_file_fn)(const char *name, const buffer *bytes, uint64_t lines, void *ctx,
+                                      sinter_error *e);
 sinter_status demo_world_render(const demo_world *w, demo_file_fn each, void *ctx, sinter_error *e);
 
 #endif

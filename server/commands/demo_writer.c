@@ -133,8 +133,8 @@ static uint64_t history_file(const demo_world *w, buffer *b) {
     for (uint32_t i = 0; i < w->events_n; i++) {
         const demo_event *e = &w->events[i];
         const char *user = w->users[e->user].id;
-        buffer_printf(b, "{\"event_id\":\"h%08u\",\"type\":\"%s\",\"user_id\":\"%s\",\"session_id\":\"%s-%04u\",", i + 1,
-                      e->type == EVENT_VIEW ? "view" : "basket", user, user, e->session + 1);
+        buffer_printf(b, "{\"event_id\":\"h%08u\",\"type\":\"%s\",\"user_id\":\"%s\",\"session_id\":\"%s-%04u\",",
+                      i + 1, e->type == EVENT_VIEW ? "view" : "basket", user, user, e->session + 1);
         buffer_printf(b, "\"item_id\":\"%s\",\"value\":1,", w->items[e->item].id);
         time_member(b, "time", e->time_ms);
         if (e->campaign != DEMO_NONE) {
@@ -212,8 +212,8 @@ static uint64_t truth_items_file(const demo_world *w, buffer *b) {
 static uint64_t users_file(const demo_world *w, buffer *b) {
     for (uint32_t i = 0; i < w->options.users; i++) {
         const demo_user *u = &w->users[i];
-        buffer_printf(b, "{\"id\":\"%s\",\"attributes\":{\"segment\":\"%s\",\"member\":%s},", u->id,
-                      demo_segments[u->segment], u->member ? "true" : "false");
+        buffer_printf(b, "{\"id\":\"%s\",\"attributes\":{\"segment\":\"%s\",\"member\":%s},\"tribe\":\"%s\",", u->id,
+                      demo_segments[u->segment], u->member ? "true" : "false", demo_segments[u->tribe]);
         numbers(b, "factors", u->factors, DEMO_FACTORS);
         buffer_printf(b, ",\"price_level\":%.4f,\"taste_weight\":%.4f,\"price_weight\":%.4f,\"activity\":%.4f,",
                       u->price_level, u->taste_weight, u->price_weight, u->activity);
@@ -263,15 +263,16 @@ static uint64_t campaigns_file(const demo_world *w, buffer *b) {
 }
 
 static void shares(buffer *b, const char *name, const double s[4]) {
-    buffer_printf(b, "\"%s\":{\"match\":%.4f,\"taste\":%.4f,\"price\":%.4f,\"noise\":%.4f}", name, s[0], s[1], s[2], s[3]);
+    buffer_printf(b, "\"%s\":{\"match\":%.4f,\"taste\":%.4f,\"price\":%.4f,\"noise\":%.4f}", name, s[0], s[1], s[2],
+                  s[3]);
 }
 
 static uint64_t world_file(const demo_world *w, buffer *b) {
     const demo_options *o = &w->options;
-    buffer_printf(b, "{\"format\":1,\"seed\":%llu,", (unsigned long long)o->seed);
+    buffer_printf(b, "{\"format\":1,\"seed\":\"%llu\",", (unsigned long long)o->seed);
     time_member(b, "now", o->now_ms);
     buffer_printf(b, ",\"items\":%u,\"users\":%u,\"queries\":%u,\"events\":%u,\n ", o->items, o->users, o->queries,
-                  w->events_n);
+                  o->events);
     shares(b, "amplitudes", w->amplitude);
     buffer_puts(b, ",\n ");
     shares(b, "shares_within", w->shares.within);
@@ -344,14 +345,16 @@ static sinter_status write_one(const char *name, const buffer *bytes, uint64_t l
 static sinter_status check_empty(const char *dir, bool force, sinter_error *e) {
     DIR *d = opendir(dir);
     if (!d && errno == ENOENT) return SINTER_OK;
-    if (!d) return error_set(e, SINTER_IO, dir, "name a folder that you may write", "cannot open it: %s", strerror(errno));
+    if (!d)
+        return error_set(e, SINTER_IO, dir, "name a folder that you may write", "cannot open it: %s", strerror(errno));
     const char *found = NULL;
     for (struct dirent *entry = readdir(d); entry && !found; entry = readdir(d)) {
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) found = entry->d_name;
     }
     sinter_status s = SINTER_OK;
     if (found && !force)
-        s = error_set(e, SINTER_EXISTS, dir, "name an empty or new folder, or pass --force to replace the demo's files in it",
+        s = error_set(e, SINTER_EXISTS, dir,
+                      "name an empty or new folder, or pass --force to replace the demo's files in it",
                       "the folder is not empty: it holds '%s'", found);
     closedir(d);
     return s;
