@@ -22,6 +22,24 @@ sinter_status rules_fail(rules_reader *r, const char *path, const char *fix, con
     return SINTER_INVALID;
 }
 
+/* Compiles an expression to see whether it does, or (out not NULL) to keep it. */
+sinter_status rules_compile(rules_reader *r, const char *path, const char *name, const char *text, sinter_filter **out)
+{
+    sinter_filter *compiled = NULL;
+    sinter_error e = SINTER_ERROR_INIT;
+    if (r->host->filter_compile(r->host, text, &compiled, &e) != SINTER_OK) {
+        const char *column = strrchr(e.where, ':'); /* "filter:12" */
+        if (column != NULL && strspn(column + 1, "0123456789") == strlen(column + 1))
+            return rules_fail(r, path, e.fix, "%s: %s at its column %s", name, e.what, column + 1);
+        return rules_fail(r, path, e.fix, "%s: %s", name, e.what);
+    }
+    if (out != NULL)
+        *out = compiled;
+    else
+        r->host->filter_free(compiled);
+    return SINTER_OK;
+}
+
 sinter_status rules_no_memory(sinter_error *e)
 {
     e->status = SINTER_EXHAUSTED;

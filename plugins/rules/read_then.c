@@ -24,9 +24,13 @@ static sinter_status read_items(rules_reader *r, const char *path, rule_action *
     a->item = rules_take(&r->inst->pool, list.n * sizeof *a->item);
     if (a->item == NULL)
         return rules_no_memory(r->err);
-    for (uint32_t i = 0; i < list.n; i++)
-        a->item[i] = list.text[i].data; /* the pool's copy: NUL-terminated */
-    a->n_items = list.n;
+    for (uint32_t i = 0; i < list.n; i++) {
+        uint32_t k = 0;
+        while (k < a->n_items && strcmp(a->item[k], list.text[i].data) != 0)
+            k++;
+        a->item[k] = list.text[i].data; /* the pool's copy: NUL-terminated */
+        a->n_items = k == a->n_items ? k + 1 : a->n_items; /* named twice means once */
+    }
     return SINTER_OK;
 }
 
@@ -99,11 +103,8 @@ static sinter_status read_cap(rules_reader *r, const char *path, const rule *u, 
     if (c == NULL) { /* not there, or not there yet: the filter language knows, and names near ones */
         char filter[300];
         snprintf(filter, sizeof filter, "EXISTS %.250s", a->field);
-        sinter_filter *compiled = NULL;
-        sinter_error e = SINTER_ERROR_INIT;
-        if (r->host->filter_compile(r->host, filter, &compiled, &e) != SINTER_OK)
-            return rules_fail(r, at, e.fix, "cap: '%.100s' is not a field: %s", a->field, e.what);
-        r->host->filter_free(compiled);
+        if ((s = rules_compile(r, at, "cap", filter, NULL)) != SINTER_OK)
+            return s;
     } else if (c->type != SINTER_COLUMN_KEYWORD && c->type != SINTER_COLUMN_KEYWORDS && c->type != SINTER_COLUMN_INTEGER &&
                c->type != SINTER_COLUMN_BOOLEAN) {
         return rules_fail(r, at, "use a keyword, keywords, integer or boolean field", "cap: values of '%.100s' cannot be counted", a->field);
@@ -183,14 +184,7 @@ static sinter_status read_add_filter(rules_reader *r, const char *path, const ru
 {
     (void)u;
     sinter_status s = take_text(r, path, &a->text);
-    if (s != SINTER_OK)
-        return s;
-    sinter_filter *compiled = NULL;
-    sinter_error e = SINTER_ERROR_INIT;
-    if (r->host->filter_compile(r->host, a->text, &compiled, &e) != SINTER_OK)
-        return rules_fail(r, path, e.fix, "add_filter: %s", e.what);
-    r->host->filter_free(compiled);
-    return SINTER_OK;
+    return s == SINTER_OK ? rules_compile(r, path, "add_filter", a->text, NULL) : s;
 }
 
 static sinter_status read_redirect(rules_reader *r, const char *path, const rule *u, rule_action *a)

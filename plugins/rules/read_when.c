@@ -327,9 +327,9 @@ static sinter_status read_filter(rules_reader *r, const char *path, rule *u)
         return SINTER_OK;
     if (inst->filter == NULL && (inst->filter = rules_take(&inst->pool, RULES_MOST * sizeof(sinter_filter *))) == NULL)
         return rules_no_memory(r->err);
-    sinter_error e = SINTER_ERROR_INIT;
-    if (r->host->filter_compile(r->host, text, &inst->filter[u->filter], &e) != SINTER_OK)
-        return rules_fail(r, path, e.fix, "filter: %s", e.what);
+    sinter_status s = rules_compile(r, path, "filter", text, &inst->filter[u->filter]);
+    if (s != SINTER_OK)
+        return s;
     inst->n_filters = u->filter + 1;
     return SINTER_OK;
 }

@@ -220,6 +220,8 @@ sinter_status rules_index(sinter_instance *, sinter_error *err);
 __attribute__((format(printf, 4, 5))) sinter_status rules_fail(rules_reader *, const char *path, const char *fix, const char *what,
                                                                ...);
 sinter_status rules_no_memory(sinter_error *err);
+/* Compiles a filter; out NULL: only to see whether it does. The complaint starts with `name`. */
+sinter_status rules_compile(rules_reader *, const char *path, const char *name, const char *text, sinter_filter **out);
 /* A list of strings, or one string; n = 0 where the key is absent. */
 sinter_status rules_read_strings(rules_reader *, const char *path, rule_strings *out);
 void rules_path(char out[RULES_PATH], const char *path, const char *key);

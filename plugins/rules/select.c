@@ -106,6 +106,7 @@ static bool text_room(sinter_worker *w, size_t n)
 {
     if (w->text_room >= n)
         return true;
+    n = n < 512 ? 512 : n;
     char *text = w->host->alloc(w->host, 2 * n);
     if (text == NULL)
         return false;

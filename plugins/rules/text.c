@@ -77,21 +77,27 @@ static size_t encode(uint32_t c, char *out)
     return n;
 }
 
-/* Lower case without a locale: the alphabets whose capitals stand at a fixed distance or alternate. */
+/* Lower case without a locale: the alphabets of Latin, Greek, Cyrillic and Armenian, whose capitals stand at a fixed distance from
+ * their small letters, or directly before them. */
 static uint32_t lower(uint32_t c)
 {
-    if ((c >= 'A' && c <= 'Z') || (c >= 0xc0 && c <= 0xde && c != 0xd7) || (c >= 0x391 && c <= 0x3a9 && c != 0x3a2) ||
-        (c >= 0x410 && c <= 0x42f))
-        return c + 0x20;
-    if (c >= 0x400 && c <= 0x40f)
-        return c + 0x50;
-    bool odd_first = (c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e); /* capitals are the odd ones */
-    bool even_first = (c >= 0x100 && c <= 0x177 && c != 0x130 && c != 0x131 && c != 0x138 && c != 0x149) ||
-                      (c >= 0x460 && c <= 0x481) || (c >= 0x48a && c <= 0x4bf) || (c >= 0x4d0 && c <= 0x52f) ||
-                      (c >= 0x1e00 && c <= 0x1e95) || (c >= 0x1ea0 && c <= 0x1eff);
-    if (odd_first)
-        return c & 1 ? c + 1 : c;
-    return even_first && (c & 1) == 0 ? c + 1 : c;
+    static const struct {
+        uint16_t first, last, step; /* step 1: every one; 2: every second */
+        int16_t distance;
+    } capitals[] = {
+        {'A', 'Z', 1, 32},        {0xc0, 0xd6, 1, 32},      {0xd8, 0xde, 1, 32},     {0x100, 0x12e, 2, 1},    {0x132, 0x136, 2, 1},
+        {0x139, 0x147, 2, 1},     {0x14a, 0x176, 2, 1},     {0x178, 0x178, 1, -121}, {0x179, 0x17d, 2, 1},    {0x1a0, 0x1a4, 2, 1},
+        {0x1af, 0x1af, 1, 1},     {0x1cd, 0x1db, 2, 1},     {0x1de, 0x1ee, 2, 1},    {0x1f8, 0x21e, 2, 1},    {0x222, 0x232, 2, 1},
+        {0x386, 0x386, 1, 38},    {0x388, 0x38a, 1, 37},    {0x38c, 0x38c, 1, 64},   {0x38e, 0x38f, 1, 63},   {0x391, 0x3a1, 1, 32},
+        {0x3a3, 0x3ab, 1, 32},    {0x400, 0x40f, 1, 80},    {0x410, 0x42f, 1, 32},   {0x460, 0x480, 2, 1},    {0x48a, 0x4be, 2, 1},
+        {0x4d0, 0x52e, 2, 1},     {0x531, 0x556, 1, 48},    {0x1e00, 0x1e94, 2, 1},  {0x1ea0, 0x1efe, 2, 1},
+    };
+    if (c < 0xc0)
+        return c >= 'A' && c <= 'Z' ? c + 32 : c;
+    for (size_t i = 1; i < sizeof capitals / sizeof *capitals && capitals[i].first <= c; i++)
+        if (c <= capitals[i].last)
+            return (c - capitals[i].first) % capitals[i].step == 0 ? (uint32_t)((int32_t)c + capitals[i].distance) : c;
+    return c;
 }
 
 /* Between words: spaces and ASCII punctuation but '+' and '#' ("c++", "c#"), and the typographic quotes, dashes and spaces. */

@@ -315,6 +315,44 @@ static void a_request_without_query_user_or_context_is_an_empty_one(void **state
     shop_close(&s);
 }
 
+static void capitals_of_other_alphabets_are_letters_too(void **state)
+{
+    (void)state;
+    static const char *const same[][2] = {{"ÄÖÜ ØÅ Ÿ", "äöü øå ÿ"},   {"ŁÓDŹ ŽIŽEK", "łódź žižek"}, {"ΆΈΉΊΌΎΏ ΩΣ", "άέήίόύώ ωσ"},
+                                          {"ДИВАН Ёж", "диван ёж"}, {"ƠƯ ẠỆ ȘȚ", "ơư ạệ șț"},     {"«sofa» — bed…", "sofa bed"},
+                                          {"C++ / C#", "c++ c#"},   {"沙发", "沙发"}};
+    shop s;
+    shop_open(&s);
+    for (size_t i = 0; i < COUNT(same); i++) {
+        RULES(&s, "ranker", ALWAYS, {"rules.0.when.query.exact", same[i][0]});
+        if (!applies_to(&s, same[i][1]))
+            fail_msg("%s is not %s", same[i][0], same[i][1]);
+    }
+    RULES(&s, "ranker", ALWAYS, {"rules.0.when.query.exact", "c++"});
+    assert_false(applies_to(&s, "c"));
+    shop_close(&s);
+}
+
+static void bytes_that_are_not_utf_8_are_only_themselves(void **state)
+{
+    (void)state;
+    shop s;
+    shop_open(&s);
+    RULES(&s, "ranker", ALWAYS, {"rules.0.when.query.exact", "caf\xe9"}, {"rules.0.when.query.starts_with", "c"});
+    assert_true(applies_to(&s, "CAF\xe9"));
+    assert_false(applies_to(&s, "caf\xe9\x80"));
+    srand(3);
+    for (int i = 0; i < 5000; i++) {
+        char text[24];
+        int n = rand() % 23;
+        for (int k = 0; k < n; k++)
+            text[k] = (char)(rand() % 255 + 1);
+        text[n] = 0;
+        applies_to(&s, text);
+    }
+    shop_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +372,8 @@ int main(void)
         cmocka_unit_test(a_time_window_holds_from_its_start_until_before_its_end),
         cmocka_unit_test(hours_and_days_are_of_the_given_offset),
         cmocka_unit_test(a_disabled_rule_does_nothing),
+        cmocka_unit_test(capitals_of_other_alphabets_are_letters_too),
+        cmocka_unit_test(bytes_that_are_not_utf_8_are_only_themselves),
         cmocka_unit_test(a_request_without_query_user_or_context_is_an_empty_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
