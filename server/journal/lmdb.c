@@ -208,22 +208,22 @@ static sinter_status check_meta(store *s, MDB_txn *txn, sinter_error *e) {
     return SINTER_OK;
 }
 
-static sinter_status prepare_tables(store *s, bool read_only, sinter_error *e) {
-    MDB_txn *txn;
-    int code = mdb_txn_begin(s->env, NULL, read_only ? MDB_RDONLY : 0, &txn);
-    if (code) return store_fail(e, s, code, "open");
+static int fill_tables(store *s, bool read_only) {
     uint64_t format;
-    code = open_tables(txn, &s->t, !read_only);
-    if (!code && !read_only && meta_read(txn, &s->t, "format", &format) == MDB_NOTFOUND) {
-        code = meta_write(txn, &s->t, "format", FORMAT);
-        if (!code) code = meta_write(txn, &s->t, "kind", s->kind);
-    }
-    sinter_status status = code ? store_fail(e, s, code, "open the tables of") : check_meta(s, txn, e);
-    if (status) {
-        mdb_txn_abort(txn);
-        return status;
-    }
-    code = mdb_txn_commit(txn); /* also of a reader: it keeps the tables open */
+    int code = open_tables(s->opening, &s->t, !read_only);
+    if (code || read_only || meta_read(s->opening, &s->t, "format", &format) != MDB_NOTFOUND) return code;
+    code = meta_write(s->opening, &s->t, "format", FORMAT);
+    return code ? code : meta_write(s->opening, &s->t, "kind", s->kind);
+}
+
+static sinter_status prepare_tables(store *s, bool read_only, sinter_error *e) {
+    int code = mdb_txn_begin(s->env, NULL, read_only ? MDB_RDONLY : 0, &s->opening);
+    if (code) return store_fail(e, s, code, "open");
+    code = fill_tables(s, read_only);
+    sinter_status status = code ? store_fail(e, s, code, "open the tables of") : check_meta(s, s->opening, e);
+    if (status) return status;         /* store_close ends the transaction */
+    code = mdb_txn_commit(s->opening); /* also of a reader: it keeps the tables open */
+    s->opening = NULL;
     return code ? store_fail(e, s, code, "open") : SINTER_OK;
 }
 
@@ -264,6 +264,7 @@ sinter_status store_open(store *s, const char *dir, journal_kind kind, bool read
 }
 
 void store_close(store *s) {
+    if (s->opening) mdb_txn_abort(s->opening);
     mdb_env_close(s->env);
     registry_remove(s);
     free(s->dir);

@@ -64,6 +64,7 @@ typedef struct store {
     char *dir;
     journal_kind kind;
     uint64_t file[2]; /* device and inode of the folder: one environment a process */
+    MDB_txn *opening; /* while the tables are opened: a fault there must not lose it */
 } store;
 
 /* Opens or makes it. Read-only: NOT_FOUND where there is none. */
