@@ -162,6 +162,8 @@ typedef struct config_pipeline {
 
 /* ---- the server ------------------------------------------------------------------------------------------------------ */
 
+typedef log_level config_log_level; /* C++ lets no member take the name of its own type */
+
 typedef struct config_server {
     const char *listen; /* "127.0.0.1:7700"; host:port, port 0: any free */
     bool insecure;      /* allows an address that is not loopback without TLS */
@@ -176,7 +178,7 @@ typedef struct config_server {
     uint64_t max_unpack_bytes;
     uint64_t drain_ns; /* grace at shutdown */
     uint64_t commit_after_ns; /* index commit: age of the oldest unapplied write, default 250 ms */
-    log_level log_level;
+    config_log_level log_level;
     bool log_json;
     bool impressions; /* log impressions, default true */
 } config_server;

@@ -58,7 +58,9 @@ typedef struct text_word {
     int32_t phrase;   /* >= 0: number of the quoted phrase it belongs to */
     bool excluded;
     bool stop;        /* a stop word: dropped unless in a phrase or all words are */
-    double boost;     /* 1 */
+    bool optional;    /* adds to the score; neither AND nor minimum_match asks for it (a measure beside its parts) */
+    uint32_t position; /* within its phrase */
+    double boost;     /* 1; more for a word typed more than once */
 } text_word;
 
 typedef struct text_query {
@@ -67,7 +69,7 @@ typedef struct text_query {
     const text_word *word;  /* [n_words] used words, in order; at most 64 */
     uint32_t n_words, n_dropped;
     bool operator_and;
-    uint32_t minimum_match; /* of the words neither excluded nor stopped */
+    uint32_t minimum_match; /* of the words neither excluded, stopped nor optional */
     bool empty;             /* no words: matches everything */
     const char *corrected;  /* set by text_correct; NULL */
 } text_query;

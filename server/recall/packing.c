@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The layout of a posting: per field group a capped count and a quantised length in at most 28 bits. */
+#include "text_private.h"
+
+#include <math.h>
+
+#define MAX_BITS 28u
+#define LONGEST 200000.0 /* words that the last level stands for */
+
+/* Widths by number of groups. 14 bits are two bytes of a posting, 21 three, 28 four. */
+static const struct {
+    uint8_t count, length;
+} WIDTHS[CONFIG_MAX_GROUPS + 1] = {{0, 0}, {6, 8}, {5, 6}, {4, 5}, {3, 4}};
+
+/* Levels 1, 2, 3, … as long as steps of one are finer than a ratio, then by that ratio, ending at LONGEST or above. */
+static double fill_levels(float *level, uint32_t n, double ratio)
+{
+    double at = 1;
+    level[0] = 0;
+    for (uint32_t i = 1; i < n; i++) {
+        level[i] = (float)at;
+        at = fmax(at + 1, floor(at * ratio + 0.5));
+    }
+    return level[n - 1];
+}
+
+static void make_levels(float *level, uint32_t n)
+{
+    double low = 1, high = LONGEST;
+    for (int i = 0; i < 60; i++) {
+        double middle = sqrt(low * high);
+        if (fill_levels(level, n, middle) < LONGEST)
+            low = middle;
+        else
+            high = middle;
+    }
+    fill_levels(level, n, high);
+}
+
+bool text_layout_of(const config_collection *schema, text_layout *out)
+{
+    uint32_t n = schema->n_groups, used = 0;
+    *out = (text_layout){.n_groups = n};
+    for (uint32_t g = 0; g < n; g++) {
+        const config_group *k = &schema->group[g];
+        uint32_t count = k->count_bits ? k->count_bits : WIDTHS[n].count;
+        uint32_t length = k->length_bits ? k->length_bits : WIDTHS[n].length;
+        if (count > 12 || length > 8 || used + count + length > MAX_BITS)
+            return false;
+        out->count_bits[g] = (uint8_t)count;
+        out->length_bits[g] = (uint8_t)length;
+        out->shift[g] = (uint8_t)used;
+        out->mask[g] = ((1u << (count + length)) - 1) << used;
+        used += count + length;
+        make_levels(out->length[g], 1u << length);
+    }
+    return true;
+}
+
+uint32_t text_length_level(const text_layout *l, uint32_t group, double length)
+{
+    uint32_t top = (1u << l->length_bits[group]) - 1, low = 1, high = top;
+    const float *level = l->length[group];
+    while (low < high) { /* the first level at or above */
+        uint32_t middle = (low + high) / 2;
+        if (level[middle] < length)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low > 1 && length - level[low - 1] < level[low] - length)
+        low--;
+    return low;
+}
+
+uint32_t text_pack(const text_layout *l, uint32_t group, double count, uint32_t level)
+{
+    uint32_t cap = (1u << l->count_bits[group]) - 1;
+    uint32_t c = count < 1 ? 1 : count >= cap ? cap : (uint32_t)lrint(count);
+    return (c | level << l->count_bits[group]) << l->shift[group];
+}

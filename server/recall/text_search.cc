@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Search: walks the posting lists of a query's words and keeps the best items.
+ *
+ * Ordinals are taken in windows of 4,096 (a chunk of the columns). In a window each list writes its packed words into a
+ * row of its word, one list after the other, so that no list waits for another and nothing is compared; a bit says which
+ * items were touched. Then live bits, required and excluded terms, minimum match, filter and phrases thin them out, and
+ * what is left is scored by the one function that also makes the features. Nothing is looked up per document. */
+#include "recall_cxx.h"
+
+#include <algorithm>
+
+namespace {
+
+constexpr uint32_t WINDOW = SINTER_CHUNK_ROWS;
+constexpr uint32_t WINDOW_WORDS = WINDOW / 64;
+using bitmap = uint64_t[WINDOW_WORDS];
+
+struct stream {
+    Xapian::PostingIterator at, end;
+    uint32_t row;   /* of the scoring word */
+    uint32_t mask;  /* of the groups it is bound to */
+    Xapian::docid id; /* where it stands; 0: at its end */
+
+    stream(const Xapian::Database &db, const std::string &term, uint32_t r, uint32_t m) : row(r), mask(m)
+    {
+        at = db.postlist_begin(term);
+        end = db.postlist_end(term);
+        id = at == end ? 0 : *at;
+    }
+    void step()
+    {
+        ++at;
+        id = at == end ? 0 : *at;
+    }
+    void skip(Xapian::docid to)
+    {
+        if (id && id < to) {
+            at.skip_to(to);
+            id = at == end ? 0 : *at;
+        }
+    }
+};
+
+struct phrase {
+    std::vector<const text_word *> word;
+    bool excluded = false;
+};
+
+/* A query on one reader: open lists and what must hold. */
+struct plan {
+    plan(text_reader *reader, const text_query *query, const filter *must, const catalog_set *columns)
+        : r(reader), q(query), f(must), set(columns)
+    {
+    }
+    text_reader *r;
+    const text_query *q;
+    const filter *f;
+    const catalog_set *set;
+    uint32_t rows = 0;
+    std::vector<stream> scoring, excluded;
+    std::vector<phrase> phrases;
+    std::vector<uint8_t> counted;  /* [rows] minimum match asks for it */
+    std::vector<uint8_t> required; /* [rows] a phrase needs it */
+    uint32_t minimum = 0;
+};
+
+uint32_t mask_of(const text_layout &l, uint32_t groups)
+{
+    uint32_t mask = 0;
+    for (uint32_t g = 0; g < l.n_groups; g++)
+        if (!groups || groups >> g & 1)
+            mask |= l.mask[g];
+    return mask;
+}
+
+phrase &phrase_of(std::vector<phrase> &all, std::vector<int32_t> &numbers, int32_t number)
+{
+    for (size_t i = 0; i < numbers.size(); i++)
+        if (numbers[i] == number)
+            return all[i];
+    numbers.push_back(number);
+    all.emplace_back();
+    return all.back();
+}
+
+void make_plan(plan &p)
+{
+    std::vector<int32_t> numbers;
+    bool any_required = false;
+    for (uint32_t i = 0; i < p.q->n_words; i++) {
+        const text_word &w = p.q->word[i];
+        uint32_t mask = mask_of(p.r->layout, w.groups);
+        if (w.phrase >= 0) {
+            phrase &f = phrase_of(p.phrases, numbers, w.phrase);
+            f.word.push_back(&w);
+            f.excluded = w.excluded;
+        }
+        if (text_word_scores(&w)) {
+            for (uint32_t k = 0; k < w.n_terms; k++)
+                p.scoring.emplace_back(p.r->db, to_string(w.term[k]), p.rows, mask);
+            p.counted.push_back(!w.optional);
+            p.required.push_back(w.phrase >= 0);
+            any_required |= w.phrase >= 0;
+            p.rows++;
+        } else if (w.excluded && w.phrase < 0)
+            for (uint32_t k = 0; k < w.n_terms; k++)
+                p.excluded.emplace_back(p.r->db, to_string(w.term[k]), 0, mask);
+    }
+    p.minimum = p.q->minimum_match;
+    if (!any_required)
+        p.required.clear();
+}
+
+/* ---- phrases --------------------------------------------------------------------------------------------------------- */
+
+void positions_of(const Xapian::Database &db, Xapian::docid id, const text_word &w, std::vector<uint32_t> &out)
+{
+    out.clear();
+    for (uint32_t k = 0; k < w.n_terms; k++) {
+        std::string term = to_string(w.term[k]);
+        for (auto at = db.positionlist_begin(id, term), end = db.positionlist_end(id, term); at != end; ++at)
+            if (!w.groups || w.groups >> (*at / TEXT_GROUP_POSITIONS) & 1)
+                out.push_back(*at);
+    }
+    if (w.n_terms > 1)
+        std::sort(out.begin(), out.end());
+}
+
+/* Whether the words stand one after another, as typed; groups lie apart, so none is ever spanned. */
+bool phrase_holds(const Xapian::Database &db, Xapian::docid id, const phrase &f)
+{
+    std::vector<uint32_t> start, here;
+    for (size_t i = 0; i < f.word.size(); i++) {
+        uint32_t offset = f.word[i]->position - f.word[0]->position;
+        positions_of(db, id, *f.word[i], i == 0 ? start : here);
+        if (i)
+            start.erase(std::remove_if(start.begin(), start.end(),
+                                       [&](uint32_t p) { return !std::binary_search(here.begin(), here.end(), p + offset); }),
+                        start.end());
+        if (start.empty())
+            return false;
+    }
+    return true;
+}
+
+/* ---- windows ---------------------------------------------------------------------------------------------------------- */
+
+void fill_rows(plan &p, uint32_t base, bitmap touched)
+{
+    Xapian::docid limit = base + WINDOW + 1;
+    for (stream &s : p.scoring) {
+        uint32_t *row = p.r->window.data() + size_t(s.row) * WINDOW;
+        s.skip(base + 1);
+        while (s.id && s.id < limit) {
+            uint32_t packed = uint32_t(s.at.get_wdf()) & s.mask, at = s.id - 1 - base;
+            if (packed) {
+                row[at] = row[at] ? text_packed_max(&p.r->layout, row[at], packed) : packed;
+                touched[at >> 6] |= 1ull << (at & 63);
+            }
+            s.step();
+        }
+    }
+}
+
+void drop_excluded(plan &p, uint32_t base, bitmap live)
+{
+    Xapian::docid limit = base + WINDOW + 1;
+    for (stream &s : p.excluded) {
+        s.skip(base + 1);
+        while (s.id && s.id < limit) {
+            if (uint32_t(s.at.get_wdf()) & s.mask)
+                live[(s.id - 1 - base) >> 6] &= ~(1ull << ((s.id - 1 - base) & 63));
+            s.step();
+        }
+    }
+}
+
+bool enough(const plan &p, uint32_t at)
+{
+    uint32_t found = 0;
+    const uint32_t *window = p.r->window.data();
+    for (uint32_t w = 0; w < p.rows; w++) {
+        bool has = window[size_t(w) * WINDOW + at] != 0;
+        if (!has && !p.required.empty() && p.required[w])
+            return false;
+        found += has && p.counted[w];
+    }
+    return found >= p.minimum;
+}
+
+/* Items of the window that match, ascending; returns how many. */
+uint32_t thin_out(plan &p, uint32_t base, const bitmap live, uint32_t *item, uint8_t *pass)
+{
+    uint32_t n = 0;
+    bool check = p.rows && (p.minimum > 1 || !p.required.empty());
+    for (uint32_t k = 0; k < WINDOW_WORDS; k++)
+        for (uint64_t bits = live[k]; bits; bits &= bits - 1) {
+            uint32_t at = k * 64 + uint32_t(__builtin_ctzll(bits));
+            if (!check || enough(p, at))
+                item[n++] = base + at;
+        }
+    if (p.f && n) {
+        filter_match(p.f, p.set, item, n, pass);
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < n; i++)
+            if (pass[i])
+                item[kept++] = item[i];
+        n = kept;
+    }
+    for (const phrase &f : p.phrases) {
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < n; i++)
+            if (phrase_holds(p.r->db, item[i] + 1, f) != f.excluded)
+                item[kept++] = item[i];
+        n = kept;
+    }
+    return n;
+}
+
+void clear_rows(plan &p, const bitmap touched)
+{
+    for (uint32_t k = 0; k < WINDOW_WORDS; k++)
+        for (uint64_t bits = touched[k]; bits; bits &= bits - 1) {
+            uint32_t at = k * 64 + uint32_t(__builtin_ctzll(bits));
+            for (uint32_t w = 0; w < p.rows; w++)
+                p.r->window[size_t(w) * WINDOW + at] = 0;
+        }
+}
+
+uint32_t next_base(const plan &p, uint32_t from, uint32_t all)
+{
+    if (!p.rows)
+        return from;
+    uint32_t least = UINT32_MAX;
+    for (const stream &s : p.scoring)
+        if (s.id && s.id - 1 < least)
+            least = s.id - 1;
+    return least == UINT32_MAX ? all : std::max(from, least / WINDOW * WINDOW);
+}
+
+uint32_t number_of_items(const plan &p)
+{
+    return p.set ? p.set->n_items : p.r->db.get_lastdocid();
+}
+
+/* Without a set every document lives; a word's row says which there are, so only wordless queries look at the index. */
+void all_live(const plan &p, uint32_t base, bitmap live)
+{
+    std::memset(live, 0, sizeof(bitmap));
+    uint32_t all = number_of_items(p);
+    for (uint32_t at = 0; at < WINDOW && base + at < all; at++)
+        live[at >> 6] |= 1ull << (at & 63);
+    if (p.set) /* a window is a chunk */
+        for (uint32_t k = 0; k < WINDOW_WORDS && (base >> SINTER_CHUNK_BITS) < p.set->n_chunks; k++)
+            live[k] &= p.set->live[base >> SINTER_CHUNK_BITS][k];
+}
+
+/* Calls fn(items, n, packed [rows][n]) for each window that has matches; fn says whether to go on. */
+template <class F> void each_window(plan &p, bool want_packed, F fn)
+{
+    uint32_t all = number_of_items(p);
+    std::vector<uint32_t> &block = p.r->block;
+    if (p.r->window.size() < size_t(p.rows) * WINDOW)
+        p.r->window.resize(size_t(p.rows) * WINDOW, 0);
+    if (block.size() < size_t(p.rows + 2) * WINDOW)
+        block.resize(size_t(p.rows + 2) * WINDOW);
+    uint32_t *item = block.data(), *packed = item + 2 * WINDOW;
+    uint8_t *pass = reinterpret_cast<uint8_t *>(item + WINDOW);
+    for (uint32_t base = next_base(p, 0, all); base < all; base = next_base(p, base + WINDOW, all)) {
+        bitmap touched = {}, live;
+        all_live(p, base, live);
+        if (p.rows) {
+            fill_rows(p, base, touched);
+            for (uint32_t k = 0; k < WINDOW_WORDS; k++)
+                live[k] &= touched[k];
+        }
+        drop_excluded(p, base, live);
+        uint32_t n = thin_out(p, base, live, item, pass);
+        for (uint32_t w = 0; want_packed && w < p.rows; w++) {
+            const uint32_t *row = p.r->window.data() + size_t(w) * WINDOW;
+            for (uint32_t i = 0; i < n; i++)
+                packed[size_t(w) * n + i] = row[item[i] - base];
+        }
+        clear_rows(p, touched);
+        if (n && !fn(item, n, packed))
+            return;
+    }
+}
+
+/* ---- the best ------------------------------------------------------------------------------------------------------------ */
+
+/* Higher score first, then smaller ordinal, as one ascending number. Scores are not negative. */
+uint64_t key_of(float score, uint32_t item)
+{
+    uint32_t bits;
+    std::memcpy(&bits, &score, sizeof bits);
+    return uint64_t(~bits) << 32 | item;
+}
+
+float score_of(uint64_t key)
+{
+    uint32_t bits = ~uint32_t(key >> 32);
+    float score;
+    std::memcpy(&score, &bits, sizeof score);
+    return score;
+}
+
+/* Keeps the `limit` smallest keys; packed words of an entry stay in its slot. */
+struct best {
+    std::vector<uint64_t> &keys;   /* [n][2]: key, slot */
+    std::vector<uint32_t> &packed; /* [slots][rows] */
+    uint32_t limit, rows, n = 0, cap;
+    uint64_t worst = UINT64_MAX;
+    bool with_packed;
+
+    best(text_reader *r, uint32_t l, uint32_t w, bool keep_packed)
+        : keys(r->keys), packed(r->kept), limit(l), rows(w), cap(std::max(2 * l, 2048u)), with_packed(keep_packed)
+    {
+        if (keys.size() < size_t(cap) * 2)
+            keys.resize(size_t(cap) * 2);
+        if (with_packed && packed.size() < size_t(cap) * rows)
+            packed.resize(size_t(cap) * rows);
+        for (uint32_t i = 0; i < cap; i++)
+            keys[2 * i + 1] = i;
+    }
+    struct pair {
+        uint64_t key, slot;
+    };
+    pair *pairs() { return reinterpret_cast<pair *>(keys.data()); }
+    void cut()
+    {
+        if (n <= limit || !limit)
+            return;
+        std::nth_element(pairs(), pairs() + limit - 1, pairs() + n, [](const pair &x, const pair &y) { return x.key < y.key; });
+        worst = pairs()[limit - 1].key;
+        n = limit; /* the slots of what was cut stay behind it, to be used again */
+    }
+    void add(float score, uint32_t item, const uint32_t *row, uint32_t stride)
+    {
+        uint64_t key = key_of(score, item);
+        if (key >= worst)
+            return;
+        if (n == cap)
+            cut();
+        pair &p = pairs()[n++];
+        p.key = key;
+        uint32_t *slot = with_packed ? packed.data() + p.slot * rows : nullptr;
+        for (uint32_t w = 0; slot && w < rows; w++)
+            slot[w] = row[size_t(w) * stride];
+    }
+    void sort()
+    {
+        cut();
+        std::sort(pairs(), pairs() + n, [](const pair &x, const pair &y) { return x.key < y.key; });
+    }
+};
+
+void write_hits(best &b, bool want_packed, arena *a, text_hits *out)
+{
+    b.sort();
+    out->n = b.n;
+    out->item = static_cast<uint32_t *>(arena_alloc(a, sizeof(uint32_t) * (b.n + 1)));
+    out->score = static_cast<float *>(arena_alloc(a, sizeof(float) * (b.n + 1)));
+    out->packed = want_packed ? static_cast<uint32_t *>(arena_alloc(a, sizeof(uint32_t) * (size_t(b.rows) * b.n + 1))) : nullptr;
+    for (uint32_t i = 0; i < b.n; i++) {
+        const best::pair &p = b.pairs()[i];
+        out->item[i] = uint32_t(p.key);
+        out->score[i] = score_of(p.key);
+        for (uint32_t w = 0; want_packed && w < b.rows; w++)
+            out->packed[size_t(w) * b.n + i] = b.packed[p.slot * b.rows + w];
+    }
+}
+
+} // namespace
+
+static_assert(SINTER_CHUNK_ROWS % 64 == 0, "a window is whole words of live bits");
+
+extern "C" text_scorer *text_scorer_new(text_reader *r, const text_query *q, const text_weights *w, arena *a, sinter_error *e)
+{
+    double *frequency = static_cast<double *>(arena_alloc(a, sizeof(double) * (q->n_words + 1)));
+    double *boost = static_cast<double *>(arena_alloc(a, sizeof(double) * (q->n_words + 1)));
+    uint32_t n = 0;
+    try {
+        for (uint32_t i = 0; i < q->n_words; i++) {
+            const text_word &word = q->word[i];
+            if (!text_word_scores(&word))
+                continue;
+            frequency[n] = 0;
+            for (uint32_t k = 0; k < word.n_terms; k++)
+                frequency[n] = std::max(frequency[n], double(r->db.get_termfreq(to_string(word.term[k]))));
+            boost[n++] = word.boost;
+        }
+    } catch (const Xapian::Error &error) {
+        text_xapian_error(error, "reading word statistics", e);
+        return nullptr;
+    }
+    return text_scorer_make(&r->layout, &r->statistics, w, n, frequency, boost, a);
+}
+
+extern "C" sinter_status text_search(text_reader *r, const text_query *q, const text_scorer *s, const filter *f,
+                                     const catalog_set *set, uint32_t limit, bool want_packed, bool exact_total, arena *a,
+                                     text_hits *out, sinter_error *e)
+{
+    *out = text_hits{};
+    try {
+        plan p{r, q, f, set};
+        make_plan(p);
+        best b(r, limit, p.rows, want_packed);
+        std::vector<float> score(WINDOW);
+        bool exact = true;
+        each_window(p, true, [&](const uint32_t *item, uint32_t n, const uint32_t *packed) {
+            out->total += n;
+            if (p.rows)
+                text_bm25f(s, packed, n, score.data(), 1);
+            for (uint32_t i = 0; i < n; i++)
+                b.add(p.rows ? score[i] : 0.0f, item[i], packed + i, n);
+            exact = p.rows || exact_total || out->total < limit; /* without words the first items are the best */
+            return exact;
+        });
+        out->n_words = p.rows;
+        out->total_is_exact = exact;
+        write_hits(b, want_packed, a, out);
+        return SINTER_OK;
+    } catch (const Xapian::Error &error) {
+        std::fill(r->window.begin(), r->window.end(), 0);
+        return text_xapian_error(error, "searching", e);
+    }
+}
+
+extern "C" sinter_status text_match_all(text_reader *r, const text_query *q, const filter *f, const catalog_set *set,
+                                        void (*fn)(void *ctx, const uint32_t *item, uint32_t n), void *ctx, sinter_error *e)
+{
+    try {
+        plan p{r, q, f, set};
+        make_plan(p);
+        each_window(p, false, [&](const uint32_t *item, uint32_t n, const uint32_t *) {
+            fn(ctx, item, n);
+            return true;
+        });
+        return SINTER_OK;
+    } catch (const Xapian::Error &error) {
+        std::fill(r->window.begin(), r->window.end(), 0);
+        return text_xapian_error(error, "matching", e);
+    }
+}
+
+extern "C" sinter_status text_packed(text_reader *r, const text_query *q, const uint32_t *item, uint32_t n, arena *a,
+                                     uint32_t **packed, sinter_error *e)
+{
+    try {
+        plan p{r, q, nullptr, nullptr};
+        make_plan(p);
+        *packed = static_cast<uint32_t *>(arena_zalloc(a, sizeof(uint32_t) * (size_t(p.rows) * n + 1)));
+        uint32_t *order = static_cast<uint32_t *>(arena_alloc(a, sizeof(uint32_t) * (n + 1)));
+        for (uint32_t i = 0; i < n; i++)
+            order[i] = i;
+        std::sort(order, order + n, [&](uint32_t x, uint32_t y) { return item[x] < item[y]; });
+        for (stream &s : p.scoring)
+            for (uint32_t i = 0; i < n && s.id; i++) {
+                s.skip(item[order[i]] + 1);
+                if (s.id != item[order[i]] + 1)
+                    continue;
+                uint32_t *slot = *packed + size_t(s.row) * n + order[i];
+                *slot = text_packed_max(&r->layout, *slot, uint32_t(s.at.get_wdf()) & s.mask);
+            }
+        return SINTER_OK;
+    } catch (const Xapian::Error &error) {
+        return text_xapian_error(error, "reading packed words", e);
+    }
+}
+
+/* ---- proximity: late stages only ---------------------------------------------------------------------------------------- */
+
+namespace {
+
+struct occurrence {
+    uint32_t position, word;
+};
+
+/* The most words in the least room: best of (words ÷ span) over windows that hold every matched word. */
+float smallest_window(std::vector<occurrence> &all, uint32_t words)
+{
+    std::sort(all.begin(), all.end(), [](const occurrence &x, const occurrence &y) { return x.position < y.position; });
+    std::vector<uint32_t> count(TEXT_MAX_WORDS, 0);
+    uint32_t distinct = 0, least = UINT32_MAX;
+    for (size_t left = 0, right = 0; right < all.size(); right++) {
+        distinct += count[all[right].word]++ == 0;
+        while (distinct == words) {
+            least = std::min(least, all[right].position - all[left].position + 1);
+            distinct -= --count[all[left++].word] == 0;
+        }
+    }
+    return least == UINT32_MAX ? 0.0f : float(words) / float(std::max(least, words));
+}
+
+} // namespace
+
+extern "C" sinter_status text_proximity(text_reader *r, const text_query *q, uint32_t group, const uint32_t *item, uint32_t n,
+                                        float *out, uint32_t stride, arena *, sinter_error *e)
+{
+    if (n > 100)
+        return error_set(e, SINTER_INVALID, "text.proximity", "Use it in a stage that keeps at most 100.", "proximity of %u items", n);
+    try {
+        std::vector<occurrence> all;
+        std::vector<uint32_t> positions;
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t words = 0;
+            all.clear();
+            for (uint32_t k = 0; k < q->n_words; k++) {
+                const text_word &w = q->word[k];
+                if (!text_word_scores(&w) || w.optional || (w.groups && !(w.groups >> group & 1)))
+                    continue;
+                positions_of(r->db, item[i] + 1, w, positions);
+                size_t before = all.size();
+                for (uint32_t p : positions)
+                    if (p / TEXT_GROUP_POSITIONS == group)
+                        all.push_back({p, words});
+                words += all.size() > before;
+            }
+            out[size_t(i) * stride] = words ? smallest_window(all, words) : 0.0f;
+        }
+        return SINTER_OK;
+    } catch (const Xapian::Error &error) {
+        return text_xapian_error(error, "reading positions", e);
+    }
+}
