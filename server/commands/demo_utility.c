@@ -68,16 +68,26 @@ double demo_utility(const demo_parts *p) {
     return p->match + p->taste + p->price + p->noise;
 }
 
+#define ELSEWHERE 40
+
 uint32_t demo_plausible(const demo_world *w, uint32_t query, uint32_t *out, uint32_t room) {
     const demo_query *q = &w->queries[query];
-    uint32_t family = w->concepts[q->asked[0]].kind == CONCEPT_FAMILY ? q->asked[0] : w->concepts[q->asked[0]].family;
+    const demo_concept *first = &w->concepts[q->asked[0]];
+    uint32_t family = first->kind == CONCEPT_FAMILY ? q->asked[0] : first->family;
+    uint64_t size = 0, seen = 0, most = room > ELSEWHERE ? room - ELSEWHERE : room;
+    for (uint32_t p = 0; p < demo_products_n; p++) {
+        if (w->concepts[w->first_product + p].family == family) size += w->product_start[p + 1] - w->product_start[p];
+    }
+    uint64_t taken = size < most ? size : most;
     uint32_t n = 0, elsewhere = 0;
     for (uint32_t p = 0; p < demo_products_n; p++) {
         if (w->concepts[w->first_product + p].family != family) continue;
-        for (uint32_t k = w->product_start[p]; k < w->product_start[p + 1] && n < room; k++)
-            out[n++] = w->by_product[k];
+        /* A family too large for the room is thinned evenly, so that every product keeps its part. */
+        for (uint32_t k = w->product_start[p]; k < w->product_start[p + 1]; k++, seen++) {
+            if ((seen + 1) * taken / size > seen * taken / size) out[n++] = w->by_product[k];
+        }
     }
-    for (uint32_t i = 0; i < w->options.items && n < room && elsewhere < 40; i++) {
+    for (uint32_t i = 0; i < w->options.items && n < room && elsewhere < ELSEWHERE; i++) {
         const demo_item *item = &w->items[i];
         if (item->family == family || demo_match(w, q, item) <= 0) continue;
         out[n++] = i;

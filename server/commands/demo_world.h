@@ -146,7 +146,8 @@ demo_parts demo_utility_parts(const demo_world *w, uint32_t user, uint32_t query
 double demo_utility(const demo_parts *p);
 /* Closeness of two product concepts: 1 the same, 0.3 to 0.6 within a family, else 0. */
 double demo_closeness(const demo_world *w, uint32_t product, uint32_t other);
-/* Items that a sensible search would bring for a query; at most `room`. */
+/* Items that a sensible search would bring for a query, at most `room`: its family, and up to 40 others that fit a
+ * little. */
 uint32_t demo_plausible(const demo_world *w, uint32_t query, uint32_t *out, uint32_t room);
 /* Sets amplitudes from variances measured on one sample, then measures the shares on another. */
 void demo_calibrate(demo_world *w);

@@ -68,13 +68,15 @@ class World:
         )
 
     def plausible(self, q):
-        """The family of what is asked, and the first 40 items of other families that fit at all."""
+        """The family of what is asked, thinned to 360, and the first 40 items of other families that fit at all."""
         first = self.concepts[self.queries[q]["concepts"][0]]
         family = first["id"] if first["kind"] == "family" else first["family"]
         inside = [n for n, item in enumerate(self.items) if item["family"] == family]
         match = self.match(q)
         outside = [n for n, item in enumerate(self.items) if item["family"] != family and match[n] > 0][:40]
-        return np.array((inside + outside)[:400])
+        if len(inside) > 360:
+            inside = [inside[int(at)] for at in np.linspace(0, len(inside) - 1, 360)]
+        return np.array(inside + outside)
 
 
 def shares(world, random, count=1500):

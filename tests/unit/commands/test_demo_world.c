@@ -179,6 +179,26 @@ static void no_part_of_utility_has_more_than_45_percent(void **state) {
     }
 }
 
+/* Families larger than a list, and lists of a handful. */
+static void shares_hold_in_large_and_small_shops(void **state) {
+    (void)state;
+    static const uint32_t sizes[2] = {200, 30000};
+    for (int i = 0; i < 2; i++) {
+        demo_options o = demo_options_default();
+        o.seed = 4;
+        o.items = sizes[i];
+        o.users = 300;
+        o.events = 0;
+        demo_world *w = demo_world_make(&o);
+        assert_int_equal(w->events_n, 0);
+        for (int k = 0; k < 4; k++) {
+            assert_true(w->shares.within[k] <= 0.45);
+            assert_true(w->shares.overall[k] <= 0.45);
+        }
+        demo_world_free(w);
+    }
+}
+
 static void one_in_twenty_is_new_and_unknown_to_history(void **state) {
     (void)state;
     uint32_t items = 0, users = 0;
@@ -297,6 +317,7 @@ int main(void) {
         cmocka_unit_test(a_concept_has_up_to_four_forms_of_up_to_four_words_and_shares_none),
         cmocka_unit_test(every_name_in_the_tables_leads_somewhere),
         cmocka_unit_test(no_part_of_utility_has_more_than_45_percent),
+        cmocka_unit_test(shares_hold_in_large_and_small_shops),
         cmocka_unit_test(one_in_twenty_is_new_and_unknown_to_history),
         cmocka_unit_test(history_is_in_order_and_of_the_size_asked),
         cmocka_unit_test(baskets_go_together),
