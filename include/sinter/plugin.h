@@ -388,6 +388,7 @@ typedef struct sinter_list {
     const char *const *ranker; /* [n_rankers] of the last stage, then of earlier ones */
     const float *const *raw;   /* [n_rankers][n]; SINTER_MISSING where missing */
     uint32_t n_rankers;
+    uint32_t n_top; /* the first n_top passed the last stage; the others keep their order, and their scores have another scale */
 } sinter_list;
 
 typedef struct sinter_finisher {
@@ -531,7 +532,9 @@ struct sinter_host {
     void (*edit_pin)(sinter_sink *, const char *rule, uint32_t item, uint32_t position, const char *text);
     void (*edit_hide)(sinter_sink *, const char *rule, uint32_t item, const char *text);
     void (*edit_move)(sinter_sink *, const char *rule, uint32_t item, uint32_t position, const char *text);
-    void (*edit_scale)(sinter_sink *, const char *rule, uint32_t item, double factor, const char *text); /* score × factor, list re-sorted after the last */
+    /* Score × factor; a score below 0 is divided instead, so that a factor above 1 always raises. After the last one the first
+     * n_top of the list are sorted anew: higher score, then smaller ordinal. */
+    void (*edit_scale)(sinter_sink *, const char *rule, uint32_t item, double factor, const char *text);
     void (*edit_insert)(sinter_sink *, const char *rule, uint32_t item, uint32_t position, const char *text); /* filter re-checked */
     void (*edit_label)(sinter_sink *, const char *rule, uint32_t item, const char *text);
 
