@@ -2,10 +2,11 @@
 /* The keys that a rules file may hold, from which the host checks types and ranges and names what is unknown. */
 #include "rules.h"
 
-#define OPTION(t, k, d, ...) {.size = sizeof(sinter_option), .type = SINTER_OPTION_##t, .key = (k), .doc = (d), __VA_ARGS__}
-#define STRINGS .element = SINTER_OPTION_STRING
+#define OPTION(t, k, d, ...)                                                                                           \
+    { .size = sizeof(sinter_option), .type = SINTER_OPTION_##t, .key = (k), .doc = (d), __VA_ARGS__ }
+#define STRINGS       .element = SINTER_OPTION_STRING
 #define NESTED(table) .nested = (table), .n_nested = sizeof(table) / sizeof((table)[0])
-#define ITEMS OPTION(LIST, "items", "Ids of the items meant; default: those that pass the rule's filter.", STRINGS)
+#define ITEMS         OPTION(LIST, "items", "Ids of the items meant; default: those that pass the rule's filter.", STRINGS)
 
 static const sinter_option query_options[] = {
     OPTION(LIST, "exact", "The whole query is one of these.", STRINGS),
@@ -17,7 +18,8 @@ static const sinter_option query_options[] = {
 static const sinter_option context_options[] = {
     OPTION(LIST, "locale", "The request's locale is one of these; 'de' also means 'de-AT'.", STRINGS),
     OPTION(LIST, "device", "The request's device is one of these.", STRINGS),
-    OPTION(MAP, "attributes", "Attribute of the request's context: value, list of values, or comparison such as '>= 3'.",
+    OPTION(MAP, "attributes",
+           "Attribute of the request's context: value, list of values, or comparison such as '>= 3'.",
            .element = SINTER_OPTION_LIST),
 };
 
@@ -51,16 +53,18 @@ static const sinter_option bury_options[] = {
 
 static const sinter_option pin_options[] = {
     ITEMS,
-    OPTION(INTEGER, "position", "Position of the first item, from 1; default 1.", .default_text = "1", .least = 1, .most = 200),
-    OPTION(INTEGER, "limit", "Without items: at most so many of those that pass the filter; default 1.", .default_text = "1",
-           .least = 1, .most = 200),
+    OPTION(INTEGER, "position", "Position of the first item, from 1; default 1.", .default_text = "1", .least = 1,
+           .most = 200),
+    OPTION(INTEGER, "limit", "Without items: at most so many of those that pass the filter; default 1.",
+           .default_text = "1", .least = 1, .most = 200),
 };
 
 static const sinter_option hide_options[] = {ITEMS};
 
 static const sinter_option insert_options[] = {
     OPTION(LIST, "items", "Ids of the items brought in, whether found or not.", STRINGS, .required = true),
-    OPTION(INTEGER, "position", "Position of the first item, from 1; default 1.", .default_text = "1", .least = 1, .most = 200),
+    OPTION(INTEGER, "position", "Position of the first item, from 1; default 1.", .default_text = "1", .least = 1,
+           .most = 200),
 };
 
 static const sinter_option cap_options[] = {
@@ -104,8 +108,8 @@ static const sinter_option rule_options[] = {
     OPTION(STRING, "id", "The rule's name in explanations; unique.", .required = true),
     OPTION(STRING, "note", "A sentence for people, shown in explanations."),
     OPTION(BOOLEAN, "enabled", "false: the rule is checked and left out; default true.", .default_text = "true"),
-    OPTION(INTEGER, "priority", "Higher first; default 0. Equal: the order of the file.", .default_text = "0", .least = -1e9,
-           .most = 1e9),
+    OPTION(INTEGER, "priority", "Higher first; default 0. Equal: the order of the file.", .default_text = "0",
+           .least = -1e9, .most = 1e9),
     OPTION(MAP, "when", "Conditions; all must hold. None: always.", NESTED(when_options)),
     OPTION(LIST, "then", "Actions: one map, or a list of them.", NESTED(then_options), .required = true),
 };

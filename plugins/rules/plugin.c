@@ -2,8 +2,7 @@
 /* The table that Sinter loads: rules as a ranker, a finisher and a rewriter. */
 #include "rules.h"
 
-static void instance_close(sinter_instance *inst)
-{
+static void instance_close(sinter_instance *inst) {
     const sinter_host *host = inst->host;
     for (uint32_t i = 0; i < inst->n_filters; i++)
         host->filter_free(inst->filter[i]);
@@ -15,11 +14,9 @@ static void instance_close(sinter_instance *inst)
     host->free(host, inst);
 }
 
-static sinter_status instance_open(const sinter_open_args *args, sinter_instance **out, sinter_error *err)
-{
+static sinter_status instance_open(const sinter_open_args *args, sinter_instance **out, sinter_error *err) {
     sinter_instance *inst = args->host->alloc(args->host, sizeof *inst);
-    if (inst == NULL)
-        return rules_no_memory(err);
+    if (inst == NULL) return rules_no_memory(err);
     *inst = (sinter_instance){.host = args->host, .pool = {.host = args->host}};
     sinter_status s = rules_read(inst, args, err);
     if (s != SINTER_OK) {
@@ -30,33 +27,29 @@ static sinter_status instance_open(const sinter_open_args *args, sinter_instance
     return SINTER_OK;
 }
 
-/* All room that the instance's rules can ask for is taken here, so that requests allocate nothing but for longer queries and
- * blocks than before. */
-static void worker_close(sinter_worker *w)
-{
-    void *all[] = {w->exact_seen, w->starts_with_seen, w->word_seen, w->rule_seen, w->hit_exact, w->hit_starts_with, w->hit_word,
-                   w->active,     w->boost,            w->ordinal,   w->text,      w->sum,       w->mask};
+/* All room that the instance's rules can ask for is taken here, so that requests allocate nothing but for longer
+ * queries and blocks than before. */
+static void worker_close(sinter_worker *w) {
+    void *all[] = {w->exact_seen, w->starts_with_seen, w->word_seen, w->rule_seen, w->hit_exact, w->hit_starts_with,
+                   w->hit_word,   w->active,           w->boost,     w->ordinal,   w->text,      w->sum,
+                   w->mask};
     const sinter_host *host = w->host;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (all[i] != NULL)
-            host->free(host, all[i]);
+        if (all[i] != NULL) host->free(host, all[i]);
     host->free(host, w);
 }
 
-static uint32_t *take_stamps(const sinter_host *host, uint32_t n, bool *good)
-{
+static uint32_t *take_stamps(const sinter_host *host, uint32_t n, bool *good) {
     size_t size = (n + 1) * sizeof(uint32_t);
     uint32_t *out = host->alloc(host, size);
     *good = *good && out != NULL;
     return out == NULL ? NULL : memset(out, 0, size);
 }
 
-static sinter_status worker_open(const sinter_instance *inst, sinter_worker **out, sinter_error *err)
-{
+static sinter_status worker_open(const sinter_instance *inst, sinter_worker **out, sinter_error *err) {
     const sinter_host *host = inst->host;
     sinter_worker *w = host->alloc(host, sizeof *w);
-    if (w == NULL)
-        return rules_no_memory(err);
+    if (w == NULL) return rules_no_memory(err);
     bool good = true;
     *w = (sinter_worker){.host = host};
     w->exact_seen = take_stamps(host, inst->exact.n, &good);
@@ -96,8 +89,7 @@ static const sinter_plugin table = {
     .finisher = &rules_finisher,
 };
 
-SINTER_EXPORT const sinter_plugin *sinter_plugin_entry(uint32_t host_major)
-{
+SINTER_EXPORT const sinter_plugin *sinter_plugin_entry(uint32_t host_major) {
     (void)host_major;
     return &table;
 }

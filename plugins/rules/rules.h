@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules: what a merchandiser writes ("when … then …"), read once at open and applied by a ranker, a finisher or a rewriter.
+/* Rules: what a merchandiser writes ("when … then …"), read once at open and applied by a ranker, a finisher or a
+ * rewriter.
  *
  *   read.c, read_when.c, read_then.c   options → struct rule, with file:line:column in every complaint
  *   text.c                             one form for rules' words and queries' words; dictionaries
@@ -17,7 +18,7 @@
 #include <string.h>
 
 #define RULES_NONE UINT32_MAX
-enum { RULES_MOST = 10000, RULES_ITEMS_MOST = 1000, RULES_CAPS_MOST = 16, RULES_PATH = 256 };
+enum { RULES_MOST = 10000, RULES_ITEMS_MOST = 1000, RULES_CAPS_MOST = 16, RULES_TOLD_MOST = 8000, RULES_PATH = 256 };
 
 /* ---- roles and actions ----------------------------------------------------------------------------------------- */
 
@@ -40,17 +41,17 @@ typedef enum rule_act {
 
 typedef struct rule_action {
     rule_act act;
-    uint32_t roles;          /* where it can act */
-    const char **item;       /* [n_items] ids; none: the items that pass the rule's filter */
+    uint32_t roles;    /* where it can act */
+    const char **item; /* [n_items] ids; none: the items that pass the rule's filter */
     uint32_t n_items;
-    bool additive;           /* boost, bury: `amount` is added, else the score is multiplied by it */
-    double amount;           /* boost, bury: signed, or a factor; boost_words: factor */
-    uint32_t position;       /* pin, insert: 1-based, of the first item */
-    uint32_t limit;          /* pin by filter: at most so many; cap: at most so many of one value */
-    uint32_t among;          /* cap: in the first so many positions */
-    const char *field;       /* cap */
-    const char *text;        /* label, words, filter, url */
-    const char *from;        /* replace_words: the words replaced; NULL: the whole query */
+    bool additive;     /* boost, bury: `amount` is added, else the score is multiplied by it */
+    double amount;     /* boost, bury: signed, or a factor; boost_words: factor */
+    uint32_t position; /* pin, insert: 1-based, of the first item */
+    uint32_t limit;    /* pin by filter: at most so many; cap: at most so many of one value */
+    uint32_t among;    /* cap: in the first so many positions */
+    const char *field; /* cap */
+    const char *text;  /* label, words, filter, url */
+    const char *from;  /* replace_words: the words replaced; NULL: the whole query */
 } rule_action;
 
 /* ---- conditions -------------------------------------------------------------------------------------------------- */
@@ -96,18 +97,19 @@ typedef struct rule {
     rule_attribute *user, *context;
     uint32_t n_user, n_context;
     rule_strings locale, device;
-    int64_t from_ms, until_ms;           /* INT64_MIN, INT64_MAX: open */
-    uint32_t minute_from, minute_until;  /* of the day; equal: the whole day */
-    int32_t offset_minutes;              /* added to UTC for hours and days */
-    uint8_t days;                        /* bit 0: Monday; 0: every day */
-    int8_t empty_query;                  /* -1: either */
+    int64_t from_ms, until_ms;          /* INT64_MIN, INT64_MAX: open */
+    uint32_t minute_from, minute_until; /* of the day; equal: the whole day */
+    int32_t offset_minutes;             /* added to UTC for hours and days */
+    uint8_t days;                       /* bit 0: Monday; 0: every day */
+    int8_t empty_query;                 /* -1: either */
 
     uint32_t filter; /* index into the instance's filters, or RULES_NONE: all items */
     rule_action *action;
     uint32_t n_actions, roles;
 } rule;
 
-/* ---- memory and dictionaries -------------------------------------------------------------------------------------- */
+/* ---- memory and dictionaries --------------------------------------------------------------------------------------
+ */
 
 /* Memory of an instance, released as a whole. */
 typedef struct rules_pool {
@@ -128,7 +130,7 @@ typedef struct rules_dictionary {
         size_t size;
         uint64_t hash;
         uint32_t posting; /* first, or RULES_NONE */
-    } *entry;
+    } * entry;
 } rules_dictionary;
 
 /* RULES_NONE: out of memory. The text is copied into the pool. */
@@ -136,13 +138,14 @@ uint32_t rules_intern(rules_pool *, rules_dictionary *, const char *text, size_t
 uint32_t rules_lookup(const rules_dictionary *, const char *text, size_t n); /* RULES_NONE: not there */
 void rules_dictionary_release(rules_pool *, rules_dictionary *);
 
-/* The one form in which queries and rules are compared: lower case, words of letters, digits, '+' and '#' with one space
- * between. Writes at most 2 × n bytes; returns the size. */
+/* The one form in which queries and rules are compared: lower case, words of letters, digits, '+' and '#' with one
+ * space between. Writes at most 2 × n bytes; returns the size. */
 size_t rules_canonical(const char *text, size_t n, char *out);
 /* The next word of a canonical text; false at its end. */
 bool rules_next_word(const char **at, const char *end, sinter_str *word);
 
-/* ---- the instance --------------------------------------------------------------------------------------------------- */
+/* ---- the instance ---------------------------------------------------------------------------------------------------
+ */
 
 typedef struct rules_posting {
     uint32_t rule, next;
@@ -166,7 +169,8 @@ struct sinter_instance {
     uint32_t n_boosts, n_boost_items; /* of all rules: room that a worker needs */
 };
 
-/* ---- the worker ------------------------------------------------------------------------------------------------------ */
+/* ---- the worker
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* One boost or bury that acts in this request. */
 typedef struct rules_boost {
@@ -194,7 +198,8 @@ struct sinter_worker {
     uint32_t block_room;
 };
 
-/* ---- reading (open only) ------------------------------------------------------------------------------------------------ */
+/* ---- reading (open only)
+ * ------------------------------------------------------------------------------------------------ */
 
 typedef struct rules_reader {
     const sinter_host *host;
@@ -206,7 +211,7 @@ typedef struct rules_reader {
     sinter_error *err;
 } rules_reader;
 
-#define RULES_N_OPTIONS 2u
+#define RULES_N_OPTIONS      2u
 #define RULES_N_FILE_OPTIONS 1u
 extern const sinter_option rules_options[RULES_N_OPTIONS];           /* of a use in a pipeline */
 extern const sinter_option rules_file_options[RULES_N_FILE_OPTIONS]; /* of a rules file */
@@ -217,8 +222,8 @@ sinter_status rules_read_then(rules_reader *, const char *path, rule *);
 sinter_status rules_index(sinter_instance *, sinter_error *err);
 
 /* INVALID with "rule 'id': what" at the mark of `path`. */
-__attribute__((format(printf, 4, 5))) sinter_status rules_fail(rules_reader *, const char *path, const char *fix, const char *what,
-                                                               ...);
+__attribute__((format(printf, 4, 5))) sinter_status rules_fail(rules_reader *, const char *path, const char *fix,
+                                                               const char *what, ...);
 sinter_status rules_no_memory(sinter_error *err);
 /* Compiles a filter; out NULL: only to see whether it does. The complaint starts with `name`. */
 sinter_status rules_compile(rules_reader *, const char *path, const char *name, const char *text, sinter_filter **out);
@@ -232,7 +237,8 @@ bool rules_parse_hours(const char *text, uint32_t *from, uint32_t *until);
 bool rules_parse_offset(const char *text, int32_t *minutes);
 bool rules_parse_number(const char *text, size_t n, double *out);
 
-/* ---- applying -------------------------------------------------------------------------------------------------------------- */
+/* ---- applying
+ * -------------------------------------------------------------------------------------------------------------- */
 
 /* Fills the worker's `active`. */
 sinter_status rules_select(const sinter_instance *, sinter_worker *, const sinter_request *, sinter_error *err);
@@ -242,7 +248,8 @@ extern const sinter_ranker rules_ranker;
 extern const sinter_finisher rules_finisher;
 extern const sinter_rewriter rules_rewriter;
 
-/* ---- the finisher's own picture of the list (arrange.c) ----------------------------------------------------------------------- */
+/* ---- the finisher's own picture of the list (arrange.c)
+ * ----------------------------------------------------------------------- */
 
 /* A pin or insert that has been accepted. */
 typedef struct rules_pin {
@@ -263,8 +270,10 @@ typedef struct rules_arrangement {
     sinter_worker *worker;
     sinter_sink *sink;
     uint32_t n, n_items, room;
-    uint32_t *item;   /* [room] ordinals */
-    double *score;    /* [n] running */
+    uint32_t n_top;           /* rows that the host sorts anew after scaling */
+    uint32_t n_told;          /* scales and labels so far */
+    uint32_t *item;           /* [room] ordinals */
+    double *score;            /* [n] running */
     uint8_t *hidden, *pinned; /* [room] */
     bool scaled;
     rules_pin *pin; /* [room] */

@@ -2,15 +2,16 @@
 /* Each condition of a rule: what it lets through and what it does not. */
 #include "fixture.h"
 
-#define ALWAYS {"rules.0.id", "r"}, {"rules.0.then.0.boost.add", "1"}
+#define ALWAYS                                                                                                         \
+    {"rules.0.id", "r"}, {                                                                                             \
+        "rules.0.then.0.boost.add", "1"                                                                                \
+    }
 
-static bool applies_to(shop *s, const char *words)
-{
+static bool applies_to(shop *s, const char *words) {
     return shop_applies(s, harness_request(s->h, words, NOW_MS));
 }
 
-static void a_rule_without_conditions_always_applies(void **state)
-{
+static void a_rule_without_conditions_always_applies(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
@@ -20,12 +21,12 @@ static void a_rule_without_conditions_always_applies(void **state)
     shop_close(&s);
 }
 
-static void exact_is_the_whole_query_whatever_its_case_and_spacing(void **state)
-{
+static void exact_is_the_whole_query_whatever_its_case_and_spacing(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
-    RULES(&s, "ranker", ALWAYS, {"rules.0.when.query.exact.0", "Red  SOFA"}, {"rules.0.when.query.exact.1", "café-bar"});
+    RULES(&s, "ranker", ALWAYS, {"rules.0.when.query.exact.0", "Red  SOFA"},
+          {"rules.0.when.query.exact.1", "café-bar"});
     assert_true(applies_to(&s, "red sofa"));
     assert_true(applies_to(&s, " RED   Sofa "));
     assert_true(applies_to(&s, "CAFÉ bar"));
@@ -35,8 +36,7 @@ static void exact_is_the_whole_query_whatever_its_case_and_spacing(void **state)
     shop_close(&s);
 }
 
-static void exact_does_not_take_an_excluded_word_for_a_wanted_one(void **state)
-{
+static void exact_does_not_take_an_excluded_word_for_a_wanted_one(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
@@ -56,12 +56,12 @@ static void exact_does_not_take_an_excluded_word_for_a_wanted_one(void **state)
     shop_close(&s);
 }
 
-static void starts_with_is_a_beginning(void **state)
-{
+static void starts_with_is_a_beginning(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
-    RULES(&s, "ranker", ALWAYS, {"rules.0.when.query.starts_with.0", "gard"}, {"rules.0.when.query.starts_with.1", "out door"});
+    RULES(&s, "ranker", ALWAYS, {"rules.0.when.query.starts_with.0", "gard"},
+          {"rules.0.when.query.starts_with.1", "out door"});
     assert_true(applies_to(&s, "garden hose"));
     assert_true(applies_to(&s, "outdoor") == false);
     assert_true(applies_to(&s, "out doors"));
@@ -70,8 +70,7 @@ static void starts_with_is_a_beginning(void **state)
     shop_close(&s);
 }
 
-static void words_must_all_be_there_in_any_order(void **state)
-{
+static void words_must_all_be_there_in_any_order(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
@@ -84,8 +83,7 @@ static void words_must_all_be_there_in_any_order(void **state)
     shop_close(&s);
 }
 
-static void words_are_found_by_their_stem(void **state)
-{
+static void words_are_found_by_their_stem(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
@@ -104,20 +102,19 @@ static void words_are_found_by_their_stem(void **state)
     shop_close(&s);
 }
 
-static void any_word_needs_one_of_them(void **state)
-{
+static void any_word_needs_one_of_them(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
-    RULES(&s, "ranker", ALWAYS, {"rules.0.when.query.any_word.0", "couch"}, {"rules.0.when.query.any_word.1", "t-shirt"});
+    RULES(&s, "ranker", ALWAYS, {"rules.0.when.query.any_word.0", "couch"},
+          {"rules.0.when.query.any_word.1", "t-shirt"});
     assert_true(applies_to(&s, "blue couch"));
     assert_true(applies_to(&s, "t-shirt"));
     assert_false(applies_to(&s, "sofa"));
     shop_close(&s);
 }
 
-static void kinds_of_query_conditions_must_all_hold(void **state)
-{
+static void kinds_of_query_conditions_must_all_hold(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
@@ -130,8 +127,7 @@ static void kinds_of_query_conditions_must_all_hold(void **state)
     shop_close(&s);
 }
 
-static void empty_query_asks_for_words_or_for_none(void **state)
-{
+static void empty_query_asks_for_words_or_for_none(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
@@ -144,8 +140,7 @@ static void empty_query_asks_for_words_or_for_none(void **state)
     shop_close(&s);
 }
 
-static void a_user_attribute_equals_one_of_the_values(void **state)
-{
+static void a_user_attribute_equals_one_of_the_values(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
@@ -165,15 +160,14 @@ static void a_user_attribute_equals_one_of_the_values(void **state)
     shop_close(&s);
 }
 
-static void a_number_is_compared_as_one(void **state)
-{
+static void a_number_is_compared_as_one(void **state) {
     (void)state;
     static const struct {
         const char *condition;
         bool expected;
-    } cases[] = {{">= 3", true}, {"> 3", false},   {"< 3", false},      {"<= 3", true},       {"3", true},
-                 {"3.0", true},  {"!= 3", false},  {"!= 4", true},      {">= 1 < 5", true},   {">= 1 < 3", false},
-                 {"=3", true},   {"three", false}, {"!= three", true},  {">=-2 <= 3.5", true}};
+    } cases[] = {{">= 3", true}, {"> 3", false},   {"< 3", false},     {"<= 3", true},       {"3", true},
+                 {"3.0", true},  {"!= 3", false},  {"!= 4", true},     {">= 1 < 5", true},   {">= 1 < 3", false},
+                 {"=3", true},   {"three", false}, {"!= three", true}, {">=-2 <= 3.5", true}};
     shop s;
     shop_open(&s);
     harness_user_attribute(s.h, "orders", "3");
@@ -185,8 +179,7 @@ static void a_number_is_compared_as_one(void **state)
     shop_close(&s);
 }
 
-static void booleans_and_lists_of_strings_are_attributes_too(void **state)
-{
+static void booleans_and_lists_of_strings_are_attributes_too(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
@@ -196,9 +189,9 @@ static void booleans_and_lists_of_strings_are_attributes_too(void **state)
     static const struct {
         const char *path, *value;
         bool expected;
-    } cases[] = {{"rules.0.when.user.likes", "wool", true},  {"rules.0.when.user.likes", "silk", false},
+    } cases[] = {{"rules.0.when.user.likes", "wool", true},    {"rules.0.when.user.likes", "silk", false},
                  {"rules.0.when.user.likes", "!= silk", true}, {"rules.0.when.user.likes", "!= red", false},
-                 {"rules.0.when.user.member", "true", true}, {"rules.0.when.user.member", "false", false}};
+                 {"rules.0.when.user.member", "true", true},   {"rules.0.when.user.member", "false", false}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         RULES(&s, "ranker", ALWAYS, {cases[i].path, cases[i].value});
         sinter_request *r = harness_request(s.h, "", NOW_MS);
@@ -207,14 +200,12 @@ static void booleans_and_lists_of_strings_are_attributes_too(void **state)
         u.n_attributes = 2;
         sinter_request changed = *r;
         changed.user = &u;
-        if (shop_applies(&s, &changed) != cases[i].expected)
-            fail_msg("%s: %s", cases[i].path, cases[i].value);
+        if (shop_applies(&s, &changed) != cases[i].expected) fail_msg("%s: %s", cases[i].path, cases[i].value);
     }
     shop_close(&s);
 }
 
-static bool from_place(shop *s, const char *locale, const char *device)
-{
+static bool from_place(shop *s, const char *locale, const char *device) {
     sinter_request *r = harness_request(s->h, "", NOW_MS), changed = *r;
     sinter_context c = *r->context;
     c.locale = (sinter_str){locale, strlen(locale)};
@@ -223,8 +214,7 @@ static bool from_place(shop *s, const char *locale, const char *device)
     return shop_applies(s, &changed);
 }
 
-static void context_is_locale_device_and_attributes(void **state)
-{
+static void context_is_locale_device_and_attributes(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
@@ -245,12 +235,12 @@ static void context_is_locale_device_and_attributes(void **state)
     shop_close(&s);
 }
 
-static void a_time_window_holds_from_its_start_until_before_its_end(void **state)
-{
+static void a_time_window_holds_from_its_start_until_before_its_end(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
-    RULES(&s, "ranker", ALWAYS, {"rules.0.when.from", "2026-11-28T11:00:00+01:00"}, {"rules.0.when.until", "2026-12-01"});
+    RULES(&s, "ranker", ALWAYS, {"rules.0.when.from", "2026-11-28T11:00:00+01:00"},
+          {"rules.0.when.until", "2026-12-01"});
     const int64_t start = NOW_MS, end = 1796083200000; /* 2026-12-01T00:00:00Z */
     assert_true(shop_applies(&s, harness_request(s.h, "", start)));
     assert_false(shop_applies(&s, harness_request(s.h, "", start - 1)));
@@ -259,8 +249,7 @@ static void a_time_window_holds_from_its_start_until_before_its_end(void **state
     shop_close(&s);
 }
 
-static void hours_and_days_are_of_the_given_offset(void **state)
-{
+static void hours_and_days_are_of_the_given_offset(void **state) {
     (void)state;
     const int64_t hour = 3600000, day = 24 * hour;
     static const struct {
@@ -268,34 +257,33 @@ static void hours_and_days_are_of_the_given_offset(void **state)
         int64_t at_hours; /* from Saturday 10:00 UTC */
         bool expected;
     } cases[] = {
-        {"08:00-18:00", NULL, NULL, 0, true},    {"10:00-10:01", NULL, NULL, 0, true}, {"08:00-10:00", NULL, NULL, 0, false},
-        {"08:00-18:00", NULL, NULL, 8, false},   {"22:00-06:00", NULL, NULL, 13, true}, {"22:00-06:00", NULL, NULL, 19, true},
-        {"22:00-06:00", NULL, NULL, 20, false},  {NULL, "sat", NULL, 0, true},         {NULL, "sun", NULL, 0, false},
-        {NULL, "sun", NULL, 14, true},           {NULL, "sat", "+14:00", 0, false},    {NULL, "sun", "+14:00", 0, true},
-        {"00:00-24:00", "sat", NULL, 0, true},   {"05:00-05:30", NULL, "-05:00", 0, true}, {NULL, "wed", NULL, -24 * 3, true},
+        {"08:00-18:00", NULL, NULL, 0, true},   {"10:00-10:01", NULL, NULL, 0, true},
+        {"08:00-10:00", NULL, NULL, 0, false},  {"08:00-18:00", NULL, NULL, 8, false},
+        {"22:00-06:00", NULL, NULL, 13, true},  {"22:00-06:00", NULL, NULL, 19, true},
+        {"22:00-06:00", NULL, NULL, 20, false}, {NULL, "sat", NULL, 0, true},
+        {NULL, "sun", NULL, 0, false},          {NULL, "sun", NULL, 14, true},
+        {NULL, "sat", "+14:00", 0, false},      {NULL, "sun", "+14:00", 0, true},
+        {"00:00-24:00", "sat", NULL, 0, true},  {"05:00-05:30", NULL, "-05:00", 0, true},
+        {NULL, "wed", NULL, -24 * 3, true},
     };
     shop s;
     shop_open(&s);
     for (size_t i = 0; i < COUNT(cases); i++) {
         harness_option o[5] = {ALWAYS};
         size_t n = 2;
-        if (cases[i].hours != NULL)
-            o[n++] = (harness_option){"rules.0.when.hours", cases[i].hours};
-        if (cases[i].days != NULL)
-            o[n++] = (harness_option){"rules.0.when.days", cases[i].days};
-        if (cases[i].offset != NULL)
-            o[n++] = (harness_option){"rules.0.when.utc_offset", cases[i].offset};
+        if (cases[i].hours != NULL) o[n++] = (harness_option){"rules.0.when.hours", cases[i].hours};
+        if (cases[i].days != NULL) o[n++] = (harness_option){"rules.0.when.days", cases[i].days};
+        if (cases[i].offset != NULL) o[n++] = (harness_option){"rules.0.when.utc_offset", cases[i].offset};
         shop_rules(&s, "ranker", o, n);
         int64_t now = NOW_MS + cases[i].at_hours * hour;
-        if (shop_applies(&s, harness_request(s.h, "", now)) != cases[i].expected)
-            fail_msg("case %zu", i);
-        assert_true(shop_applies(&s, harness_request(s.h, "", now - 5000 * 7 * day)) == cases[i].expected); /* before 1970 too */
+        if (shop_applies(&s, harness_request(s.h, "", now)) != cases[i].expected) fail_msg("case %zu", i);
+        assert_true(shop_applies(&s, harness_request(s.h, "", now - 5000 * 7 * day)) ==
+                    cases[i].expected); /* before 1970 too */
     }
     shop_close(&s);
 }
 
-static void a_disabled_rule_does_nothing(void **state)
-{
+static void a_disabled_rule_does_nothing(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
@@ -304,8 +292,7 @@ static void a_disabled_rule_does_nothing(void **state)
     shop_close(&s);
 }
 
-static void a_request_without_query_user_or_context_is_an_empty_one(void **state)
-{
+static void a_request_without_query_user_or_context_is_an_empty_one(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
@@ -315,26 +302,23 @@ static void a_request_without_query_user_or_context_is_an_empty_one(void **state
     shop_close(&s);
 }
 
-static void capitals_of_other_alphabets_are_letters_too(void **state)
-{
+static void capitals_of_other_alphabets_are_letters_too(void **state) {
     (void)state;
-    static const char *const same[][2] = {{"ÄÖÜ ØÅ Ÿ", "äöü øå ÿ"},   {"ŁÓDŹ ŽIŽEK", "łódź žižek"}, {"ΆΈΉΊΌΎΏ ΩΣ", "άέήίόύώ ωσ"},
-                                          {"ДИВАН Ёж", "диван ёж"}, {"ƠƯ ẠỆ ȘȚ", "ơư ạệ șț"},     {"«sofa» — bed…", "sofa bed"},
-                                          {"C++ / C#", "c++ c#"},   {"沙发", "沙发"}};
+    static const char *const same[][2] = {
+        {"ÄÖÜ ØÅ Ÿ", "äöü øå ÿ"}, {"ŁÓDŹ ŽIŽEK", "łódź žižek"},  {"ΆΈΉΊΌΎΏ ΩΣ", "άέήίόύώ ωσ"}, {"ДИВАН Ёж", "диван ёж"},
+        {"ƠƯ ẠỆ ȘȚ", "ơư ạệ șț"}, {"«sofa» — bed…", "sofa bed"}, {"C++ / C#", "c++ c#"},       {"沙发", "沙发"}};
     shop s;
     shop_open(&s);
     for (size_t i = 0; i < COUNT(same); i++) {
         RULES(&s, "ranker", ALWAYS, {"rules.0.when.query.exact", same[i][0]});
-        if (!applies_to(&s, same[i][1]))
-            fail_msg("%s is not %s", same[i][0], same[i][1]);
+        if (!applies_to(&s, same[i][1])) fail_msg("%s is not %s", same[i][0], same[i][1]);
     }
     RULES(&s, "ranker", ALWAYS, {"rules.0.when.query.exact", "c++"});
     assert_false(applies_to(&s, "c"));
     shop_close(&s);
 }
 
-static void bytes_that_are_not_utf_8_are_only_themselves(void **state)
-{
+static void bytes_that_are_not_utf_8_are_only_themselves(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
@@ -353,8 +337,7 @@ static void bytes_that_are_not_utf_8_are_only_themselves(void **state)
     shop_close(&s);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rule_without_conditions_always_applies),
         cmocka_unit_test(exact_is_the_whole_query_whatever_its_case_and_spacing),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ten thousand rules: a request costs what the few near its words cost. Options come from functions rather than from text, since
- * the harness's own are made for a handful; filters from a byte a row, so that the plugin's own time is what is seen. */
+/* Ten thousand rules: a request costs what the few near its words cost. Options come from functions rather than from
+ * text, since the harness's own are made for a handful; filters from a byte a row, so that the plugin's own time is
+ * what is seen. */
 #include "fixture.h"
 
 enum { MANY = 10000, WORDS = 5000 };
@@ -8,21 +9,18 @@ enum { MANY = 10000, WORDS = 5000 };
 static uint32_t n_rules, n_filtered; /* the last n_filtered rules say nothing of words, but have a filter each */
 
 /* "rules.17.when.query.words" → 17 and "when.query.words". */
-static const char *rule_part(const char *path, uint32_t *rule)
-{
+static const char *rule_part(const char *path, uint32_t *rule) {
     int used = 0;
     return sscanf(path, "rules.%u.%n", rule, &used) == 1 && used > 0 ? path + used : NULL;
 }
 
 /* Rule i wants the word "w<i mod 5000>"; every tenth also the whole query "w<i mod 5000> x". */
-static bool made_string(const sinter_options *o, const char *path, const char **out)
-{
+static bool made_string(const sinter_options *o, const char *path, const char **out) {
     static char text[64];
     uint32_t i;
     (void)o;
     const char *part = rule_part(path, &i);
-    if (part == NULL)
-        return false;
+    if (part == NULL) return false;
     bool filtered = i >= n_rules - n_filtered;
     if (strcmp(part, "id") == 0)
         snprintf(text, sizeof text, "rule%u", i);
@@ -38,56 +36,47 @@ static bool made_string(const sinter_options *o, const char *path, const char **
     return true;
 }
 
-static bool made_number(const sinter_options *o, const char *path, double *out)
-{
+static bool made_number(const sinter_options *o, const char *path, double *out) {
     uint32_t i;
     (void)o;
     const char *part = rule_part(path, &i);
-    if (part == NULL || strcmp(part, "then.0.boost.add") != 0)
-        return false;
+    if (part == NULL || strcmp(part, "then.0.boost.add") != 0) return false;
     *out = 1;
     return true;
 }
 
-static bool made_integer(const sinter_options *o, const char *path, int64_t *out)
-{
+static bool made_integer(const sinter_options *o, const char *path, int64_t *out) {
     (void)o, (void)path, (void)out;
     return false;
 }
 
-static bool made_boolean(const sinter_options *o, const char *path, bool *out)
-{
+static bool made_boolean(const sinter_options *o, const char *path, bool *out) {
     (void)o, (void)path, (void)out;
     return false;
 }
 
-static uint32_t made_count(const sinter_options *o, const char *path)
-{
+static uint32_t made_count(const sinter_options *o, const char *path) {
     uint32_t i;
     (void)o;
     const char *part = rule_part(path, &i);
-    if (part == NULL)
-        return strcmp(path, "rules") == 0 ? n_rules : 0;
+    if (part == NULL) return strcmp(path, "rules") == 0 ? n_rules : 0;
     return strcmp(part, "then") == 0 || strcmp(part, "then.0") == 0;
 }
 
-static const char *made_key(const sinter_options *o, const char *path, uint32_t i)
-{
+static const char *made_key(const sinter_options *o, const char *path, uint32_t i) {
     (void)o, (void)path, (void)i;
     return "boost";
 }
 
-static sinter_status byte_match(const sinter_host *host, const sinter_filter *f, const uint32_t *item, uint32_t n, uint8_t *out,
-                                sinter_error *err)
-{
+static sinter_status byte_match(const sinter_host *host, const sinter_filter *f, const uint32_t *item, uint32_t n,
+                                uint8_t *out, sinter_error *err) {
     (void)host, (void)f, (void)err;
     for (uint32_t i = 0; i < n; i++)
         out[i] = item[i] & 1;
     return SINTER_OK;
 }
 
-static sinter_status open_made(shop *s, uint32_t n, uint32_t filtered)
-{
+static sinter_status open_made(shop *s, uint32_t n, uint32_t filtered) {
     n_rules = n;
     n_filtered = filtered;
     sinter_host *host = (sinter_host *)(uintptr_t)s->host;
@@ -101,8 +90,7 @@ static sinter_status open_made(shop *s, uint32_t n, uint32_t filtered)
     return harness_instance(s->h, "ranker", NULL, 0, &s->inst, &s->err);
 }
 
-static double microseconds(shop *s, sinter_request *r, sinter_batch *b, float *out, int rounds, bool score)
-{
+static double microseconds(shop *s, sinter_request *r, sinter_batch *b, float *out, int rounds, bool score) {
     const sinter_ranker *ranker = harness_plugin(s->h)->ranker;
     double best = 1e9;
     for (int i = 0; i < rounds; i++) {
@@ -120,8 +108,7 @@ static double microseconds(shop *s, sinter_request *r, sinter_batch *b, float *o
     return best;
 }
 
-static void ten_thousand_rules_cost_what_the_near_ones_cost(void **state)
-{
+static void ten_thousand_rules_cost_what_the_near_ones_cost(void **state) {
     (void)state;
     shop s;
     float got[8];
@@ -146,8 +133,7 @@ static void ten_thousand_rules_cost_what_the_near_ones_cost(void **state)
     shop_close(&s);
 }
 
-static void ten_rules_with_filters_score_a_thousand_items(void **state)
-{
+static void ten_rules_with_filters_score_a_thousand_items(void **state) {
     (void)state;
     static float out[1024];
     shop s;
@@ -166,8 +152,7 @@ static void ten_rules_with_filters_score_a_thousand_items(void **state)
     shop_close(&s);
 }
 
-static void one_rule_more_is_refused(void **state)
-{
+static void one_rule_more_is_refused(void **state) {
     (void)state;
     shop s;
     shop_open(&s);
@@ -176,8 +161,7 @@ static void one_rule_more_is_refused(void **state)
     shop_close(&s);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_thousand_rules_cost_what_the_near_ones_cost),
         cmocka_unit_test(ten_rules_with_filters_score_a_thousand_items),
