@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The registry: one table of feature kinds, from which names are resolved, listed and documented. */
+#include "features/features.h"
+
+#include "registry.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const feature_kind FEATURE_KINDS[FEATURE_KINDS_N] = {
+#define X(id, name, per_request, doc) {name, doc, per_request},
+    FEATURE_KIND_MAP(X)
+#undef X
+};
+
+/* What follows `prefix` in `name`, or NULL. */
+static const char *after(const char *name, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return strncmp(name, prefix, n) == 0 && name[n] ? name + n : NULL;
+}
+
+/* `rest` is "NAME" or "NAME.suffix": whether it is NAME followed by `suffix` ("" for none). */
+static bool is_name_with(const char *rest, const char *name, const char *suffix)
+{
+    size_t n = strlen(name);
+    return strncmp(rest, name, n) == 0 && strcmp(rest + n, suffix) == 0;
+}
+
+static bool find_index(const char *rest, const char *const *names, uint32_t n, const char *suffix, uint32_t *index)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (is_name_with(rest, names[i], suffix)) {
+            *index = i;
+            return true;
+        }
+    return false;
+}
+
+static bool set(feature *f, feature_kind_id kind, const char *name)
+{
+    memset(f, 0, sizeof *f);
+    f->kind = (uint16_t)kind;
+    f->per_request = FEATURE_KINDS[kind].per_request;
+    f->name = name;
+    return true;
+}
+
+static bool resolve_text(const feature_scope *scope, const char *name, const char *rest, feature *out)
+{
+    static const struct {
+        const char *suffix;
+        feature_kind_id kind;
+    } parts[] = {{"", FEATURE_TEXT_GROUP},
+                 {".count", FEATURE_TEXT_COUNT},
+                 {".words", FEATURE_TEXT_WORDS},
+                 {".length", FEATURE_TEXT_LENGTH},
+                 {".proximity", FEATURE_TEXT_PROXIMITY}};
+    if (strcmp(rest, "bm25") == 0) return set(out, FEATURE_TEXT_BM25, name);
+    for (uint32_t g = 0; g < scope->schema->n_groups; g++)
+        for (size_t p = 0; p < ARRAY_LEN(parts); p++)
+            if (is_name_with(rest, scope->schema->group[g].name, parts[p].suffix)) {
+                set(out, parts[p].kind, name);
+                out->index = g;
+                return true;
+            }
+    return false;
+}
+
+static bool numeric(field_type t)
+{
+    return t == FIELD_INTEGER || t == FIELD_NUMBER || t == FIELD_BOOLEAN || t == FIELD_TIMESTAMP;
+}
+
+/* A '*' stands for any run of characters. */
+static bool pattern_fits(const char *pattern, const char *name, size_t n)
+{
+    const char *star = strchr(pattern, '*');
+    if (!star) return strlen(pattern) == n && memcmp(pattern, name, n) == 0;
+    size_t head = (size_t)(star - pattern), tail = strlen(star + 1);
+    return n >= head + tail && memcmp(pattern, name, head) == 0 && memcmp(name + n - tail, star + 1, tail) == 0;
+}
+
+/* The declaration that a field name of n bytes falls under; NULL: none. */
+static const config_field *declaration(const config_collection *schema, const char *name, size_t n)
+{
+    for (uint32_t i = 0; i < schema->n_fields; i++)
+        if (pattern_fits(schema->field[i].name, name, n)) return &schema->field[i];
+    return NULL;
+}
+
+static bool resolve_item(const feature_scope *scope, const char *name, const char *rest, feature *out)
+{
+    size_t n = strlen(rest);
+    const config_field *d = declaration(scope->schema, rest, n);
+    if (d && numeric(d->type)) {
+        set(out, FEATURE_ITEM, name);
+        out->attribute = rest;
+        return true;
+    }
+    static const char suffix[] = ".age_days";
+    size_t s = sizeof suffix - 1;
+    if (n > s && strcmp(rest + n - s, suffix) == 0) {
+        d = declaration(scope->schema, rest, n - s);
+        if (d && !d->pattern && d->type == FIELD_TIMESTAMP) {
+            set(out, FEATURE_ITEM_AGE, name);
+            out->attribute = d->name;
+            return true;
+        }
+    }
+    if (strcmp(rest, "age_days") == 0 && scope->schema->age_field) {
+        set(out, FEATURE_ITEM_AGE, name);
+        out->attribute = scope->schema->age_field;
+        return true;
+    }
+    return false;
+}
+
+static bool resolve_plain(const char *name, feature *out)
+{
+    for (uint32_t k = 0; k < FEATURE_KINDS_N; k++)
+        if (strcmp(FEATURE_KINDS[k].name, name) == 0 && !strpbrk(name, "GFSRA")) return set(out, (feature_kind_id)k, name);
+    return false;
+}
+
+static bool resolve(const feature_scope *scope, const char *name, feature *out)
+{
+    const char *rest;
+    if (resolve_plain(name, out)) return true;
+    if ((rest = after(name, "text."))) return resolve_text(scope, name, rest, out);
+    if ((rest = after(name, "item."))) return resolve_item(scope, name, rest, out);
+    if ((rest = after(name, "recall."))) {
+        uint32_t i;
+        bool rank = find_index(rest, scope->source, scope->n_sources, ".rank", &i);
+        if (!rank && !find_index(rest, scope->source, scope->n_sources, "", &i)) return false;
+        set(out, rank ? FEATURE_RECALL_RANK : FEATURE_RECALL, name);
+        out->index = i;
+        return true;
+    }
+    if ((rest = after(name, "score."))) {
+        uint32_t i;
+        if (!find_index(rest, scope->ranker, scope->n_rankers, "", &i)) return false;
+        set(out, FEATURE_SCORE, name);
+        out->index = i;
+        return true;
+    }
+    if ((rest = after(name, "user."))) {
+        set(out, FEATURE_USER, name);
+        out->attribute = rest;
+        return true;
+    }
+    if ((rest = after(name, "context."))) {
+        set(out, FEATURE_CONTEXT, name);
+        out->attribute = rest;
+        return true;
+    }
+    return false;
+}
+
+static sinter_status unknown(const feature_scope *scope, const char *name, sinter_error *e)
+{
+    const char *rest = after(name, "item.");
+    const config_field *d = rest ? declaration(scope->schema, rest, strlen(rest)) : NULL;
+    if (d)
+        return error_set(e, SINTER_INVALID, NULL,
+                         "a feature is a number: use an integer, number, boolean or timestamp field, or ask for the field as an id feature",
+                         "feature '%s': '%s' is a %s field", name, rest, FIELD_TYPE_NAMES[d->type]);
+    arena *a = arena_new(4096);
+    const char *const *names;
+    uint32_t n = feature_names(scope, a, &names);
+    const char *near = near_name(name, names, n);
+    error_set(e, SINTER_NOT_FOUND, NULL, NULL, "unknown feature '%s'", name);
+    if (near)
+        error_fix(e, "did you mean '%s'? All names are in docs/features.md", near);
+    else
+        error_fix(e, "all names are in docs/features.md; e.g. text.bm25, query.coverage, item.FIELD");
+    arena_free(a);
+    return SINTER_NOT_FOUND;
+}
+
+sinter_status feature_resolve(const feature_scope *scope, const char *name, feature *out, sinter_error *e)
+{
+    if (!resolve(scope, name, out)) return unknown(scope, name, e);
+    if (out->kind == FEATURE_TEXT_PROXIMITY && scope->list_limit > FEATURE_PROXIMITY_LIST)
+        return error_set(e, SINTER_INVALID, NULL, "ask for it in a later stage, behind one that keeps at most 100",
+                         "feature '%s': up to %u candidates enter this stage, proximity is for at most %u", name,
+                         scope->list_limit, FEATURE_PROXIMITY_LIST);
+    return SINTER_OK;
+}
+
+typedef struct name_list {
+    arena *a;
+    const char **name;
+    uint32_t n, cap;
+} name_list;
+
+static void add(name_list *l, const char *name)
+{
+    if (l->n == l->cap) {
+        uint32_t cap = l->cap ? l->cap * 2 : 32;
+        const char **grown = arena_alloc(l->a, cap * sizeof *grown);
+        if (l->n) memcpy(grown, l->name, l->n * sizeof *grown);
+        l->name = grown;
+        l->cap = cap;
+    }
+    l->name[l->n++] = name;
+}
+
+uint32_t feature_names(const feature_scope *scope, arena *a, const char *const **out)
+{
+    name_list l = {.a = a};
+    for (uint32_t k = 0; k < FEATURE_KINDS_N; k++)
+        if (!strpbrk(FEATURE_KINDS[k].name, "GFSRA")) add(&l, FEATURE_KINDS[k].name);
+    for (uint32_t g = 0; g < scope->schema->n_groups; g++) {
+        const char *group = scope->schema->group[g].name;
+        add(&l, arena_printf(a, "text.%s", group));
+        add(&l, arena_printf(a, "text.%s.count", group));
+        add(&l, arena_printf(a, "text.%s.words", group));
+        add(&l, arena_printf(a, "text.%s.length", group));
+        if (scope->list_limit <= FEATURE_PROXIMITY_LIST) add(&l, arena_printf(a, "text.%s.proximity", group));
+    }
+    for (uint32_t i = 0; i < scope->schema->n_fields; i++) {
+        const config_field *f = &scope->schema->field[i];
+        if (f->pattern || !numeric(f->type)) continue;
+        add(&l, arena_printf(a, "item.%s", f->name));
+        if (f->type == FIELD_TIMESTAMP) add(&l, arena_printf(a, "item.%s.age_days", f->name));
+    }
+    if (scope->schema->age_field) add(&l, "item.age_days");
+    for (uint32_t i = 0; i < scope->n_sources; i++) {
+        add(&l, arena_printf(a, "recall.%s", scope->source[i]));
+        add(&l, arena_printf(a, "recall.%s.rank", scope->source[i]));
+    }
+    for (uint32_t i = 0; i < scope->n_rankers; i++) add(&l, arena_printf(a, "score.%s", scope->ranker[i]));
+    *out = l.name;
+    return l.n;
+}

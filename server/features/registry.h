@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The kinds of features, private to the room: names here are patterns (G group, F field, S source, R ranker, A attribute). */
+#ifndef SINTER_FEATURES_REGISTRY_H
+#define SINTER_FEATURES_REGISTRY_H
+
+#include <stdbool.h>
+
+/* X(ID, name, the same for every candidate of a request, meaning) */
+#define FEATURE_KIND_MAP(X)                                                                                             \
+    X(TEXT_BM25, "text.bm25", false, "BM25F of the query over all groups: what text recall ranks by")                   \
+    X(TEXT_GROUP, "text.G", false, "the group's own BM25F, as if the others were empty")                                \
+    X(TEXT_COUNT, "text.G.count", false, "occurrences of query words in the group, each word's capped")                 \
+    X(TEXT_WORDS, "text.G.words", false, "query words that occur in the group")                                         \
+    X(TEXT_LENGTH, "text.G.length", false, "words of the group, quantised; 0 where no query word matched")              \
+    X(TEXT_PROXIMITY, "text.G.proximity", false, "matched words / smallest window that holds them, 0-1; lists <= 100")   \
+    X(QUERY_COVERAGE, "query.coverage", false, "share of the query's idf weight that the item matches, 0-1")             \
+    X(QUERY_WORDS, "query.words", true, "scoring words of the query")                                                   \
+    X(QUERY_LENGTH, "query.length", true, "characters of the normalised query")                                         \
+    X(QUERY_EMPTY, "query.empty", true, "1 where the query has no words")                                               \
+    X(ITEM, "item.F", false, "value of an integer, number, boolean or timestamp field (ms)")                            \
+    X(ITEM_AGE, "item.F.age_days", false, "days between a timestamp field and now; item.age_days: of the age_field")    \
+    X(RECALL, "recall.S", false, "score that a recall source gave; missing where it did not bring the item")            \
+    X(RECALL_RANK, "recall.S.rank", false, "1-based rank within a recall source")                                       \
+    X(SCORE, "score.R", false, "raw score of a ranker of an earlier stage")                                             \
+    X(BEFORE, "before", false, "the list's score before the stage")                                                     \
+    X(NOW_HOUR, "now.hour", true, "hour of the day of the request's time, UTC, 0-23 with fraction")                     \
+    X(NOW_WEEKDAY, "now.weekday", true, "day of the week of the request's time, UTC, Monday 0")                         \
+    X(USER, "user.A", true, "a numeric or boolean attribute of the user")                                               \
+    X(CONTEXT, "context.A", true, "a numeric or boolean attribute of the context")
+
+typedef enum {
+#define X(id, name, per_request, doc) FEATURE_##id,
+    FEATURE_KIND_MAP(X)
+#undef X
+        FEATURE_KINDS_N
+} feature_kind_id;
+
+typedef struct feature_kind {
+    const char *name, *doc;
+    bool per_request;
+} feature_kind;
+
+extern const feature_kind FEATURE_KINDS[FEATURE_KINDS_N];
+
+#define FEATURE_PROXIMITY_LIST 100u
+
+#endif

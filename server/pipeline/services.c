@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a plugin may ask about items: the catalogue and the filter language behind the host's table. */
+#include "snapshot.h"
+
+#include <string.h>
+
+/* During open there is no request: the newest published set answers. */
+static const catalog_set *set_of(const services_context *s, void *view)
+{
+    return view ? view : catalog_current(s->catalog);
+}
+
+static const sinter_column *service_column(void *ctx, void *view, const char *field)
+{
+    return catalog_column(set_of(ctx, view), field);
+}
+
+static const char *service_keyword_text(void *ctx, void *view, const char *field, uint32_t id)
+{
+    (void)view;
+    const services_context *s = ctx;
+    const catalog_field *f = catalog_find_field(s->catalog, field);
+    size_t len;
+    return f ? catalog_keyword_text(s->catalog, f, id, &len) : NULL;
+}
+
+static uint32_t service_keyword_id(void *ctx, void *view, const char *field, const char *text)
+{
+    (void)view;
+    const services_context *s = ctx;
+    const catalog_field *f = catalog_find_field(s->catalog, field);
+    return f ? catalog_keyword_id(s->catalog, f, str_of(text)) : 0;
+}
+
+static const char *service_item_id(void *ctx, void *view, uint32_t ordinal)
+{
+    const services_context *s = ctx;
+    size_t len;
+    return catalog_is_live(set_of(s, view), ordinal) ? catalog_item_id(s->catalog, ordinal, &len) : NULL;
+}
+
+static uint32_t service_item_ordinal(void *ctx, void *view, const char *id)
+{
+    const services_context *s = ctx;
+    uint32_t ordinal = catalog_item_ordinal(s->catalog, str_of(id));
+    return ordinal != UINT32_MAX && catalog_is_live(set_of(s, view), ordinal) ? ordinal : UINT32_MAX;
+}
+
+static sinter_status service_filter_compile(void *ctx, const char *text, void **out, sinter_error *e)
+{
+    const services_context *s = ctx;
+    filter *f;
+    sinter_status st = filter_compile(s->catalog, str_of(text), NULL, &f, e);
+    if (st == SINTER_OK) *out = f;
+    return st;
+}
+
+static void service_filter_free(void *ctx, void *f)
+{
+    (void)ctx;
+    filter_free(f);
+}
+
+static sinter_status service_filter_match(void *ctx, void *view, const void *f, const uint32_t *item, uint32_t n,
+                                          uint8_t *out, sinter_error *e)
+{
+    (void)e;
+    filter_match(f, set_of(ctx, view), item, n, out);
+    return SINTER_OK;
+}
+
+static sinter_status service_filter_scan(void *ctx, void *view, const void *f, uint32_t limit, uint32_t *item, uint32_t *n,
+                                         sinter_error *e)
+{
+    (void)e;
+    *n = filter_scan(f, set_of(ctx, view), 0, limit, item, NULL);
+    return SINTER_OK;
+}
+
+void services_init(services_context *s, catalog_collection *c)
+{
+    memset(s, 0, sizeof *s);
+    s->catalog = c;
+    s->public = (sinter_collection){.size = sizeof s->public,
+                                    .name = catalog_name(c),
+                                    .uuid = catalog_uuid(c),
+                                    .n_items = catalog_current(c)->n_items};
+    s->table = (plugin_services){.ctx = s,
+                                 .column = service_column,
+                                 .keyword_text = service_keyword_text,
+                                 .keyword_id = service_keyword_id,
+                                 .item_id = service_item_id,
+                                 .item_ordinal = service_item_ordinal,
+                                 .filter_compile = service_filter_compile,
+                                 .filter_free = service_filter_free,
+                                 .filter_match = service_filter_match,
+                                 .filter_scan = service_filter_scan};
+}

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Building a snapshot: open every plugin that a configuration names, resolve every feature, refuse what does not fit with
+ * file:line:column. Nothing is published here; an error frees all of it. */
+#include "snapshot.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct builder {
+    const snapshot_args *args;
+    snapshot *s;
+    arena *a;
+    snap_pipeline *p; /* being built */
+    services_context *services;
+    feature_scope scope;
+    uint64_t hash;
+} builder;
+
+static void mix(builder *b, const void *p, size_t n)
+{
+    b->hash = hash64_seed(p, n, b->hash);
+}
+
+/* A configuration's content, whatever its comments and line breaks; depth is bounded by the parser. */
+static uint64_t hash_node(const conf_node *n, uint64_t h)
+{
+    if (!n) return h;
+    h = hash64_seed(&n->kind, sizeof n->kind, h);
+    if (n->kind == CONF_SCALAR) return hash64_seed(n->text, strlen(n->text), h);
+    for (uint32_t i = 0; i < n->n; i++) {
+        if (n->kind == CONF_MAP) h = hash_node(n->key[i], h);
+        h = hash_node(n->value[i], h);
+    }
+    return h;
+}
+
+static void keep_library(snapshot *s, const plugin_library *l)
+{
+    if (s->n_libraries == s->cap_libraries) {
+        s->cap_libraries = s->cap_libraries ? s->cap_libraries * 2 : 16;
+        s->library = xrealloc(s->library, s->cap_libraries * sizeof *s->library);
+    }
+    s->library[s->n_libraries++] = l;
+}
+
+static void keep_instance(snapshot *s, plugin_instance *i)
+{
+    if (s->n_instances == s->cap_instances) {
+        s->cap_instances = s->cap_instances ? s->cap_instances * 2 : 16;
+        s->instance = xrealloc(s->instance, s->cap_instances * sizeof *s->instance);
+    }
+    s->instance[s->n_instances++] = i;
+}
+
+/* A model's directory: data_dir/models/NAME/VERSION. `latest` means the newest deployment; there is none until models can be
+ * deployed, so it is not trained yet, which is no error: the server starts and says so. */
+static sinter_status model_dir(builder *b, const config_use *use, const char **dir, const char **disabled, sinter_error *e)
+{
+    const char *slash = strchr(use->model, '/');
+    if (!slash) return conf_error(e, use->at, "write NAME/VERSION or NAME/latest", "model '%s' has no version", use->model);
+    if (strcmp(slash, "/latest") == 0) {
+        *disabled = arena_printf(b->a, "not trained yet: sinter train %s.%s", b->p->config->name, use->name);
+        return SINTER_OK;
+    }
+    *dir = arena_printf(b->a, "%s/models/%s", b->s->config->server.data_dir, use->model);
+    return SINTER_OK;
+}
+
+static sinter_status open_use(builder *b, const config_use *use, plugin_role role, snap_use *out, sinter_error *e)
+{
+    *out = (snap_use){.config = use, .name = use->name};
+    sinter_status st = plugin_load(b->args->host, &b->s->config->server, use, &out->library, e);
+    if (st) return st;
+    keep_library(b->s, out->library);
+    mix(b, out->library->sha256, 64);
+    if (!plugin_has_role(out->library, role))
+        return conf_error(e, use->at, "`sinter plugin list` shows what each plugin can do", "plugin '%s' is no %s",
+                          out->library->name, PLUGIN_ROLE_NAMES[role]);
+    const char *dir = NULL;
+    if (use->model && (st = model_dir(b, use, &dir, &out->disabled, e))) return st;
+    if (out->disabled) return SINTER_OK;
+    plugin_open_args args = {.role = role,
+                             .use = arena_printf(b->a, "%s.%s", b->p->config->name, use->name),
+                             .config = use,
+                             .model_dir = dir,
+                             .collection = &b->services->public,
+                             .services = &b->services->table};
+    st = plugin_open(b->args->host, out->library, &args, &out->instance, e);
+    if (st) return st;
+    keep_instance(b->s, out->instance);
+    return SINTER_OK;
+}
+
+/* Index of a feature in a growing union, adding it when new. */
+static sinter_status union_add(builder *b, feature **list, uint32_t *n, uint32_t cap, const char *name, const config_use *use,
+                               uint32_t *index, sinter_error *e)
+{
+    for (uint32_t i = 0; i < *n; i++)
+        if (strcmp((*list)[i].name, name) == 0) {
+            *index = i;
+            return SINTER_OK;
+        }
+    if (*n == cap) return conf_error(e, use->at, "split the stage", "more than %u features in one stage", cap);
+    feature f;
+    sinter_status st = feature_resolve(&b->scope, arena_strdup(b->a, name), &f, e);
+    if (st) {
+        error_where(e, "%s:%u:%u", use->at->file, use->at->line, use->at->column);
+        return st;
+    }
+    (*list)[*n] = f;
+    *index = (*n)++;
+    return SINTER_OK;
+}
+
+#define STAGE_FEATURES 4096u
+
+static sinter_status resolve_context(builder *b, const sinter_inputs *in, const config_use *use, feature **out, uint32_t *n,
+                                     sinter_error *e)
+{
+    *n = in->n_context;
+    *out = ARENA_ARRAY(b->a, feature, in->n_context);
+    for (uint32_t i = 0; i < in->n_context; i++) {
+        sinter_status st = feature_resolve(&b->scope, arena_strdup(b->a, in->context[i]), &(*out)[i], e);
+        if (st) {
+            error_where(e, "%s:%u:%u", use->at->file, use->at->line, use->at->column);
+            return st;
+        }
+        if (!(*out)[i].per_request)
+            return conf_error(e, use->at, "ask for it as a feature", "context '%s' differs by candidate", in->context[i]);
+    }
+    return SINTER_OK;
+}
+
+static sinter_status resolve_fields(builder *b, const snap_ranker *r, sinter_error *e)
+{
+    const sinter_inputs *in = plugin_instance_inputs(r->use.instance);
+    for (uint32_t i = 0; i < in->n_id_features + in->n_vectors; i++) {
+        bool id = i < in->n_id_features;
+        const char *name = id ? in->id_feature[i] : in->vector[i - in->n_id_features];
+        const catalog_field *f = catalog_find_field(b->services->catalog, name);
+        bool fits = f && (id ? f->type == FIELD_KEYWORD : f->type == FIELD_VECTOR);
+        if (!fits)
+            return conf_error(e, r->use.config->at, f ? "choose another field" : "declare it in the collection",
+                              "'%s' wants the %s field '%s', which is %s", r->use.name, id ? "keyword" : "vector", name,
+                              f ? FIELD_TYPE_NAMES[f->type] : "unknown");
+    }
+    return SINTER_OK;
+}
+
+static sinter_status resolve_prior(builder *b, const sinter_inputs *in, snap_ranker *r, sinter_error *e)
+{
+    r->n_prior = in->n_prior;
+    r->prior = ARENA_ARRAY(b->a, uint32_t, in->n_prior);
+    for (uint32_t i = 0; i < in->n_prior; i++) {
+        uint32_t k = 0;
+        while (k < r->number && strcmp(b->p->ranker_name[k], in->prior[i]) != 0) k++;
+        if (k == r->number) {
+            const char *near = near_name(in->prior[i], b->p->ranker_name, r->number);
+            return conf_error(e, r->use.config->at, near ? near : "name a ranker that stands before it",
+                              "'%s' wants the scores of '%s', which is no earlier ranker of this pipeline", r->use.name,
+                              in->prior[i]);
+        }
+        r->prior[i] = k;
+    }
+    return SINTER_OK;
+}
+
+static sinter_status build_ranker(builder *b, snap_stage *stage, const config_use *use, snap_ranker *r, sinter_error *e)
+{
+    sinter_status st;
+    if (use->feature) { /* the built-in ranker: one feature is the score */
+        r->use = (snap_use){.config = use, .name = use->name};
+        r->n_features = 1;
+        r->feature = ARENA_ARRAY(b->a, uint32_t, 1);
+        return union_add(b, &stage->feature, &stage->n_features, STAGE_FEATURES, use->feature, use, &r->feature[0], e);
+    }
+    if ((st = open_use(b, use, PLUGIN_RANKER, &r->use, e))) return st;
+    if (r->use.disabled) return SINTER_OK;
+    const sinter_inputs *in = plugin_instance_inputs(r->use.instance);
+    r->n_features = in->n_features;
+    r->feature = ARENA_ARRAY(b->a, uint32_t, in->n_features);
+    for (uint32_t i = 0; i < in->n_features; i++)
+        if ((st = union_add(b, &stage->feature, &stage->n_features, STAGE_FEATURES, in->feature[i], use, &r->feature[i], e)))
+            return st;
+    r->n_ids = in->n_id_features;
+    r->id = in->id_feature;
+    r->n_vectors = in->n_vectors;
+    r->vector = in->vector;
+    if ((st = resolve_context(b, in, use, &r->context, &r->n_context, e))) return st;
+    if ((st = resolve_fields(b, r, e))) return st;
+    return resolve_prior(b, in, r, e);
+}
+
+static sinter_status build_fuse(builder *b, snap_stage *stage, sinter_error *e)
+{
+    if (!stage->config->has_fuse) return SINTER_OK;
+    const config_use *use = &stage->config->fuse;
+    sinter_status st = open_use(b, use, PLUGIN_FUSION, &stage->fuse, e);
+    if (st || stage->fuse.disabled) return st;
+    st = plugin_check_rankers(stage->fuse.instance, stage->ranker_name, stage->n_rankers, use->at, e);
+    if (st) return st;
+    return resolve_context(b, plugin_instance_inputs(stage->fuse.instance), use, &stage->fuse_context,
+                           &stage->n_fuse_context, e);
+}
+
+static sinter_status build_stage(builder *b, const config_stage *c, snap_stage *stage, uint32_t *number, sinter_error *e)
+{
+    if (c->n_rank > SINTER_MAX_RANKERS)
+        return conf_error(e, c->at, "split the stage", "%u rankers in one stage; at most %u", c->n_rank, SINTER_MAX_RANKERS);
+    *stage = (snap_stage){.config = c, .name = c->name, .keep = c->keep, .n_rankers = c->n_rank};
+    stage->ranker = ARENA_ARRAY(b->a, snap_ranker, c->n_rank);
+    stage->ranker_name = ARENA_ARRAY(b->a, const char *, c->n_rank);
+    stage->feature = ARENA_ARRAY(b->a, feature, STAGE_FEATURES);
+    for (uint32_t i = 0; i < c->n_rank; i++) {
+        snap_ranker *r = &stage->ranker[i];
+        r->number = *number;
+        stage->ranker_name[i] = b->p->ranker_name[*number] = c->rank[i].name;
+        b->p->ranker[*number] = r;
+        sinter_status st = build_ranker(b, stage, &c->rank[i], r, e);
+        if (st) return st;
+        (*number)++;
+    }
+    sinter_status st = build_fuse(b, stage, e);
+    b->scope.list_limit = c->keep < b->scope.list_limit ? c->keep : b->scope.list_limit;
+    b->scope.n_rankers = *number; /* later stages may read its scores */
+    return st;
+}
+
+static sinter_status build_sources(builder *b, sinter_error *e)
+{
+    const config_pipeline *c = b->p->config;
+    b->p->n_sources = c->n_recall;
+    b->p->source = ARENA_ARRAY(b->a, snap_source, c->n_recall);
+    b->p->source_name = ARENA_ARRAY(b->a, const char *, c->n_recall);
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < c->n_recall; i++) {
+        snap_source *s = &b->p->source[i];
+        s->text = c->recall[i].text;
+        s->limit = c->recall[i].limit;
+        b->p->source_name[i] = c->recall[i].use.name;
+        total += s->limit;
+        if (s->text) {
+            s->use = (snap_use){.config = &c->recall[i].use, .name = c->recall[i].use.name};
+            continue;
+        }
+        sinter_status st = open_use(b, &c->recall[i].use, PLUGIN_RECALL, &s->use, e);
+        if (st) return st;
+    }
+    b->scope.source = b->p->source_name;
+    b->scope.n_sources = b->p->n_sources;
+    b->scope.list_limit = total;
+    return SINTER_OK;
+}
+
+static sinter_status build_ends(builder *b, sinter_error *e)
+{
+    const config_pipeline *c = b->p->config;
+    b->p->n_rewrite = c->n_rewrite;
+    b->p->rewrite = ARENA_ARRAY(b->a, snap_use, c->n_rewrite);
+    for (uint32_t i = 0; i < c->n_rewrite; i++) {
+        sinter_status st = open_use(b, &c->rewrite[i], PLUGIN_REWRITER, &b->p->rewrite[i], e);
+        if (st) return st;
+    }
+    b->p->n_finish = c->n_finish;
+    b->p->finish = ARENA_ARRAY(b->a, snap_finish, c->n_finish);
+    for (uint32_t i = 0; i < c->n_finish; i++) {
+        const config_finish *f = &c->finish[i];
+        b->p->finish[i] = (snap_finish){.diversity = f->diversity, .field = f->field, .strength = f->strength};
+        if (f->diversity) {
+            const catalog_field *field = catalog_find_field(b->services->catalog, f->field);
+            if (!field || (field->type != FIELD_KEYWORD && field->type != FIELD_KEYWORDS && field->type != FIELD_VECTOR))
+                return conf_error(e, f->use.at, "name a keyword, keywords or vector field",
+                                  "diversity over '%s', which is %s", f->field,
+                                  field ? FIELD_TYPE_NAMES[field->type] : "unknown");
+            b->p->finish[i].use = (snap_use){.config = &f->use, .name = f->use.name};
+            continue;
+        }
+        sinter_status st = open_use(b, &f->use, PLUGIN_FINISHER, &b->p->finish[i].use, e);
+        if (st) return st;
+    }
+    return SINTER_OK;
+}
+
+static uint32_t collection_index(const snapshot *s, const char *name)
+{
+    for (uint32_t i = 0; i < s->n_collections; i++)
+        if (strcmp(s->collection[i].schema->name, name) == 0) return i;
+    return UINT32_MAX;
+}
+
+static sinter_status build_pipeline(builder *b, const config_pipeline *c, snap_pipeline *p, sinter_error *e)
+{
+    *p = (snap_pipeline){.config = c, .collection = collection_index(b->s, c->collection), .n_stages = c->n_stages};
+    b->p = p;
+    b->services = &b->args->services[p->collection];
+    b->hash = hash_node(c->at, hash64(c->name, strlen(c->name)));
+    for (uint32_t i = 0; i < c->n_stages; i++) p->n_rankers += c->stage[i].n_rank;
+    p->ranker_name = ARENA_ARRAY(b->a, const char *, p->n_rankers + 1);
+    p->ranker = ARENA_ARRAY(b->a, snap_ranker *, p->n_rankers + 1);
+    b->scope = (feature_scope){.catalog = b->services->catalog,
+                               .schema = b->s->collection[p->collection].schema,
+                               .ranker = p->ranker_name};
+    sinter_status st = build_sources(b, e);
+    p->stage = ARENA_ARRAY(b->a, snap_stage, c->n_stages);
+    uint32_t number = 0;
+    for (uint32_t i = 0; i < c->n_stages && st == SINTER_OK; i++)
+        st = build_stage(b, &c->stage[i], &p->stage[i], &number, e);
+    if (st == SINTER_OK) st = build_ends(b, e);
+    snprintf(p->version, sizeof p->version, "%016llx", (unsigned long long)b->hash);
+    return st;
+}
+
+static sinter_status build_collections(builder *b, sinter_error *e)
+{
+    snapshot *s = b->s;
+    for (uint32_t i = 0; i < s->n_collections; i++) {
+        snap_collection *c = &s->collection[i];
+        c->catalog = b->args->services[i].catalog;
+        c->schema = config_find_collection(s->config, catalog_name(c->catalog));
+        if (!c->schema)
+            return error_set(e, SINTER_PRECONDITION, s->config->path, "put its file back, or restart the server",
+                             "collection '%s' is gone from the configuration", catalog_name(c->catalog));
+        sinter_status st = text_analyzer_new(c->schema, &c->analyzer, e);
+        if (st) return st;
+        text_weights_of(c->schema, &c->weights);
+        c->default_pipeline = UINT32_MAX;
+    }
+    for (uint32_t i = 0; i < s->config->n_collections; i++)
+        if (collection_index(s, s->config->collection[i].name) == UINT32_MAX)
+            return error_set(e, SINTER_PRECONDITION, s->config->collection[i].file, "restart the server to add a collection",
+                             "collection '%s' is new", s->config->collection[i].name);
+    return SINTER_OK;
+}
+
+/* The pipeline that a request without one gets: the declared default, else the only one or the one named as the collection. */
+static void choose_defaults(snapshot *s)
+{
+    for (uint32_t i = 0; i < s->n_collections; i++) {
+        snap_collection *c = &s->collection[i];
+        for (uint32_t k = 0; k < s->n_pipelines; k++) {
+            const char *name = s->pipeline[k].config->name;
+            if (s->pipeline[k].collection != i) continue;
+            bool named = c->schema->default_pipeline ? strcmp(name, c->schema->default_pipeline) == 0
+                                                     : strcmp(name, c->schema->name) == 0;
+            if (named || c->default_pipeline == UINT32_MAX) c->default_pipeline = k;
+        }
+    }
+}
+
+/* Impressions record, for every shown hit, all features and all rankers of the collection's pipelines, each once. */
+static void list_logged(snapshot *s, uint32_t index)
+{
+    snap_collection *c = &s->collection[index];
+    uint32_t rankers = 0, features = 0;
+    for (uint32_t k = 0; k < s->n_pipelines; k++) {
+        if (s->pipeline[k].collection != index) continue;
+        rankers += s->pipeline[k].n_rankers;
+        for (uint32_t i = 0; i < s->pipeline[k].n_stages; i++) features += s->pipeline[k].stage[i].n_features;
+    }
+    c->log_ranker = ARENA_ARRAY(s->memory, const snap_ranker *, rankers);
+    c->log_ranker_pipeline = ARENA_ARRAY(s->memory, const snap_pipeline *, rankers);
+    c->log_ranker_name = ARENA_ARRAY(s->memory, const char *, rankers);
+    c->log_feature = ARENA_ARRAY(s->memory, feature, features);
+    c->log_feature_name = ARENA_ARRAY(s->memory, const char *, features);
+    for (uint32_t k = 0; k < s->n_pipelines; k++) {
+        snap_pipeline *p = &s->pipeline[k];
+        if (p->collection != index) continue;
+        for (uint32_t r = 0; r < p->n_rankers; r++) {
+            p->ranker[r]->log_column = c->n_log_rankers;
+            c->log_ranker_pipeline[c->n_log_rankers] = p;
+            c->log_ranker[c->n_log_rankers] = p->ranker[r];
+            c->log_ranker_name[c->n_log_rankers++] =
+                arena_printf(s->memory, "%s.%s", p->config->name, p->ranker_name[r]);
+        }
+        for (uint32_t i = 0; i < p->n_stages; i++)
+            for (uint32_t f = 0; f < p->stage[i].n_features; f++) {
+                const feature *x = &p->stage[i].feature[f];
+                /* Scores, ranks and sources are a pipeline's own; what is shared by all is logged as a feature. */
+                if (strncmp(x->name, "score.", 6) == 0 || strncmp(x->name, "recall.", 7) == 0 ||
+                    strcmp(x->name, "before") == 0 || strstr(x->name, ".proximity"))
+                    continue;
+                uint32_t known = 0;
+                while (known < c->n_log_features && strcmp(c->log_feature_name[known], x->name) != 0) known++;
+                if (known < c->n_log_features) continue;
+                c->log_feature[c->n_log_features] = *x;
+                c->log_feature_name[c->n_log_features++] = x->name;
+            }
+    }
+}
+
+sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_error *e)
+{
+    snapshot *s = xcalloc(1, sizeof *s);
+    s->memory = arena_new(1 << 16);
+    s->config = args->config;
+    s->host = args->host;
+    s->n_collections = args->n_collections;
+    s->n_pipelines = args->config->n_pipelines;
+    s->collection = ARENA_ARRAY(s->memory, snap_collection, s->n_collections);
+    s->pipeline = ARENA_ARRAY(s->memory, snap_pipeline, s->n_pipelines);
+    builder b = {.args = args, .s = s, .a = s->memory};
+    sinter_status st = build_collections(&b, e);
+    uint64_t hash = args->config->hash;
+    for (uint32_t i = 0; i < s->n_pipelines && st == SINTER_OK; i++) {
+        st = build_pipeline(&b, &args->config->pipeline[i], &s->pipeline[i], e);
+        hash = hash64_seed(&b.hash, sizeof b.hash, hash);
+    }
+    if (st) {
+        s->config = NULL; /* stays the caller's */
+        snapshot_free(s);
+        return st;
+    }
+    choose_defaults(s);
+    for (uint32_t i = 0; i < s->n_collections; i++) list_logged(s, i);
+    snprintf(s->id, sizeof s->id, "%llu-%08x", (unsigned long long)args->serial, (unsigned)(hash >> 32));
+    *out = s;
+    return SINTER_OK;
+}
+
+void snapshot_free(snapshot *s)
+{
+    if (!s) return;
+    for (uint32_t i = 0; i < s->n_instances; i++) plugin_instance_release(s->host, s->instance[i]);
+    for (uint32_t i = 0; i < s->n_libraries; i++) plugin_library_release(s->host, s->library[i]);
+    for (uint32_t i = 0; i < s->n_collections; i++)
+        if (s->collection[i].analyzer) text_analyzer_free(s->collection[i].analyzer);
+    free(s->instance);
+    free(s->library);
+    if (s->config) config_free(s->config);
+    arena_free(s->memory);
+    free(s);
+}
+
+const snap_pipeline *snapshot_pipeline(const snapshot *s, const char *name)
+{
+    for (uint32_t i = 0; i < s->n_pipelines; i++)
+        if (strcmp(s->pipeline[i].config->name, name) == 0) return &s->pipeline[i];
+    return NULL;
+}
+
+const config *snapshot_config(const snapshot *s)
+{
+    return s->config;
+}
+
+const char *snapshot_id(const snapshot *s)
+{
+    return s->id;
+}
+
+void snapshot_changes(const snapshot *was, const snapshot *is, buffer *out)
+{
+    for (uint32_t i = 0; i < is->n_pipelines; i++) {
+        const snap_pipeline *p = &is->pipeline[i], *q = snapshot_pipeline(was, p->config->name);
+        if (!q)
+            buffer_printf(out, "pipeline %s: new\n", p->config->name);
+        else if (strcmp(p->version, q->version) != 0)
+            buffer_printf(out, "pipeline %s: version %s, was %s\n", p->config->name, p->version, q->version);
+    }
+    for (uint32_t i = 0; i < was->n_pipelines; i++)
+        if (!snapshot_pipeline(is, was->pipeline[i].config->name))
+            buffer_printf(out, "pipeline %s: gone\n", was->pipeline[i].config->name);
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A snapshot's inside: what one configuration becomes once plugins are open and names are resolved. Private to the room. */
+#ifndef SINTER_PIPELINE_SNAPSHOT_H
+#define SINTER_PIPELINE_SNAPSHOT_H
+
+#include "pipeline/pipeline.h"
+
+/* One use of a plugin, open; or a built-in; or disabled with a reason. */
+typedef struct snap_use {
+    const config_use *config;
+    const char *name;
+    plugin_instance *instance;      /* NULL: built-in or disabled */
+    const plugin_library *library;  /* NULL: built-in */
+    const char *disabled;           /* reason, e.g. "not trained yet"; NULL: works */
+} snap_use;
+
+typedef struct snap_ranker {
+    snap_use use;
+    uint32_t number;          /* over all stages of the pipeline, from 0 */
+    uint32_t n_features, *feature; /* columns of the stage's union; a built-in ranker's one feature is its score */
+    uint32_t n_context;
+    feature *context;
+    uint32_t n_prior, *prior; /* ranker numbers */
+    uint32_t n_ids, n_vectors;
+    const char *const *id, *const *vector; /* field names */
+    uint32_t log_column;      /* in the collection's list of logged rankers */
+} snap_ranker;
+
+typedef struct snap_stage {
+    const config_stage *config;
+    const char *name;
+    uint32_t keep, n_rankers, n_features, n_fuse_context;
+    snap_ranker *ranker;      /* [n_rankers] */
+    feature *feature;         /* [n_features]: union of what its rankers asked for */
+    const char **ranker_name; /* [n_rankers] */
+    snap_use fuse;            /* instance NULL: the one ranker's score stands */
+    feature *fuse_context;
+} snap_stage;
+
+typedef struct snap_source {
+    snap_use use;
+    bool text;
+    uint32_t limit;
+} snap_source;
+
+typedef struct snap_finish {
+    snap_use use;
+    bool diversity;
+    const char *field;
+    double strength;
+} snap_finish;
+
+typedef struct snap_pipeline {
+    const config_pipeline *config;
+    uint32_t collection; /* index into snapshot.collection and the view set */
+    char version[17];    /* hash of configuration, plugins' builds and models */
+    uint32_t n_rewrite, n_sources, n_stages, n_finish, n_rankers;
+    snap_use *rewrite;
+    snap_source *source;
+    const char **source_name;
+    snap_stage *stage;
+    snap_finish *finish;
+    const char **ranker_name; /* [n_rankers] */
+    snap_ranker **ranker;     /* [n_rankers] */
+} snap_pipeline;
+
+typedef struct snap_collection {
+    const config_collection *schema;
+    catalog_collection *catalog;
+    text_analyzer *analyzer;
+    text_weights weights;
+    uint32_t default_pipeline; /* UINT32_MAX: none declared; a plain text pipeline is made */
+    /* What impressions record: features and rankers over all pipelines of the collection, each once. */
+    uint32_t n_log_features, n_log_rankers;
+    feature *log_feature;
+    const char **log_feature_name;
+    const char **log_ranker_name; /* "pipeline.ranker" */
+    const snap_ranker **log_ranker;
+    const snap_pipeline **log_ranker_pipeline;
+} snap_collection;
+
+struct snapshot {
+    config *config;
+    arena *memory;
+    plugin_host *host;
+    char id[24];
+    uint32_t n_collections, n_pipelines;
+    snap_collection *collection; /* in the order of the view set */
+    snap_pipeline *pipeline;
+    plugin_instance **instance; /* every one to release */
+    uint32_t n_instances, cap_instances;
+    const plugin_library **library;
+    uint32_t n_libraries, cap_libraries;
+};
+
+/* What plugins may ask about one collection: ctx of plugin_services. Lives as long as the engine. */
+typedef struct services_context {
+    catalog_collection *catalog;
+    sinter_collection public;
+    plugin_services table;
+} services_context;
+void services_init(services_context *s, catalog_collection *c);
+
+typedef struct snapshot_args {
+    config *config; /* taken over on success */
+    plugin_host *host;
+    views *views;
+    services_context *services; /* [n_collections] in the order of the view set */
+    uint32_t n_collections;
+    uint64_t serial;
+} snapshot_args;
+sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_error *e);
+void snapshot_free(snapshot *s);
+/* What differs between two, a line each, for people. */
+void snapshot_changes(const snapshot *was, const snapshot *is, buffer *out);
+const snap_pipeline *snapshot_pipeline(const snapshot *s, const char *name);
+
+#endif
