@@ -49,9 +49,13 @@ const char *snapshot_id(const snapshot *s);
 uint64_t engine_impressions_lost(const engine *g);
 
 /* Call between begin and end. `now_deadline_ns`: CLOCK_MONOTONIC, UINT64_MAX: none. The response lives in the lane's arena.
- * Errors carry API statuses with the field's path in `where`. With `log` an impression is recorded (asynchronously). */
-sinter_status pipeline_search(pipeline_lane *l, const Sinter__V1__SearchRequest *request, uint64_t deadline_ns, bool log,
+ * Errors carry API statuses with the field's path in `where`. */
+sinter_status pipeline_search(pipeline_lane *l, const Sinter__V1__SearchRequest *request, uint64_t deadline_ns,
                               Sinter__V1__SearchResponse **out, sinter_error *e);
+/* Queues the impression record (and, for a share of requests, the recorded request) of the search just answered on this
+ * lane: after the answer was handed to the network, before pipeline_lane_end. Never waits; a loss is counted. `request_bytes`:
+ * the request as it came. */
+void pipeline_log(pipeline_lane *l, str request_bytes);
 
 /* Plugins in use, for GetStatus: fills arena-owned array. */
 sinter_status engine_status(engine *g, pipeline_lane *l, arena *a, Sinter__V1__GetStatusResponse *out, sinter_error *e);

@@ -418,11 +418,18 @@ sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_e
     return SINTER_OK;
 }
 
-void snapshot_free(snapshot *s)
+void snapshot_release_plugins(snapshot *s)
 {
     if (!s) return;
     for (uint32_t i = 0; i < s->n_instances; i++) plugin_instance_release(s->host, s->instance[i]);
     for (uint32_t i = 0; i < s->n_libraries; i++) plugin_library_release(s->host, s->library[i]);
+    s->n_instances = s->n_libraries = 0;
+}
+
+void snapshot_free(snapshot *s)
+{
+    if (!s) return;
+    snapshot_release_plugins(s);
     for (uint32_t i = 0; i < s->n_collections; i++)
         if (s->collection[i].analyzer) text_analyzer_free(s->collection[i].analyzer);
     free(s->instance);

@@ -111,6 +111,8 @@ typedef struct snapshot_args {
 } snapshot_args;
 sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_error *e);
 void snapshot_free(snapshot *s);
+/* Closes its plugins and keeps its configuration: for the first snapshot, whose configuration the views hold. */
+void snapshot_release_plugins(snapshot *s);
 /* What differs between two, a line each, for people. */
 void snapshot_changes(const snapshot *was, const snapshot *is, buffer *out);
 const snap_pipeline *snapshot_pipeline(const snapshot *s, const char *name);

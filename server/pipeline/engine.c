@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The running house below the network: journals, views, the current snapshot, each lane's state. */
+#include "engine.h"
+
+#include <errno.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* A truncated or broken file would kill this process (SIGBUS), so a child walks the journal first. */
+static sinter_status verify_in_child(const char *exe, const char *dir, const char *kind, sinter_error *e)
+{
+    if (!exe || access(dir, F_OK) != 0) return SINTER_OK;
+    char *argv[] = {(char *)(uintptr_t)exe, (char *)(uintptr_t)"journal", (char *)(uintptr_t)"verify",
+                    (char *)(uintptr_t)dir, (char *)(uintptr_t)"--kind",  (char *)(uintptr_t)kind,
+                    (char *)(uintptr_t)"--quiet", NULL};
+    pid_t pid;
+    int err = posix_spawn(&pid, exe, NULL, NULL, argv, environ);
+    if (err) return error_set(e, SINTER_IO, exe, NULL, "cannot start the journal's verification: %s", strerror(err));
+    int status;
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR) return error_set(e, SINTER_IO, exe, NULL, "waitpid: %s", strerror(errno));
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return SINTER_OK;
+    return error_set(e, SINTER_DATA_LOSS, dir, "run `sinter journal verify` on it, and restore a backup",
+                     "the journal is broken (verification %s %d)", WIFSIGNALED(status) ? "died of signal" : "ended with",
+                     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+static sinter_status open_journals(engine *g, const config *c, const char *exe, sinter_error *e)
+{
+    static const struct {
+        journal_kind kind;
+        const char *name;
+        uint32_t linger_ms;
+    } kinds[] = {{JOURNAL_CATALOGUE, "catalogue", 0}, {JOURNAL_IMPRESSIONS, "impressions", 100}};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (kinds[i].kind == JOURNAL_IMPRESSIONS && !c->server.impressions) continue;
+        char *dir = xasprintf("%s/journal/%s", c->server.data_dir, kinds[i].name);
+        sinter_status st = verify_in_child(exe, dir, kinds[i].name, e);
+        if (st == SINTER_OK) st = dir_make(dir, e);
+        journal_options o = {.dir = dir, .kind = kinds[i].kind, .linger_ms = kinds[i].linger_ms};
+        if (st == SINTER_OK)
+            st = journal_open(&o, kinds[i].kind == JOURNAL_CATALOGUE ? &g->journal : &g->impressions, e);
+        free(dir);
+        if (st) return st;
+    }
+    return SINTER_OK;
+}
+
+static sinter_status open_lanes(engine *g, sinter_error *e)
+{
+    g->lane = xcalloc(g->n_lanes, sizeof *g->lane);
+    for (uint32_t i = 0; i < g->n_lanes; i++) {
+        pipeline_lane *l = &g->lane[i];
+        l->engine = g;
+        l->number = i;
+        l->memory = arena_new(1 << 18);
+        l->scratch = arena_new(1 << 14);
+        sinter_status st = journal_reader_open(g->journal, &l->reader, e);
+        if (st) return st;
+    }
+    return SINTER_OK;
+}
+
+static sinter_status open_services(engine *g, sinter_error *e)
+{
+    pipeline_lane *l = &g->lane[0];
+    pipeline_lane_begin(l);
+    const view_set *v = views_current(g->views);
+    g->n_collections = v->n;
+    g->services = xcalloc(v->n ? v->n : 1, sizeof *g->services);
+    for (uint32_t i = 0; i < v->n; i++) services_init(&g->services[i], v->collection[i].catalog);
+    pipeline_lane_end(l);
+    (void)e;
+    return SINTER_OK;
+}
+
+static sinter_status build(engine *g, config *c, snapshot **out, sinter_error *e)
+{
+    snapshot_args args = {.config = c,
+                          .host = g->host,
+                          .views = g->views,
+                          .services = g->services,
+                          .n_collections = g->n_collections,
+                          .serial = g->serial + 1};
+    sinter_status st = snapshot_build(&args, out, e);
+    if (st == SINTER_OK) g->serial++;
+    return st;
+}
+
+sinter_status engine_open(config *c, uint32_t lanes, const char *exe, engine **out, sinter_error *e)
+{
+    engine *g = xcalloc(1, sizeof *g);
+    g->n_lanes = lanes;
+    g->config_path = xstrdup(c->path);
+    g->epochs = epoch_new(lanes + 2);
+    g->snapshot_epochs = epoch_new(lanes + 2);
+    char *private_dir = xasprintf("%s/plugins", c->server.data_dir);
+    snapshot *s = NULL;
+    sinter_status st = dir_make(c->server.data_dir, e);
+    if (st == SINTER_OK) st = open_journals(g, c, exe, e);
+    if (st == SINTER_OK) st = open_lanes(g, e);
+    if (st == SINTER_OK) st = plugin_host_new(private_dir, lanes, &g->host, e);
+    if (st == SINTER_OK) st = views_open(c, g->journal, g->epochs, lanes, &g->views, e);
+    if (st == SINTER_OK) st = open_services(g, e);
+    if (st == SINTER_OK) st = build(g, c, &s, e);
+    free(private_dir);
+    if (st) {
+        engine_close(g);
+        return st;
+    }
+    /* The views hold pointers into the first configuration: it lives as long as the engine. */
+    g->first = s;
+    atomic_store(&g->snapshot, s);
+    *out = g;
+    return SINTER_OK;
+}
+
+static void free_snapshot(void *p, void *ctx)
+{
+    engine *g = ctx;
+    if (p != g->first) snapshot_free(p);
+}
+
+static void free_lanes(engine *g)
+{
+    for (uint32_t i = 0; g->lane && i < g->n_lanes; i++) {
+        if (g->lane[i].reader) journal_reader_close(g->lane[i].reader);
+        if (g->lane[i].memory) arena_free(g->lane[i].memory);
+        if (g->lane[i].scratch) arena_free(g->lane[i].scratch);
+    }
+    free(g->lane);
+}
+
+void engine_close(engine *g)
+{
+    if (!g) return;
+    snapshot *s = atomic_load(&g->snapshot);
+    if (g->snapshot_epochs) epoch_free(g->snapshot_epochs);
+    if (s && s != g->first) snapshot_free(s);
+    snapshot_release_plugins(g->first);
+    if (g->views) views_close(g->views);
+    snapshot_free(g->first);
+    if (g->host) plugin_host_free(g->host);
+    free_lanes(g);
+    if (g->impressions) journal_close(g->impressions);
+    if (g->journal) journal_close(g->journal);
+    if (g->epochs) epoch_free(g->epochs);
+    free(g->services);
+    free(g->config_path);
+    free(g);
+}
+
+/* What cannot change under a running server. */
+static sinter_status check_reloadable(const config *was, const config *is, sinter_error *e)
+{
+    if (strcmp(was->server.data_dir, is->server.data_dir) != 0)
+        return error_set(e, SINTER_PRECONDITION, is->path, "restart the server", "data_dir cannot change on reload");
+    if (strcmp(was->server.listen, is->server.listen) != 0)
+        return error_set(e, SINTER_PRECONDITION, is->path, "restart the server", "listen cannot change on reload");
+    for (uint32_t i = 0; i < is->n_collections; i++) {
+        const config_collection *before = config_find_collection(was, is->collection[i].name);
+        if (!before) continue; /* refused by the snapshot, which names the file */
+        sinter_status st = config_same_index(before, &is->collection[i], e);
+        if (st) return st;
+    }
+    return SINTER_OK;
+}
+
+/* Lanes leave a snapshot at the end of their request, so a short wait frees the old one and closes its plugins here. */
+static void drain_old(engine *g)
+{
+    for (int i = 0; i < 200 && epoch_reclaim(g->snapshot_epochs) > 0; i++) {
+        struct timespec pause = {.tv_nsec = 5000000};
+        nanosleep(&pause, NULL);
+    }
+}
+
+sinter_status engine_reload(engine *g, bool dry_run, buffer *changes, sinter_error *e)
+{
+    config *c;
+    sinter_status st = config_load(g->config_path, &c, e);
+    if (st) return st;
+    snapshot *was = atomic_load(&g->snapshot), *is = NULL;
+    st = check_reloadable(g->first->config, c, e);
+    if (st == SINTER_OK) st = build(g, c, &is, e);
+    if (st) {
+        config_free(c);
+        return st;
+    }
+    snapshot_changes(was, is, changes);
+    if (dry_run) {
+        g->serial--;
+        snapshot_free(is);
+        return SINTER_OK;
+    }
+    atomic_store(&g->snapshot, is);
+    epoch_retire(g->snapshot_epochs, was, free_snapshot, g);
+    drain_old(g);
+    if (was == g->first) snapshot_release_plugins(was);
+    log_info("snapshot.publish", "snapshot %s replaces %s", is->id, was == g->first ? "the first" : "the one before");
+    return SINTER_OK;
+}
+
+journal *engine_journal(engine *g)
+{
+    return g->journal;
+}
+
+journal *engine_impressions(engine *g)
+{
+    return g->impressions;
+}
+
+views *engine_views(engine *g)
+{
+    return g->views;
+}
+
+epoch_domain *engine_epochs(engine *g)
+{
+    return g->epochs;
+}
+
+pipeline_lane *pipeline_lane_get(engine *g, uint32_t lane)
+{
+    return &g->lane[lane];
+}
+
+arena *pipeline_lane_arena(pipeline_lane *l)
+{
+    return l->memory;
+}
+
+journal_reader *pipeline_lane_journal(pipeline_lane *l)
+{
+    return l->reader;
+}
+
+void pipeline_lane_begin(pipeline_lane *l)
+{
+    arena_reset(l->memory);
+    l->last = NULL;
+    epoch_enter(l->engine->epochs, l->number);
+    epoch_enter(l->engine->snapshot_epochs, l->number);
+}
+
+void pipeline_lane_end(pipeline_lane *l)
+{
+    epoch_exit(l->engine->snapshot_epochs, l->number);
+    epoch_exit(l->engine->epochs, l->number);
+}
+
+const snapshot *engine_snapshot(const engine *g)
+{
+    return atomic_load(&g->snapshot);
+}
+
+uint64_t engine_impressions_lost(const engine *g)
+{
+    return atomic_load(&g->impressions_lost);
+}

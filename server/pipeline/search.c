@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A search from request to answer: the one straight line. */
+#include "search.h"
+
+#include <string.h>
+
+void search_degraded(search *s, const char *name, Sinter__V1__Degraded__Code code, const char *reason, uint32_t scored,
+                     uint32_t n)
+{
+    if (s->out->n_degraded == SEARCH_MAX_DEGRADED) return;
+    Sinter__V1__Degraded *d = ARENA_NEW(s->a, Sinter__V1__Degraded);
+    sinter__v1__degraded__init(d);
+    d->name = arena_strdup(s->a, name);
+    d->code = code;
+    d->reason = arena_strdup(s->a, reason);
+    d->candidates_scored = scored;
+    d->candidates = n;
+    s->degraded[s->out->n_degraded++] = d;
+}
+
+void search_plugin_degraded(search *s, const snap_use *use, const plugin_result *r, uint32_t n)
+{
+    static const Sinter__V1__Degraded__Code codes[] = {[PLUGIN_LATE] = SINTER__V1__DEGRADED__CODE__CODE_LATE,
+                                                       [PLUGIN_FAILED] = SINTER__V1__DEGRADED__CODE__CODE_FAILED,
+                                                       [PLUGIN_NOT_FINITE] = SINTER__V1__DEGRADED__CODE__CODE_NOT_FINITE};
+    if (r->outcome == PLUGIN_DONE || r->outcome == PLUGIN_DECLINED) return;
+    char line[1536];
+    search_degraded(s, use->name, codes[r->outcome], error_line(&r->error, line, sizeof line), r->scored, n);
+}
+
+void search_timing(search *s, const char *name, uint64_t since_ns, uint32_t in, uint32_t out)
+{
+    if (s->explain < SINTER__V1__EXPLAIN__EXPLAIN_SCORES || s->n_timing == s->cap_timing) return;
+    Sinter__V1__StageTiming *t = ARENA_NEW(s->a, Sinter__V1__StageTiming);
+    sinter__v1__stage_timing__init(t);
+    t->name = arena_strdup(s->a, name);
+    t->milliseconds = (double)(clock_mono_ns() - since_ns) / 1e6;
+    t->candidates_in = in;
+    t->candidates_out = out;
+    s->timing[s->n_timing++] = t;
+}
+
+void search_note(search *s, const char *text)
+{
+    if (s->n_notes < 16) s->note[s->n_notes++] = arena_strdup(s->a, text);
+}
+
+rule_mark *search_rule(search *s, uint32_t item, const char *rule, const char *action, const char *detail, const char *stage)
+{
+    rule_mark *m = ARENA_NEW(s->a, rule_mark);
+    *m = (rule_mark){.item = item, .rule = rule, .action = action, .detail = detail, .stage = stage};
+    *s->rules_end = m;
+    s->rules_end = &m->next;
+    return m;
+}
+
+static void begin(search *s, pipeline_lane *l, const Sinter__V1__SearchRequest *in, uint64_t deadline_ns)
+{
+    s->lane = l;
+    s->a = l->memory;
+    s->in = in;
+    s->deadline_ns = deadline_ns;
+    s->started_ns = clock_mono_ns();
+    s->snapshot = engine_snapshot(l->engine);
+    s->views = views_current(l->engine->views);
+    s->rules_end = &s->rules;
+    s->cap_timing = 32 + SINTER_MAX_RANKERS;
+    s->timing = ARENA_ARRAY(s->a, Sinter__V1__StageTiming *, s->cap_timing);
+    s->note = ARENA_ARRAY(s->a, const char *, 16);
+    s->out = ARENA_NEW(s->a, Sinter__V1__SearchResponse);
+    sinter__v1__search_response__init(s->out);
+    s->out->degraded = s->degraded;
+}
+
+static sinter_status past_deadline(const search *s, const char *step, sinter_error *e)
+{
+    if (clock_mono_ns() <= s->deadline_ns) return SINTER_OK;
+    return error_set(e, SINTER_DEADLINE, step, "allow more time", "the deadline passed before an answer was ready");
+}
+
+/* From here on a late answer is still an answer: rankers are skipped one by one. */
+static sinter_status rank(search *s, sinter_error *e)
+{
+    sinter_status st;
+    if (s->n_sort > 0) return search_sorted(s, e);
+    if ((st = search_candidates(s, e))) return st;
+    if ((st = past_deadline(s, "recall", e))) return st;
+    if ((st = search_stages(s, e))) return st;
+    if ((st = search_finish(s, e))) return st;
+    return search_page(s, e);
+}
+
+static sinter_status answer(search *s, sinter_error *e)
+{
+    sinter_status st;
+    Sinter__V1__SearchResponse *out = s->out;
+    Sinter__V1__Assignment *as = ARENA_NEW(s->a, Sinter__V1__Assignment);
+    sinter__v1__assignment__init(as);
+    if (s->pipeline) {
+        as->pipeline = (char *)(uintptr_t)s->pipeline->config->name;
+        as->pipeline_version = (char *)(uintptr_t)s->pipeline->version;
+    }
+    as->snapshot = (char *)(uintptr_t)snapshot_id(s->snapshot);
+    out->assignment = as;
+    out->sequence = s->view->sequence;
+    if (s->query->corrected) out->corrected_query = (char *)(uintptr_t)s->query->corrected;
+    if ((st = search_hydrate(s, e))) return st;
+    if (s->explain >= SINTER__V1__EXPLAIN__EXPLAIN_SCORES && (st = search_explain(s, e))) return st;
+    as->notes = (char **)(uintptr_t)s->note;
+    as->n_notes = s->n_notes;
+    out->timings = s->timing;
+    out->n_timings = s->n_timing;
+    return SINTER_OK;
+}
+
+static sinter_status run(search *s, sinter_error *e)
+{
+    sinter_status st = search_read_request(s, e);
+    if (st) return st;
+    uint64_t t = clock_mono_ns();
+    if ((st = search_words(s, e))) return st;
+    search_timing(s, "rewrite", t, 0, 0);
+    if ((st = rank(s, e))) return st;
+    t = clock_mono_ns();
+    st = answer(s, e);
+    search_timing(s, "hydrate", t, s->n_page, s->n_page);
+    s->out->n_timings = s->n_timing;
+    return st;
+}
+
+static sinter_status attempt(pipeline_lane *l, const Sinter__V1__SearchRequest *in, uint64_t deadline_ns, search **out,
+                             sinter_error *e)
+{
+    search *s = ARENA_NEW(l->memory, search);
+    begin(s, l, in, deadline_ns);
+    s->call = (plugin_call){.lane = l->number, .memory = s->a, .scratch = l->scratch};
+    plugin_call_begin(&s->call);
+    sinter_status st = run(s, e);
+    plugin_call_end(&s->call);
+    *out = s;
+    return st;
+}
+
+sinter_status pipeline_search(pipeline_lane *l, const Sinter__V1__SearchRequest *in, uint64_t deadline_ns,
+                              Sinter__V1__SearchResponse **out, sinter_error *e)
+{
+    search *s;
+    sinter_status st = attempt(l, in, deadline_ns, &s, e);
+    if (st == SINTER_UNAVAILABLE && s->view && s->view->ready) {
+        /* The reader outlived two commits: once more, from the start, on the newest view set. */
+        atomic_fetch_add(&l->engine->retried, 1);
+        epoch_exit(l->engine->epochs, l->number);
+        epoch_enter(l->engine->epochs, l->number);
+        st = attempt(l, in, deadline_ns, &s, e);
+    }
+    atomic_fetch_add_explicit(&l->engine->searches, 1, memory_order_relaxed);
+    if (st) return st;
+    if (s->out->n_degraded) atomic_fetch_add_explicit(&l->engine->degraded, 1, memory_order_relaxed);
+    l->last = s;
+    *out = s->out;
+    return SINTER_OK;
+}

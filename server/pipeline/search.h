@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One request under way, and the steps it goes through, in the order of the files that hold them:
+ * request.c → words.c → candidates.c → stages.c → finish.c → page.c → hydrate.c → explain.c → impression.c.
+ * Everything lives in the lane's arena. Private to the room. */
+#ifndef SINTER_PIPELINE_SEARCH_H
+#define SINTER_PIPELINE_SEARCH_H
+
+#include "engine.h"
+
+#define SEARCH_MAX_PAGE 1000u
+#define SEARCH_MAX_REACH 10000u   /* offset + page size */
+#define SEARCH_FINISH_LIST 200u   /* finishers and diversity act on the first so many */
+#define SEARCH_MAX_DEGRADED 64u
+#define SEARCH_MAX_SORT 8u
+#define SEARCH_CURSOR_ITEMS 1000u
+
+/* Candidates as columns, in the order of recall; a candidate's number is its row here for the whole request. */
+typedef struct candidates {
+    uint32_t n;
+    uint32_t *item;       /* [n] ordinals */
+    float *before;        /* [n] score that recall gave */
+    uint32_t *packed;     /* [n_words][n], NULL: no words */
+    uint32_t n_words;
+    float **source_score; /* [n_sources][n], NaN: not from it */
+    float **source_rank;  /* [n_sources][n] 1-based */
+    float **ranker_score; /* [n_rankers][n] SINTER_MISSING: not scored */
+} candidates;
+
+/* One ranker's part in one stage. */
+typedef struct ranker_run {
+    sinter_batch batch;   /* the whole list as the ranker saw it */
+    float *score;         /* [n] by row of the stage */
+    plugin_result result;
+} ranker_run;
+
+/* What a stage saw and did, kept for the ledger and for recording. Rows are the stage's: entry order. */
+typedef struct stage_run {
+    const snap_stage *stage;
+    uint32_t n;
+    uint32_t *candidate;  /* [n] */
+    uint32_t *item;       /* [n] */
+    float **feature;      /* [n_features][n] columns of the union */
+    float *before, *fused; /* [n]; fused is the score after */
+    ranker_run *ranker;   /* [n_rankers] */
+    sinter_fusion_batch fusion;
+    uint32_t n_kept;
+    uint32_t *rank_after; /* [n] 1-based, in the whole list */
+} stage_run;
+
+/* An edit of the words or of the final list by a rule, for the ledger. */
+typedef struct rule_mark {
+    uint32_t item; /* UINT32_MAX: the query's */
+    const char *rule, *action, *detail, *stage;
+    uint32_t rank_before, rank_after; /* of the item, around the finisher that made it */
+    struct rule_mark *next;
+} rule_mark;
+
+/* A line of the final list. */
+typedef struct entry {
+    uint32_t item;
+    uint32_t candidate; /* UINT32_MAX: not recalled (inserted by a rule, or the text source's surplus) */
+    float score;
+} entry;
+
+/* A finish step as the ledger shows it: ranks of items before and after. */
+typedef struct finish_run {
+    const char *name;
+    uint32_t n_before, n_after;
+    entry *before, *after;
+} finish_run;
+
+typedef struct sort_key {
+    const sinter_column *column; /* NULL: nobody has the field yet */
+    const catalog_field *field;
+    bool descending;
+} sort_key;
+
+typedef struct search {
+    pipeline_lane *lane;
+    arena *a;
+    const snapshot *snapshot;
+    const snap_pipeline *pipeline; /* NULL: plain text order */
+    const snap_collection *collection;
+    const view_set *views;
+    const view_collection *view;
+    const catalog_set *set;
+    text_reader *reader;
+    plugin_call call;
+
+    const Sinter__V1__SearchRequest *in;
+    Sinter__V1__SearchResponse *out;
+    uint64_t deadline_ns, started_ns;
+    uint32_t page_size, offset;
+    Sinter__V1__Explain explain;
+    sinter_request request;       /* what plugins see */
+    sinter_query public_query;
+    sinter_user user;
+    sinter_context context;
+
+    text_query *query;
+    text_query_options query_options;
+    text_scorer *scorer;          /* NULL: no words */
+    filter *filter;               /* NULL: none */
+    sort_key sort[SEARCH_MAX_SORT];
+    uint32_t n_sort;
+    const uint32_t *shown;        /* [n_shown] ordinals that the cursor says were shown */
+    uint32_t n_shown;
+    str sort_after;               /* sort cursor: position after which to go on; empty: from the start */
+
+    candidates found;
+    stage_run *stage;             /* [pipeline->n_stages] */
+    entry *list;                  /* [n_list] the final order */
+    uint32_t n_list;
+    uint64_t surplus_asked;       /* limit that the text source was asked for; beyond it there may be more */
+    finish_run *finish;           /* [n_finish] */
+    entry *page;                  /* [n_page] */
+    uint32_t n_page;
+    uint32_t first_rank;          /* 0-based rank of the page's first entry in the list */
+    rule_mark *rules, **rules_end;
+    Sinter__V1__Degraded *degraded[SEARCH_MAX_DEGRADED];
+    Sinter__V1__StageTiming **timing;
+    size_t n_timing, cap_timing;
+    const char **note;
+    size_t n_notes;
+} search;
+
+/* Each returns OK or an API status with the field's path in `where`. */
+sinter_status search_read_request(search *s, sinter_error *e);   /* request.c: validate, resolve collection, pipeline, sort, cursor */
+sinter_status search_words(search *s, sinter_error *e);          /* words.c: parse, correct, rewrite, compile the filter */
+sinter_status search_candidates(search *s, sinter_error *e);     /* candidates.c: run sources, merge */
+sinter_status search_sorted(search *s, sinter_error *e);         /* sorted.c: instead of candidates and stages */
+sinter_status search_stages(search *s, sinter_error *e);         /* stages.c */
+sinter_status search_finish(search *s, sinter_error *e);         /* finish.c */
+sinter_status search_diversity(search *s, const snap_finish *f, entry *list, uint32_t n, sinter_error *e); /* diversity.c */
+sinter_status search_page(search *s, sinter_error *e);           /* page.c: surplus, page, next cursor */
+sinter_status search_hydrate(search *s, sinter_error *e);        /* hydrate.c: ids and stored fields */
+sinter_status search_explain(search *s, sinter_error *e);        /* explain.c: the ledger */
+
+/* Shared by the steps. */
+void search_degraded(search *s, const char *name, Sinter__V1__Degraded__Code code, const char *reason, uint32_t scored,
+                     uint32_t n);
+void search_plugin_degraded(search *s, const snap_use *use, const plugin_result *r, uint32_t n);
+void search_timing(search *s, const char *name, uint64_t since_ns, uint32_t in, uint32_t out);
+void search_note(search *s, const char *text);
+rule_mark *search_rule(search *s, uint32_t item, const char *rule, const char *action, const char *detail, const char *stage);
+void search_public_query(search *s); /* words.c: s->request's query from s->query */
+/* Fills a stage_run's features and runs one ranker over it. Also used for impressions. stages.c */
+sinter_status stage_features(search *s, const snap_pipeline *p, const snap_stage *stage, stage_run *run, sinter_error *e);
+void stage_rank(search *s, const snap_ranker *r, stage_run *run, ranker_run *out, uint64_t budget_ns);
+/* The text search of a request, with another limit. candidates.c */
+sinter_status search_text(search *s, uint32_t limit, bool packed, text_hits *out, sinter_error *e);
+
+/* Cursors. cursor.c: text is base64url with a checksum and a hash of the question it belongs to. */
+uint64_t cursor_question(const Sinter__V1__SearchRequest *in);
+char *cursor_items(arena *a, uint64_t question, const uint32_t *item, uint32_t n);
+char *cursor_sort(arena *a, uint64_t question, str key);
+/* INVALID when broken or of another question. Exactly one of items and key is set. */
+sinter_status cursor_read(arena *a, const char *text, uint64_t question, const uint32_t **item, uint32_t *n, str *key,
+                          sinter_error *e);
+
+#endif
