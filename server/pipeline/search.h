@@ -60,6 +60,7 @@ typedef struct entry {
     uint32_t item;
     uint32_t candidate; /* UINT32_MAX: not recalled (inserted by a rule, or the text source's surplus) */
     float score;
+    uint16_t tier; /* stages survived: scores are comparable within the highest tier only */
 } entry;
 
 /* A finish step as the ledger shows it: ranks of items before and after. */
@@ -115,7 +116,8 @@ typedef struct search {
     finish_run *finish;           /* [n_finish] */
     entry *page;                  /* [n_page] */
     uint32_t n_page;
-    uint32_t first_rank;          /* 0-based rank of the page's first entry in the list */
+    uint32_t *hidden;             /* [n_hidden] ordinals that rules hid: no surplus brings them back */
+    uint32_t n_hidden;
     rule_mark *rules, **rules_end;
     Sinter__V1__Degraded *degraded[SEARCH_MAX_DEGRADED];
     Sinter__V1__StageTiming **timing;

@@ -310,16 +310,17 @@ static void keep_best(search *s, stage_run *run)
     }
     qsort(all, keep, sizeof *all, by_score);
     entry *list = arena_alloc(s->a, (n + 1) * sizeof *list);
+    uint16_t tier = (uint16_t)(run - s->stage + 1);
     for (uint32_t i = 0; i < keep; i++) {
         uint32_t row = all[i].row;
         kept[row] = 1;
-        list[i] = (entry){run->item[row], run->candidate[row], run->fused[row]};
+        list[i] = (entry){run->item[row], run->candidate[row], run->fused[row], tier};
         run->rank_after[row] = i + 1;
     }
     uint32_t at = keep;
     for (uint32_t i = 0; i < n; i++)
         if (!kept[i]) {
-            list[at] = (entry){run->item[i], run->candidate[i], run->fused[i]};
+            list[at] = (entry){run->item[i], run->candidate[i], run->fused[i], (uint16_t)(tier - 1)};
             run->rank_after[i] = ++at;
         }
     memcpy(s->list, list, n * sizeof *list);
@@ -358,7 +359,7 @@ sinter_status search_stages(search *s, sinter_error *e)
     candidates *c = &s->found;
     s->list = arena_alloc(s->a, (c->n + SEARCH_FINISH_LIST + 1) * sizeof *s->list);
     s->n_list = c->n;
-    for (uint32_t i = 0; i < c->n; i++) s->list[i] = (entry){c->item[i], i, c->before[i]};
+    for (uint32_t i = 0; i < c->n; i++) s->list[i] = (entry){c->item[i], i, c->before[i], 0};
     if (!p) return SINTER_OK;
     c->ranker_score = ARENA_ARRAY(s->a, float *, p->n_rankers + 1);
     for (uint32_t r = 0; r < p->n_rankers; r++) {

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Cursors: base64url of (checksum, question, kind, content). A cursor is a client's bytes: nothing in it is trusted before the
+ * checksum and the question's hash have matched, and nothing after it can do more than choose what to skip. */
+#include "search.h"
+
+#include <string.h>
+
+static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+enum { CURSOR_ITEMS = 1, CURSOR_SORT = 2, CURSOR_HEAD = 17 };
+
+uint64_t cursor_question(const Sinter__V1__SearchRequest *in)
+{
+    uint64_t h = hash64(in->collection, strlen(in->collection) + 1);
+    h = hash64_seed(in->query, strlen(in->query) + 1, h);
+    h = hash64_seed(in->filter, strlen(in->filter) + 1, h);
+    h = hash64_seed(in->pipeline, strlen(in->pipeline) + 1, h);
+    for (size_t i = 0; i < in->n_sort; i++) h = hash64_seed(in->sort[i], strlen(in->sort[i]) + 1, h);
+    return h;
+}
+
+static char *encode(arena *a, const uint8_t *p, size_t n)
+{
+    char *out = arena_alloc(a, (n + 2) / 3 * 4 + 1), *o = out;
+    for (size_t i = 0; i < n; i += 3) {
+        uint32_t v = (uint32_t)p[i] << 16 | (i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < n ? p[i + 2] : 0);
+        *o++ = ALPHABET[v >> 18 & 63];
+        *o++ = ALPHABET[v >> 12 & 63];
+        if (i + 1 < n) *o++ = ALPHABET[v >> 6 & 63];
+        if (i + 2 < n) *o++ = ALPHABET[v & 63];
+    }
+    *o = 0;
+    return out;
+}
+
+static bool decode(arena *a, const char *text, uint8_t **out, size_t *n)
+{
+    size_t len = strlen(text);
+    if (len > 64 << 10 || len % 4 == 1) return false;
+    uint8_t *o = *out = arena_alloc(a, len / 4 * 3 + 3);
+    uint32_t v = 0, bits = 0;
+    *n = 0;
+    for (size_t i = 0; i < len; i++) {
+        const char *at = memchr(ALPHABET, text[i], 64);
+        if (!at) return false;
+        v = v << 6 | (uint32_t)(at - ALPHABET);
+        bits += 6;
+        if (bits < 8) continue;
+        bits -= 8;
+        o[(*n)++] = (uint8_t)(v >> bits);
+    }
+    return true;
+}
+
+static char *make(arena *a, uint64_t question, uint8_t kind, const void *p, size_t n)
+{
+    uint8_t *bytes = arena_alloc(a, CURSOR_HEAD + n);
+    memcpy(bytes + 8, &question, 8);
+    bytes[16] = kind;
+    memcpy(bytes + CURSOR_HEAD, p, n);
+    uint64_t sum = hash64(bytes + 8, CURSOR_HEAD - 8 + n);
+    memcpy(bytes, &sum, 8);
+    return encode(a, bytes, CURSOR_HEAD + n);
+}
+
+char *cursor_items(arena *a, uint64_t question, const uint32_t *item, uint32_t n)
+{
+    return make(a, question, CURSOR_ITEMS, item, n * sizeof *item);
+}
+
+char *cursor_sort(arena *a, uint64_t question, str key)
+{
+    return make(a, question, CURSOR_SORT, key.s, key.n);
+}
+
+sinter_status cursor_read(arena *a, const char *text, uint64_t question, const uint32_t **item, uint32_t *n, str *key,
+                          sinter_error *e)
+{
+    static const char fix[] = "send the cursor of the previous answer, unchanged, with the same question";
+    uint8_t *bytes;
+    size_t size;
+    uint64_t sum, of;
+    if (!decode(a, text, &bytes, &size) || size < CURSOR_HEAD)
+        return error_set(e, SINTER_INVALID, "cursor", fix, "not a cursor");
+    memcpy(&sum, bytes, 8);
+    memcpy(&of, bytes + 8, 8);
+    if (sum != hash64(bytes + 8, size - 8)) return error_set(e, SINTER_INVALID, "cursor", fix, "the cursor is damaged");
+    if (of != question) return error_set(e, SINTER_INVALID, "cursor", fix, "the cursor belongs to another question");
+    size_t content = size - CURSOR_HEAD;
+    if (bytes[16] == CURSOR_SORT) {
+        *key = (str){(const char *)bytes + CURSOR_HEAD, content};
+        return SINTER_OK;
+    }
+    if (bytes[16] != CURSOR_ITEMS || content % sizeof **item || content / sizeof **item > SEARCH_CURSOR_ITEMS)
+        return error_set(e, SINTER_INVALID, "cursor", fix, "not a cursor");
+    uint32_t *items = arena_alloc(a, content + sizeof *items);
+    memcpy(items, bytes + CURSOR_HEAD, content);
+    *item = items;
+    *n = (uint32_t)(content / sizeof *items);
+    return SINTER_OK;
+}

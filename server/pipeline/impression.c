@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The log that later rankers train on. For each shown hit: every feature and every ranker named in any pipeline of the collection,
+ * also those that did not rank this answer. For a share of requests: all candidates that entered each stage. Queued and never
+ * waited for; a loss is counted. */
+#include "search.h"
+
+#include <string.h>
+
+static char *text(const char *s)
+{
+    return (char *)(uintptr_t)(s ? s : "");
+}
+
+/* The page as a list of candidates of its own, so that any stage's features and rankers can run over it. */
+static sinter_status page_candidates(search *s, candidates *out, sinter_error *e)
+{
+    memset(out, 0, sizeof *out);
+    out->n = s->n_page;
+    out->n_words = s->found.n_words;
+    out->item = ARENA_ARRAY(s->a, uint32_t, s->n_page + 1);
+    out->before = ARENA_ARRAY(s->a, float, s->n_page + 1);
+    for (uint32_t i = 0; i < s->n_page; i++) {
+        out->item[i] = s->page[i].item;
+        out->before[i] = s->page[i].score;
+    }
+    if (s->query->empty) return SINTER_OK;
+    return text_packed(s->reader, s->query, out->item, out->n, s->a, &out->packed, e);
+}
+
+static sinter_status log_features(search *s, const candidates *page, float *out /* [n_page][n_features] */, sinter_error *e)
+{
+    const snap_collection *c = s->collection;
+    feature_source src = {.columns = s->set,
+                          .reader = s->reader,
+                          .query = s->query,
+                          .scorer = s->scorer,
+                          .item = page->item,
+                          .packed = page->packed,
+                          .n = page->n,
+                          .before = page->before,
+                          .request = &s->request,
+                          .a = s->a};
+    return features_fill(c->log_feature, c->n_log_features, &src, out, c->n_log_features, e);
+}
+
+/* Runs the stage of a pipeline that did not rank this answer over the page, and scatters its rankers' scores. */
+static sinter_status score_elsewhere(search *s, const snap_pipeline *p, float *raw, uint32_t stride, sinter_error *e)
+{
+    uint32_t n = s->found.n;
+    s->found.ranker_score = ARENA_ARRAY(s->a, float *, p->n_rankers + 1);
+    for (uint32_t r = 0; r < p->n_rankers; r++) {
+        s->found.ranker_score[r] = arena_alloc(s->a, (n + 1) * sizeof(float));
+        for (uint32_t i = 0; i < n; i++) s->found.ranker_score[r][i] = SINTER_MISSING;
+    }
+    for (uint32_t k = 0; k < p->n_stages; k++) {
+        const snap_stage *st = &p->stage[k];
+        stage_run run = {.stage = st, .n = n, .item = s->found.item, .before = s->found.before};
+        run.candidate = ARENA_ARRAY(s->a, uint32_t, n + 1);
+        for (uint32_t i = 0; i < n; i++) run.candidate[i] = i;
+        sinter_status status = stage_features(s, p, st, &run, e);
+        if (status) return status;
+        for (uint32_t r = 0; r < st->n_rankers; r++) {
+            ranker_run out;
+            stage_rank(s, &st->ranker[r], &run, &out, st->ranker[r].use.config->budget_ns);
+            s->found.ranker_score[st->ranker[r].number] = out.score;
+            for (uint32_t i = 0; i < n; i++) raw[(size_t)i * stride + st->ranker[r].log_column] = out.score[i];
+        }
+    }
+    return SINTER_OK;
+}
+
+static sinter_status log_raw(search *s, const candidates *page, float *raw /* [n_page][n_rankers] */, sinter_error *e)
+{
+    const snap_collection *c = s->collection;
+    uint32_t stride = c->n_log_rankers;
+    for (uint32_t i = 0; i < s->n_page * stride; i++) raw[i] = SINTER_MISSING;
+    const snap_pipeline *own = s->stage ? s->pipeline : NULL;
+    for (uint32_t r = 0; own && r < own->n_rankers; r++)
+        for (uint32_t i = 0; i < s->n_page; i++)
+            if (s->page[i].candidate != UINT32_MAX)
+                raw[(size_t)i * stride + own->ranker[r]->log_column] = s->found.ranker_score[r][s->page[i].candidate];
+    candidates found = s->found;
+    s->found = *page;
+    sinter_status st = SINTER_OK;
+    for (uint32_t k = 0; k < s->snapshot->n_pipelines && st == SINTER_OK; k++) {
+        const snap_pipeline *p = &s->snapshot->pipeline[k];
+        if (p != own && &s->snapshot->collection[p->collection] == c) st = score_elsewhere(s, p, raw, stride, e);
+    }
+    s->found = found;
+    return st;
+}
+
+static void fill_shown(search *s, Sinter__Storage__V1__Answered *a, float *features, float *raw)
+{
+    const snap_collection *c = s->collection;
+    a->shown = ARENA_ARRAY(s->a, Sinter__Storage__V1__Shown *, s->n_page + 1);
+    uint32_t skip = s->n_shown ? s->n_shown : s->offset;
+    for (uint32_t i = 0; i < s->n_page; i++) {
+        Sinter__Storage__V1__Shown *x = ARENA_NEW(s->a, Sinter__Storage__V1__Shown);
+        sinter__storage__v1__shown__init(x);
+        x->item = s->page[i].item;
+        x->position = skip + i + 1;
+        x->score = s->page[i].score;
+        x->propensity = 1;
+        x->features = features + (size_t)i * c->n_log_features;
+        x->n_features = c->n_log_features;
+        x->raw = raw + (size_t)i * c->n_log_rankers;
+        x->n_raw = c->n_log_rankers;
+        a->shown[a->n_shown++] = x;
+    }
+}
+
+static void append(search *s, Sinter__Storage__V1__Record *rec)
+{
+    engine *g = s->lane->engine;
+    size_t size = sinter__storage__v1__record__get_packed_size(rec);
+    uint8_t *bytes = arena_alloc(s->a, size + 1);
+    sinter__storage__v1__record__pack(rec, bytes);
+    journal_op op = {.kind = JOURNAL_RECORD, .bytes = {(const char *)bytes, size}};
+    journal_write w = {.op = &op, .n = 1, .fence = UINT64_MAX};
+    sinter_error ignored = SINTER_ERROR_INIT;
+    if (journal_append(g->impressions, &w, NULL, NULL, &ignored))
+        atomic_fetch_add_explicit(&g->impressions_lost, 1, memory_order_relaxed);
+}
+
+static sinter_status log_answer(search *s, str request_bytes, sinter_error *e)
+{
+    const snap_collection *c = s->collection;
+    candidates page;
+    float *features = ARENA_ARRAY(s->a, float, (size_t)s->n_page * c->n_log_features + 1);
+    float *raw = ARENA_ARRAY(s->a, float, (size_t)s->n_page * c->n_log_rankers + 1);
+    sinter_status st = page_candidates(s, &page, e);
+    if (st == SINTER_OK) st = log_features(s, &page, features, e);
+    if (st == SINTER_OK) st = log_raw(s, &page, raw, e);
+    if (st) return st;
+    Sinter__Storage__V1__Answered a;
+    sinter__storage__v1__answered__init(&a);
+    a.request_id = s->out->request_id;
+    a.request = (ProtobufCBinaryData){request_bytes.n, (uint8_t *)(uintptr_t)request_bytes.s};
+    a.snapshot = text(snapshot_id(s->snapshot));
+    a.sequence = s->view->sequence;
+    a.journal_sequence = journal_last_sequence(s->lane->engine->journal);
+    a.time_ms = s->context.now_ms;
+    a.pipeline = text(s->pipeline ? s->pipeline->config->name : "");
+    a.collection = catalog_number(c->catalog);
+    a.features = (char **)(uintptr_t)c->log_feature_name;
+    a.n_features = c->n_log_features;
+    a.rankers = (char **)(uintptr_t)c->log_ranker_name;
+    a.n_rankers = c->n_log_rankers;
+    a.total = s->out->total;
+    fill_shown(s, &a, features, raw);
+    Sinter__Storage__V1__Record rec;
+    sinter__storage__v1__record__init(&rec);
+    rec.body_case = SINTER__STORAGE__V1__RECORD__BODY_ANSWERED;
+    rec.answered = &a;
+    append(s, &rec);
+    return SINTER_OK;
+}
+
+/* ---- recorded requests: all candidates of all stages ----------------------------------------------------------------------- */
+
+static Sinter__Storage__V1__RecordedStage *recorded_stage(search *s, const stage_run *run)
+{
+    const snap_stage *st = run->stage;
+    Sinter__Storage__V1__RecordedStage *out = ARENA_NEW(s->a, Sinter__Storage__V1__RecordedStage);
+    sinter__storage__v1__recorded_stage__init(out);
+    out->name = text(st->name);
+    out->n_item = out->n_fused = run->n;
+    out->item = run->item;
+    out->fused = run->fused;
+    out->n_rankers = st->n_rankers;
+    out->rankers = (char **)(uintptr_t)st->ranker_name;
+    out->n_features = st->n_features;
+    out->features = ARENA_ARRAY(s->a, char *, st->n_features + 1);
+    out->n_feature = (size_t)run->n * st->n_features;
+    out->feature = ARENA_ARRAY(s->a, float, out->n_feature + 1);
+    for (uint32_t f = 0; f < st->n_features; f++) {
+        out->features[f] = text(st->feature[f].name);
+        for (uint32_t i = 0; i < run->n; i++) out->feature[(size_t)i * st->n_features + f] = run->feature[f][i];
+    }
+    out->n_raw = (size_t)run->n * st->n_rankers;
+    out->raw = ARENA_ARRAY(s->a, float, out->n_raw + 1);
+    for (uint32_t r = 0; r < st->n_rankers; r++) memcpy(out->raw + (size_t)r * run->n, run->ranker[r].score, run->n * sizeof(float));
+    return out;
+}
+
+/* The share of requests is drawn by the request id's hash: the same request is recorded everywhere or nowhere. */
+static bool drawn(const search *s)
+{
+    return s->stage && (double)(s->request.seed >> 11) * 0x1p-53 < s->pipeline->config->record;
+}
+
+static void log_recorded(search *s)
+{
+    if (!drawn(s)) return;
+    Sinter__Storage__V1__RecordedRequest r;
+    sinter__storage__v1__recorded_request__init(&r);
+    r.request_id = s->out->request_id;
+    r.stages = ARENA_ARRAY(s->a, Sinter__Storage__V1__RecordedStage *, s->pipeline->n_stages + 1);
+    for (uint32_t k = 0; k < s->pipeline->n_stages; k++) r.stages[r.n_stages++] = recorded_stage(s, &s->stage[k]);
+    Sinter__Storage__V1__Record rec;
+    sinter__storage__v1__record__init(&rec);
+    rec.body_case = SINTER__STORAGE__V1__RECORD__BODY_RECORDED_REQUEST;
+    rec.recorded_request = &r;
+    append(s, &rec);
+}
+
+void pipeline_log(pipeline_lane *l, str request_bytes)
+{
+    search *s = l->last;
+    if (!s || !l->engine->impressions) return;
+    l->last = NULL;
+    sinter_error e = SINTER_ERROR_INIT;
+    plugin_call_begin(&s->call);
+    s->deadline_ns = s->request.deadline_ns = UINT64_MAX;
+    if (log_answer(s, request_bytes, &e)) {
+        char line[1536];
+        log_warn("impression.lost", "%s", error_line(&e, line, sizeof line));
+        atomic_fetch_add_explicit(&l->engine->impressions_lost, 1, memory_order_relaxed);
+    }
+    log_recorded(s);
+    plugin_call_end(&s->call);
+}
