@@ -57,7 +57,7 @@ sinter_status pipeline_search(pipeline_lane *l, const Sinter__V1__SearchRequest 
  * the request as it came. */
 void pipeline_log(pipeline_lane *l, str request_bytes);
 
-/* Plugins in use, for GetStatus: fills arena-owned array. */
+/* State, collections, plugins in use, what is not trained, counters (room for 16 more), in `a`; between begin and end. */
 sinter_status engine_status(engine *g, pipeline_lane *l, arena *a, Sinter__V1__GetStatusResponse *out, sinter_error *e);
 
 #endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What GetStatus says of the house below the network: sequences, collections, plugins in use, what is not trained, counters. */
+#include "engine.h"
+
+#include <string.h>
+
+static char *text(arena *a, const char *s)
+{
+    return arena_strdup(a, s ? s : "");
+}
+
+/* A role's use of a library somewhere in a pipeline. */
+typedef struct use_walk {
+    arena *a;
+    const snapshot *s;
+    Sinter__V1__GetStatusResponse *out;
+    const plugin_library **library; /* [out->n_plugins] */
+    uint32_t cap;
+} use_walk;
+
+static Sinter__V1__PluginStatus *plugin_of(use_walk *w, const plugin_library *l)
+{
+    for (size_t i = 0; i < w->out->n_plugins; i++)
+        if (w->library[i] == l) return w->out->plugins[i];
+    Sinter__V1__PluginStatus *p = ARENA_NEW(w->a, Sinter__V1__PluginStatus);
+    sinter__v1__plugin_status__init(p);
+    p->name = text(w->a, l->name);
+    p->version = text(w->a, l->version);
+    p->build = text(w->a, l->build);
+    p->file = text(w->a, l->file);
+    p->sha256 = text(w->a, l->sha256);
+    p->roles = ARENA_ARRAY(w->a, char *, PLUGIN_ROLES);
+    for (int r = 0; r < PLUGIN_ROLES; r++)
+        if (plugin_has_role(l, (plugin_role)r)) p->roles[p->n_roles++] = text(w->a, PLUGIN_ROLE_NAMES[r]);
+    p->calls = atomic_load(&l->counters->calls);
+    p->failures = atomic_load(&l->counters->failed) + atomic_load(&l->counters->not_finite);
+    p->late = atomic_load(&l->counters->late);
+    p->used_by = ARENA_ARRAY(w->a, char *, w->cap);
+    w->library[w->out->n_plugins] = l;
+    w->out->plugins[w->out->n_plugins++] = p;
+    return p;
+}
+
+static void note_use(use_walk *w, const snap_pipeline *p, const snap_use *u)
+{
+    if (u->disabled && w->out->n_not_trained < w->cap)
+        w->out->not_trained[w->out->n_not_trained++] =
+            arena_printf(w->a, "%s.%s: %s", p->config->name, u->name, u->disabled);
+    if (!u->library) return;
+    Sinter__V1__PluginStatus *s = plugin_of(w, u->library);
+    s->used_by[s->n_used_by++] = arena_printf(w->a, "%s.%s", p->config->name, u->name);
+}
+
+static uint32_t count_uses(const snapshot *s)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n_pipelines; i++) {
+        const snap_pipeline *p = &s->pipeline[i];
+        n += p->n_rewrite + p->n_sources + p->n_rankers + p->n_stages + p->n_finish;
+    }
+    return n;
+}
+
+static void fill_plugins(const snapshot *s, arena *a, Sinter__V1__GetStatusResponse *out)
+{
+    use_walk w = {.a = a, .s = s, .out = out, .cap = count_uses(s) + 1};
+    w.library = ARENA_ARRAY(a, const plugin_library *, w.cap);
+    out->plugins = ARENA_ARRAY(a, Sinter__V1__PluginStatus *, w.cap);
+    out->not_trained = ARENA_ARRAY(a, char *, w.cap);
+    for (uint32_t i = 0; i < s->n_pipelines; i++) {
+        const snap_pipeline *p = &s->pipeline[i];
+        for (uint32_t k = 0; k < p->n_rewrite; k++) note_use(&w, p, &p->rewrite[k]);
+        for (uint32_t k = 0; k < p->n_sources; k++) note_use(&w, p, &p->source[k].use);
+        for (uint32_t k = 0; k < p->n_rankers; k++) note_use(&w, p, &p->ranker[k]->use);
+        for (uint32_t k = 0; k < p->n_stages; k++)
+            if (p->stage[k].fuse.config) note_use(&w, p, &p->stage[k].fuse);
+        for (uint32_t k = 0; k < p->n_finish; k++) note_use(&w, p, &p->finish[k].use);
+    }
+}
+
+static void fill_collections(engine *g, arena *a, Sinter__V1__GetStatusResponse *out)
+{
+    out->collections = ARENA_ARRAY(a, Sinter__V1__CollectionStatus *, g->n_collections + 1);
+    for (uint32_t i = 0; i < g->n_collections; i++) {
+        views_collection_state state;
+        if (!views_collection_status(g->views, i, &state)) continue;
+        Sinter__V1__CollectionStatus *c = ARENA_NEW(a, Sinter__V1__CollectionStatus);
+        sinter__v1__collection_status__init(c);
+        c->name = text(a, state.name);
+        c->items = state.items;
+        c->sequence = state.sequence;
+        c->index_state = text(a, state.state);
+        out->collections[out->n_collections++] = c;
+    }
+}
+
+typedef struct counter {
+    const char *name;
+    uint64_t value;
+} counter;
+
+static void fill_counters(engine *g, arena *a, const views_state *v, Sinter__V1__GetStatusResponse *out)
+{
+    journal_stats j;
+    journal_get_stats(g->journal, &j);
+    const counter counters[] = {{"searches", atomic_load(&g->searches)},
+                                {"searches_degraded", atomic_load(&g->degraded)},
+                                {"searches_retried", atomic_load(&g->retried)},
+                                {"impressions_lost", atomic_load(&g->impressions_lost)},
+                                {"journal_commits", j.commits},
+                                {"journal_records", j.records},
+                                {"journal_queued", j.queued_records},
+                                {"view_sets", v->sets},
+                                {"index_commits", v->commits},
+                                {"index_rebuilds", v->rebuilds},
+                                {"reads_parked", v->parked},
+                                {"plugins_resident", plugin_host_resident(g->host)},
+                                {"lanes", g->n_lanes}};
+    out->counters = ARENA_ARRAY(a, Sinter__V1__GetStatusResponse__CountersEntry *, ARRAY_LEN(counters) + 16);
+    for (size_t i = 0; i < ARRAY_LEN(counters); i++) {
+        Sinter__V1__GetStatusResponse__CountersEntry *c = ARENA_NEW(a, Sinter__V1__GetStatusResponse__CountersEntry);
+        sinter__v1__get_status_response__counters_entry__init(c);
+        c->key = text(a, counters[i].name);
+        c->value = counters[i].value;
+        out->counters[out->n_counters++] = c;
+    }
+}
+
+sinter_status engine_status(engine *g, pipeline_lane *l, arena *a, Sinter__V1__GetStatusResponse *out, sinter_error *e)
+{
+    (void)l;
+    (void)e;
+    const snapshot *s = engine_snapshot(g);
+    views_state v;
+    views_status(g->views, &v);
+    out->snapshot = text(a, s->id);
+    out->sequence = journal_last_sequence(g->journal);
+    out->searchable_sequence = v.sequence;
+    out->state = text(a, v.ready ? "serving" : "rebuilding");
+    out->acknowledgement = text(a, journal_acknowledgement(g->journal));
+    fill_collections(g, a, out);
+    fill_plugins(s, a, out);
+    fill_counters(g, a, &v, out);
+    return SINTER_OK;
+}
