@@ -220,13 +220,24 @@ static bool attribute_passes(const rule_attribute *a, const sinter_value *v) {
     return false;
 }
 
-/* An attribute that the request does not have fails every condition on it. */
+/* Where the request does not have the attribute: as in the filter language, only "!=" holds. */
+static bool absence_passes(const rule_attribute *a) {
+    for (uint32_t i = 0; i < a->n; i++) {
+        uint32_t j = 0;
+        while (j < a->any[i].n && a->any[i].all[j].op == OP_NE)
+            j++;
+        if (j == a->any[i].n) return true;
+    }
+    return false;
+}
+
 static bool attributes_pass(const rule_attribute *wanted, uint32_t n, const sinter_attribute *has, uint32_t n_has) {
     for (uint32_t i = 0; i < n; i++) {
         uint32_t j = 0;
         while (j < n_has && !same(wanted[i].name, has[j].name))
             j++;
-        if (j == n_has || !attribute_passes(&wanted[i], &has[j].value)) return false;
+        bool there = j < n_has && has[j].value.type != SINTER_VALUE_NONE;
+        if (there ? !attribute_passes(&wanted[i], &has[j].value) : !absence_passes(&wanted[i])) return false;
     }
     return true;
 }

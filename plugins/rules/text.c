@@ -93,11 +93,52 @@ static uint32_t lower(uint32_t c) {
     return c;
 }
 
+/* Latin letters with marks are the letters without them, as in the server's index: "café" is "cafe". '.': stays as it
+ * is. */
+enum {
+    FOLD_FIRST = 0xc0,
+    FOLD_LAST = 0x24f,
+    FOLD_MORE = 0x1e00,
+    FOLD_END = 0x1eff,
+    MARK_FIRST = 0x300,
+    MARK_LAST = 0x36f
+};
+/* clang-format off */
+static const char fold_latin[] =
+    "aaaaaa.ceeeeiiii.nooooo..uuuuy..aaaaaa.ceeeeiiii.nooooo..uuuuy.yaaaaaaccccccccdd"
+    "..eeeeeeeeeegggggggghh..iiiiiiiii...jjkk.llllll....nnnnnn...oooooo..rrrrrrssssss"
+    "sstttt..uuuuuuuuuuuuwwyyyzzzzzzs................................oo.............u"
+    "u............................aaiioouuuuuuuuuu.aaaa....ggkkoooo..j...gg..nnaa...."
+    "aaaaeeeeiiiioooorrrruuuusstt..hh......aaeeooooooooyy............................";
+static const char fold_more[] =
+    "aabbbbbbccddddddddddeeeeeeeeeeffgghhhhhhhhhhiiiikkkkkkllllllllmmmmmmnnnnnnnnoooo"
+    "oooopppprrrrrrrrssssssssssttttttttuuuuuuuuuuvvvvwwwwwwwwwwxxxxyyzzzzzzhtwy.s...."
+    "aaaaaaaaaaaaaaaaaaaaaaaaeeeeeeeeeeeeeeeeiiiioooooooooooooooooooooooouuuuuuuuuuuu"
+    "uuyyyyyyyy......";
+/* clang-format on */
+
+static uint32_t fold(uint32_t c) {
+    char plain = '.';
+    if (c >= FOLD_FIRST && c <= FOLD_LAST)
+        plain = fold_latin[c - FOLD_FIRST];
+    else if (c >= FOLD_MORE && c <= FOLD_END)
+        plain = fold_more[c - FOLD_MORE];
+    return plain != '.' ? (uint32_t)plain : lower(c);
+}
+
 /* Between words: spaces and ASCII punctuation but '+' and '#' ("c++", "c#"), and the typographic quotes, dashes and
  * spaces. */
 static bool separates(uint32_t c) {
-    if (c < 0x80) return !((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '#');
+    if (c < 0x80)
+        return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '#');
     return c == 0xa0 || c == 0xab || c == 0xbb || (c >= 0x2000 && c <= 0x206f) || c == 0x3000;
+}
+
+/* Writes one letter in lower case and without marks; returns its size. */
+static size_t put_letter(uint32_t c, char *out, bool after_latin) {
+    if (c == 0xdf || c == 0x1e9e) return out[0] = out[1] = 's', 2;
+    if (c >= MARK_FIRST && c <= MARK_LAST && after_latin) return 0;
+    return encode(fold(c), out);
 }
 
 size_t rules_canonical(const char *text, size_t n, char *out) {
@@ -107,16 +148,16 @@ size_t rules_canonical(const char *text, size_t n, char *out) {
         size_t step;
         uint32_t c = decode((const unsigned char *)text + i, n - i, &step);
         bool good = step > 0;
-        c = good ? lower(c) : c;
         i += good ? step : 1;
         if (good && separates(c)) {
             gap = size > 0;
             continue;
         }
         if (gap) out[size++] = ' ';
+        bool after_latin = size > 0 && out[size - 1] >= 'a' && out[size - 1] <= 'z';
         gap = false;
         if (good)
-            size += encode(c, out + size);
+            size += put_letter(c, out + size, after_latin);
         else
             out[size++] = (char)c;
     }

@@ -146,6 +146,9 @@ static void a_user_attribute_equals_one_of_the_values(void **state) {
     shop_open(&s);
     RULES(&s, "ranker", ALWAYS, {"rules.0.when.user.tier.0", "gold"}, {"rules.0.when.user.tier.1", "silver"});
     assert_false(applies_to(&s, "")); /* not known */
+    RULES(&s, "ranker", ALWAYS, {"rules.0.when.user.tier", "!= gold"});
+    assert_true(applies_to(&s, "")); /* as in a filter */
+    RULES(&s, "ranker", ALWAYS, {"rules.0.when.user.tier.0", "gold"}, {"rules.0.when.user.tier.1", "silver"});
     harness_user_attribute(s.h, "tier", "silver");
     assert_true(applies_to(&s, ""));
     shop_close(&s);
@@ -305,8 +308,10 @@ static void a_request_without_query_user_or_context_is_an_empty_one(void **state
 static void capitals_of_other_alphabets_are_letters_too(void **state) {
     (void)state;
     static const char *const same[][2] = {
-        {"ÄÖÜ ØÅ Ÿ", "äöü øå ÿ"}, {"ŁÓDŹ ŽIŽEK", "łódź žižek"},  {"ΆΈΉΊΌΎΏ ΩΣ", "άέήίόύώ ωσ"}, {"ДИВАН Ёж", "диван ёж"},
-        {"ƠƯ ẠỆ ȘȚ", "ơư ạệ șț"}, {"«sofa» — bed…", "sofa bed"}, {"C++ / C#", "c++ c#"},       {"沙发", "沙发"}};
+        {"ÄÖÜ ØÅ Ÿ", "äöü øå ÿ"}, {"ŁÓDŹ ŽIŽEK", "łódź žižek"}, {"ΆΈΉΊΌΎΏ ΩΣ", "άέήίόύώ ωσ"},
+        {"ДИВАН Ёж", "диван ёж"}, {"ƠƯ ẠỆ ȘȚ", "ơư ạệ șț"},     {"«sofa» — bed…", "sofa bed"},
+        {"C++ / C#", "c++ c#"},   {"CAFÉ crème", "cafe creme"}, {"cafe\xcc\x81 Straße", "café strasse"},
+        {"沙发", "沙发"}};
     shop s;
     shop_open(&s);
     for (size_t i = 0; i < COUNT(same); i++) {
