@@ -55,7 +55,7 @@ static bool index_differs(const catalog_collection *c, const Sinter__V1__Item *a
     for (size_t i = 0; i < a->n_fields; i++) {
         const char *name = a->fields[i]->key;
         const catalog_field *f = catalog_find_field(c, name);
-        const config_field *declared = f ? f->declared : schema_declaration(c, name);
+        const config_field *declared = f ? f->declared : catalog_declared(c, name);
         if (!declared || !is_indexed(declared)) continue;
         if (!same_text(a->fields[i]->value, value_near(b, name, i))) return true;
     }

@@ -55,6 +55,8 @@ sinter_status catalog_check_item(catalog_collection *c, const Sinter__V1__Item *
 
 /* Known fields by name; NULL: none. Includes pattern fields seen so far. [any thread, lock-free] */
 const catalog_field *catalog_find_field(const catalog_collection *c, const char *name);
+/* The declaration that a name falls under, whether an item brought it yet or not; NULL: none. [any thread] */
+const config_field *catalog_declared(const catalog_collection *c, const char *name);
 /* All fields in order of number. [any thread] */
 uint32_t catalog_fields(const catalog_collection *c, const catalog_field **out /* [CATALOG_MAX_FIELDS] */);
 /* For messages: nearest field name, or NULL. */

@@ -298,7 +298,7 @@ typedef struct new_fields { /* of patterns, first seen in this item */
 static const config_field *declaration_of(checker *k, const char *name, new_fields *fresh) {
     const catalog_field *known = catalog_find_field(k->c, name);
     if (known) return known->declared;
-    const config_field *f = schema_declaration(k->c, name);
+    const config_field *f = catalog_declared(k->c, name);
     if (f && !id_problem(name, strlen(name))) {
         fresh->name[fresh->n] = name;
         fresh->declared[fresh->n++] = f;

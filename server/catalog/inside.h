@@ -90,8 +90,6 @@ struct catalog_collection {
 /* schema.c: finds the field, or makes it when a pattern matches. NULL: unknown, or no room (*full). Takes the lock when
  * it makes one. [any thread] */
 const catalog_field *schema_resolve(catalog_collection *c, const char *name, bool *full);
-/* The declaration that a name falls under, without making its field; NULL: none. */
-const config_field *schema_declaration(const catalog_collection *c, const char *name);
 /* Makes the fields of all names or of none. False: the limit would be passed. [any thread] */
 bool schema_make_fields(catalog_collection *c, const char *const *name, const config_field *const *declared, uint32_t n);
 

@@ -28,7 +28,7 @@ static bool matches(const char *pattern, const char *name) {
     return *pattern == '\0';
 }
 
-const config_field *schema_declaration(const catalog_collection *c, const char *name) {
+const config_field *catalog_declared(const catalog_collection *c, const char *name) {
     const config_field *found = NULL;
     for (uint32_t i = 0; i < c->schema->n_fields; i++) {
         const config_field *f = &c->schema->field[i];
@@ -87,7 +87,7 @@ const catalog_field *schema_resolve(catalog_collection *c, const char *name, boo
     *full = false;
     const catalog_field *f = catalog_find_field(c, name);
     if (f) return f;
-    const config_field *declared = schema_declaration(c, name);
+    const config_field *declared = catalog_declared(c, name);
     if (!declared) return NULL;
     *full = !schema_make_fields(c, &name, &declared, 1);
     return *full ? NULL : catalog_find_field(c, name);

@@ -24,7 +24,7 @@ static const config_field SHOP_FIELDS[] = {
     {.name = "stock", .type = FIELD_INTEGER, .filterable = true, .stored = true},
     {.name = "sold_out", .type = FIELD_BOOLEAN, .filterable = true, .stored = true},
     {.name = "released", .type = FIELD_TIMESTAMP, .filterable = true, .stored = true},
-    {.name = "embedding", .type = FIELD_VECTOR, .dimension = 3, .stored = true},
+    {.name = "embedding", .type = FIELD_VECTOR, .dimension = 3, .filterable = true, .stored = true},
     {.name = "place", .type = FIELD_GEO, .filterable = true, .stored = true},
     {.name = "attributes.t_*", .pattern = true, .type = FIELD_KEYWORD, .filterable = true, .stored = true},
     {.name = "attributes.n_*", .pattern = true, .type = FIELD_NUMBER, .filterable = true, .stored = true},

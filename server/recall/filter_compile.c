@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The tree becomes a flat program and a list of clauses for the index; programs are joined by filter_and.
+ *
+ * A chain a AND b AND c is: a, skip if none, b, and, skip if none, c, and: a block that no item survives is done. */
+#include "filter_inside.h"
+
+#include <string.h>
+
+typedef struct compiler {
+    const catalog_collection *c;
+    arena *a;
+    condition **condition;
+    uint32_t n_conditions;
+    instruction *program;
+    uint32_t n_program, depth, most_depth;
+    filter_clause *clause;
+    uint32_t n_clauses;
+} compiler;
+
+static uint32_t emit(compiler *k, op_kind op, uint32_t arg) {
+    k->program[k->n_program] = (instruction){(uint16_t)op, arg};
+    return k->n_program++;
+}
+
+/* Bounded by the parser's depth: each level is at most a chain and a part of it. */
+static void emit_node(compiler *k, const node *n) {
+    if (n->kind == NODE_CONDITION) {
+        emit(k, OP_CONDITION, k->n_conditions);
+        k->condition[k->n_conditions++] = n->condition;
+        if (++k->depth > k->most_depth) k->most_depth = k->depth;
+        return;
+    }
+    emit_node(k, n->child);
+    if (n->kind == NODE_NOT) {
+        emit(k, OP_NOT, 0);
+        return;
+    }
+    for (const node *part = n->child->next; part; part = part->next) {
+        uint32_t skip = emit(k, n->kind == NODE_AND ? OP_SKIP_IF_NONE : OP_SKIP_IF_ALL, 0);
+        emit_node(k, part);
+        emit(k, n->kind == NODE_AND ? OP_AND : OP_OR, 0);
+        k->program[skip].arg = k->n_program - skip - 1;
+        k->depth--;
+    }
+}
+
+/* ---- clauses ----------------------------------------------------------------------------------------------------- */
+
+/* The condition as index terms: keywords of a filterable field, not negated. */
+static const catalog_field *indexed_field(const node *n) {
+    if (n->kind != NODE_CONDITION || n->condition->negate) return NULL;
+    if (n->condition->kind != CONDITION_KEYWORD && n->condition->kind != CONDITION_KEYWORDS) return NULL;
+    return atomic_load_explicit(&n->condition->field, memory_order_relaxed);
+}
+
+static void append_terms(filter_term *term, uint32_t *n, const node *from) {
+    for (uint32_t i = 0; i < from->condition->n; i++)
+        term[(*n)++] = (filter_term){indexed_field(from), from->condition->u.keyword[i].text};
+}
+
+static void add_clause(compiler *k, const node *n) {
+    const node *first = n->kind == NODE_OR ? n->child : n;
+    uint32_t terms = 0;
+    for (const node *part = first; part; part = n->kind == NODE_OR ? part->next : NULL) {
+        if (!indexed_field(part)) return;
+        terms += part->condition->n;
+    }
+    filter_term *term = ARENA_ARRAY(k->a, filter_term, terms);
+    uint32_t filled = 0;
+    for (const node *part = first; part; part = n->kind == NODE_OR ? part->next : NULL)
+        append_terms(term, &filled, part);
+    k->clause[k->n_clauses++] = (filter_clause){term, filled};
+}
+
+static void add_clauses(compiler *k, const node *n) {
+    if (n->kind != NODE_AND) {
+        add_clause(k, n);
+        return;
+    }
+    for (const node *part = n->child; part; part = part->next)
+        add_clauses(k, part);
+}
+
+const filter_clause *filter_clauses(const filter *f, uint32_t *n) {
+    *n = f ? f->n_clauses : 0;
+    return f ? f->clause : NULL;
+}
+
+/* ---- compile --------------------------------------------------------------------------------------------------------- */
+
+static void resolve_keywords(const catalog_collection *c, condition *x) {
+    const catalog_field *f = atomic_load_explicit(&x->field, memory_order_relaxed);
+    if (!f || (x->kind != CONDITION_KEYWORD && x->kind != CONDITION_KEYWORDS)) return;
+    for (uint32_t i = 0; i < x->n; i++)
+        atomic_init(&x->u.keyword[i].id, catalog_keyword_id(c, f, x->u.keyword[i].text));
+}
+
+static sinter_status compile(const catalog_collection *c, str text, arena *a, filter **out, sinter_error *e) {
+    node *root;
+    uint32_t n;
+    char *own_text = arena_alloc(a, text.n + 1); /* names and strings point into copies; errors quote this one */
+    if (text.n) memcpy(own_text, text.s, text.n);
+    own_text[text.n] = '\0';
+    sinter_status s = filter_parse(c, (str){own_text, text.n}, a, &root, &n, e);
+    if (s != SINTER_OK) return s;
+    compiler k = {.c = c,
+                  .a = a,
+                  .condition = ARENA_ARRAY(a, condition *, n),
+                  .program = ARENA_ARRAY(a, instruction, 4 * (size_t)n + 1) /* a condition, its skip and operator, a NOT of its chain */,
+                  .clause = ARENA_ARRAY(a, filter_clause, n)};
+    emit_node(&k, root);
+    add_clauses(&k, root);
+    for (uint32_t i = 0; i < k.n_conditions; i++)
+        resolve_keywords(c, k.condition[i]);
+    filter *f = ARENA_NEW(a, filter);
+    *f = (filter){NULL, k.condition, k.n_conditions, k.program, k.n_program, k.most_depth, k.clause, k.n_clauses};
+    *out = f;
+    return SINTER_OK;
+}
+
+sinter_status filter_compile(const catalog_collection *c, str text, arena *a, filter **out, sinter_error *e) {
+    *out = NULL;
+    arena *own = a ? NULL : arena_new(4096);
+    sinter_status s = compile(c, text, a ? a : own, out, e);
+    if (s != SINTER_OK) arena_free(own);
+    else (*out)->own = own;
+    return s;
+}
+
+void filter_free(filter *f) {
+    if (f) arena_free(f->own);
+}
+
+/* ---- join -------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t append_program(instruction *to, uint32_t at, const filter *f, uint32_t first_condition) {
+    for (uint32_t i = 0; i < f->n_program; i++) {
+        to[at] = f->program[i];
+        if (to[at].op == OP_CONDITION) to[at].arg += first_condition;
+        at++;
+    }
+    return at;
+}
+
+filter *filter_and(arena *a, filter *x, filter *y) {
+    if (!x || !y) return x ? x : y;
+    if (y->depth > x->depth) { /* the deeper first: the other then stands on one mask only */
+        filter *swap = x;
+        x = y;
+        y = swap;
+    }
+    arena *own = a ? NULL : arena_new(4096);
+    if (!a) a = own;
+    uint32_t n = x->n_conditions + y->n_conditions;
+    condition **conditions = ARENA_ARRAY(a, condition *, n);
+    memcpy(conditions, x->condition, x->n_conditions * sizeof *conditions);
+    memcpy(conditions + x->n_conditions, y->condition, y->n_conditions * sizeof *conditions);
+    instruction *program = ARENA_ARRAY(a, instruction, x->n_program + y->n_program + 2);
+    uint32_t at = append_program(program, 0, x, 0);
+    program[at++] = (instruction){OP_SKIP_IF_NONE, y->n_program + 1};
+    at = append_program(program, at, y, x->n_conditions);
+    program[at++] = (instruction){OP_AND, 0};
+    filter_clause *clause = ARENA_ARRAY(a, filter_clause, x->n_clauses + y->n_clauses);
+    memcpy(clause, x->clause, x->n_clauses * sizeof *clause);
+    memcpy(clause + x->n_clauses, y->clause, y->n_clauses * sizeof *clause);
+    filter *f = ARENA_NEW(a, filter);
+    *f = (filter){own, conditions, n, program, at, x->depth > y->depth ? x->depth : y->depth + 1, clause, x->n_clauses + y->n_clauses};
+    return f;
+}
