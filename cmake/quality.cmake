@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Tools that measure, built on demand: tests/quality and tests/bench.
+if(EXISTS ${CMAKE_SOURCE_DIR}/tests/quality/text_eval.c)
+  add_executable(text_eval EXCLUDE_FROM_ALL tests/quality/text_eval.c tests/quality/quality_items.c tests/quality/filter_stub.c)
+  target_include_directories(text_eval PRIVATE ${CMAKE_SOURCE_DIR}/server tests/quality)
+  target_link_libraries(text_eval PRIVATE sinter_flags sinter_recall sinter_lib_jansson)
+endif()
+if(EXISTS ${CMAKE_SOURCE_DIR}/tests/bench/bench_text.cc)
+  add_executable(bench_text EXCLUDE_FROM_ALL tests/bench/bench_text.cc)
+  target_include_directories(bench_text PRIVATE ${CMAKE_SOURCE_DIR}/server)
+  target_link_libraries(bench_text PRIVATE sinter_flags sinter_recall)
+endif()
