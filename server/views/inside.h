@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Private to views: the state of the view thread. What is not marked shared belongs to that thread alone.
+ *
+ * Two epochs. The lanes' domain protects view sets. A set points at column sets that the catalogue itself retires when
+ * it publishes the next ones, which is before the view set that points at those is there to be seen: a lane that enters
+ * in between would be too late to hold what it is about to read. So the collections retire into a domain of their own,
+ * in which each view set is the reader: it enters when it is made, and leaves when the lanes' domain frees it. */
+#ifndef SINTER_VIEWS_INSIDE_H
+#define SINTER_VIEWS_INSIDE_H
+
+#include "views/views.h"
+
+enum { HOLDS = 1024 }; /* view sets that lanes may keep from being freed at a time */
+
+/* The readers of one commit of one index, one a lane; shared by the sets published until the next commit. */
+typedef struct reader_group {
+    _Atomic uint32_t refs; /* shared: the last set to be freed closes them, on whatever thread reclaims */
+    uint32_t n;
+    text_reader *reader[];
+} reader_group;
+
+typedef enum {
+    FEED_REBUILD,  /* the items of the journal are walked into an empty index */
+    FEED_CATCH_UP, /* records between what the index holds and what the columns hold are given to it */
+    FEED_LIVE,     /* the tail feeds columns and index */
+    FEED_BROKEN,   /* waits to be opened again */
+} feed_state;
+
+/* One collection. */
+typedef struct feed {
+    const config_collection *schema;
+    char *dir;
+    uint32_t number;
+    char uuid[37];
+    catalog_collection *catalog;
+    text_analyzer *analyzer;
+    bool moved; /* columns: since they were published */
+
+    uint64_t *record; /* [records] sequence of each ordinal's newest record that the columns hold; 0: none or deleted */
+    uint32_t records;
+    uint64_t filled; /* the walk that filled the columns may have met records up to it */
+
+    feed_state state;
+    text_index *index;      /* NULL: broken */
+    uint64_t index_at;      /* every record up to it has been given to the index */
+    uint64_t committed;     /* stamp of the newest commit */
+    uint64_t first_pending; /* sequence of the oldest put not committed; 0: none */
+    uint64_t pending_ns;    /* when the oldest change not committed was given; 0: none */
+    uint64_t commit_end_ns;
+    uint32_t walk_next, walk_total; /* rebuild: ordinals */
+    uint64_t broken_ns, retry_ns;   /* when it broke last; when to open it again */
+    bool wipe;                      /* before opening it again */
+    reader_group *readers;          /* NULL: not ready */
+    char reason[256];
+} feed;
+
+typedef struct parked {
+    uint64_t sequence, deadline_ns;
+    views_waited *fn;
+    void *ctx;
+} parked;
+
+/* What frees a published set. */
+typedef struct set_holder {
+    views *v;
+    view_set *set;
+    uint32_t hold; /* slot in the collections' domain */
+    reader_group *group[];
+} set_holder;
+
+struct views {
+    const config *config;
+    journal *journal;
+    journal_reader *reader;
+    epoch_domain *lanes_epochs, *own_epochs;
+    uint32_t lanes;
+    uint32_t n;
+    feed *feed;    /* [n] */
+    arena *before; /* the state of an item that a record replaces */
+
+    uint64_t at; /* sequence that the columns have applied */
+    uint64_t published_ns;
+    uint64_t published_at; /* v->at of the newest set */
+    bool publish_now;
+    set_holder *holder;          /* of the newest set */
+    _Atomic(view_set *) set;     /* shared */
+    _Atomic uint32_t sets_alive; /* shared */
+    _Atomic bool held[HOLDS];    /* shared */
+
+    pthread_t thread;
+    pthread_mutex_t lock; /* of all below */
+    pthread_cond_t wake;
+    bool stopping, woken;
+    parked *park;
+    uint32_t n_park, cap_park;
+    views_state state;
+    views_collection_state *collection_state; /* [n] */
+};
+
+/* feed.c: each returns with the feed broken rather than failing, but feed_open. */
+sinter_status feed_open(views *v, feed *f, sinter_error *e);
+void feed_close(views *v, feed *f);
+/* Applies one record of the tail to columns and, when live, to the index. */
+void feed_apply(views *v, feed *f, const Sinter__Storage__V1__Record *rec);
+/* Some work of a feed that is not live; true: there is more. */
+bool feed_step(views *v, feed *f);
+void feed_commit(views *v, feed *f);
+uint64_t feed_sequence(const views *v, const feed *f);
+
+/* sets.c */
+void sets_publish(views *v);
+void sets_end(views *v); /* no lane inside: frees every set */
+reader_group *readers_open(const views *v, const feed *f, sinter_error *e);
+void readers_leave(reader_group *g);
+
+/* wait.c */
+void waits_finish(views *v, uint64_t reached);
+void waits_refuse(views *v);
+/* Whether somebody waits for a sequence in (after, upto]. */
+bool waits_want(views *v, uint64_t after, uint64_t upto);
+uint64_t waits_deadline(const views *v); /* under the lock: the earliest */
+
+/* thread.c */
+void views_run(void *arg);
+void views_heard(void *ctx, uint64_t sequence);
+
+#endif

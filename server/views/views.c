@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Opening, closing and asking the views. */
+#include "inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void init_shared(views *v) {
+    pthread_condattr_t attr;
+    pthread_mutex_init(&v->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&v->wake, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+static void destroy(views *v) {
+    if (v->holder) sets_end(v);
+    for (uint32_t i = 0; v->feed && i < v->n; i++)
+        feed_close(v, &v->feed[i]);
+    epoch_free(v->own_epochs);
+    journal_reader_close(v->reader);
+    arena_free(v->before);
+    pthread_cond_destroy(&v->wake);
+    pthread_mutex_destroy(&v->lock);
+    free(v->feed);
+    free(v->collection_state);
+    free(v);
+}
+
+static sinter_status make_folder(const config *c, sinter_error *e) {
+    char *dir = xasprintf("%s/index", c->server.data_dir);
+    sinter_status s = dir_make(dir, e);
+    free(dir);
+    return s;
+}
+
+static sinter_status open_feeds(views *v, sinter_error *e) {
+    sinter_status s = make_folder(v->config, e);
+    if (!s) s = journal_reader_open(v->journal, &v->reader, e);
+    v->at = s ? 0 : journal_last_sequence(v->journal);
+    for (uint32_t i = 0; i < v->n && !s; i++)
+        s = feed_open(v, &v->feed[i], e);
+    return s;
+}
+
+sinter_status views_open(const config *c, journal *j, epoch_domain *epochs, uint32_t lanes, views **out,
+                         sinter_error *e) {
+    views *v = xcalloc(1, sizeof *v);
+    *out = NULL;
+    v->config = c;
+    v->journal = j;
+    v->lanes_epochs = epochs;
+    v->own_epochs = epoch_new(HOLDS);
+    v->lanes = lanes;
+    v->n = c->n_collections;
+    v->feed = xcalloc(v->n + 1, sizeof *v->feed);
+    v->collection_state = xcalloc(v->n + 1, sizeof *v->collection_state);
+    v->before = arena_new(1 << 16);
+    init_shared(v);
+    for (uint32_t i = 0; i < v->n; i++)
+        v->feed[i].schema = &c->collection[i];
+    sinter_status s = open_feeds(v, e);
+    if (!s) {
+        sets_publish(v);
+        journal_listen(j, views_heard, v);
+        s = thread_start(&v->thread, "views", views_run, v, e);
+        if (s) journal_listen(j, NULL, NULL);
+    }
+    if (s) {
+        destroy(v);
+        return s;
+    }
+    *out = v;
+    return SINTER_OK;
+}
+
+void views_close(views *v) {
+    if (!v) return;
+    journal_listen(v->journal, NULL, NULL);
+    pthread_mutex_lock(&v->lock);
+    v->stopping = true;
+    pthread_cond_signal(&v->wake);
+    pthread_mutex_unlock(&v->lock);
+    pthread_join(v->thread, NULL);
+    waits_refuse(v);
+    destroy(v);
+}
+
+sinter_status views_discard(const config *c, sinter_error *e) {
+    sinter_status s = SINTER_OK;
+    for (uint32_t i = 0; i < c->n_collections && !s; i++) {
+        char *dir = xasprintf("%s/index/%s", c->server.data_dir, c->collection[i].name);
+        s = dir_remove(dir, e);
+        free(dir);
+    }
+    return s;
+}
+
+const view_set *views_current(const views *v) {
+    return atomic_load(&v->set);
+}
+
+int32_t views_find(const views *v, const char *collection) {
+    for (uint32_t i = 0; i < v->n; i++) {
+        if (strcmp(v->feed[i].schema->name, collection) == 0) return (int32_t)i;
+    }
+    return -1;
+}
+
+/* The lock is all that changes. */
+static views *locked(const views *v) {
+    views *w = (views *)(uintptr_t)v;
+    pthread_mutex_lock(&w->lock);
+    return w;
+}
+
+void views_status(const views *v, views_state *out) {
+    views *w = locked(v);
+    *out = w->state;
+    out->parked = w->n_park;
+    pthread_mutex_unlock(&w->lock);
+    out->journal = journal_last_sequence(v->journal);
+}
+
+bool views_collection_status(const views *v, uint32_t collection, views_collection_state *out) {
+    if (collection >= v->n) return false;
+    views *w = locked(v);
+    *out = w->collection_state[collection];
+    pthread_mutex_unlock(&w->lock);
+    return out->name != NULL;
+}
