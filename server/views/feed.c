@@ -61,7 +61,7 @@ static void feed_break(feed *f, const sinter_error *why) {
     if (full) return;
     readers_leave(f->readers);
     f->readers = NULL;
-    snprintf(f->reason, sizeof f->reason, "%s", why->what);
+    snprintf(f->reason, sizeof f->reason, "%.250s", why->what);
 }
 
 /* ---- giving items to the index
