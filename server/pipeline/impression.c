@@ -210,6 +210,7 @@ void pipeline_log(pipeline_lane *l, str request_bytes)
     search *s = l->last;
     if (!s || !l->engine->impressions) return;
     l->last = NULL;
+    if (s->in->no_impression) return;
     sinter_error e = SINTER_ERROR_INIT;
     plugin_call_begin(&s->call);
     s->deadline_ns = s->request.deadline_ns = UINT64_MAX;
