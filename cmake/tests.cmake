@@ -19,6 +19,26 @@ foreach(room IN LISTS SINTER_ROOMS)
   endforeach()
 endforeach()
 
+# The zoo: plugins with one fault each, which the host and `sinter plugin check` must bear. extra_symbol is linked without
+# the map that hides everything but the entry.
+file(GLOB zoo_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/plugin/zoo/*.c)
+add_custom_target(zoo)
+foreach(source IN LISTS zoo_sources)
+  get_filename_component(name ${source} NAME_WE)
+  add_library(zoo_${name} MODULE ${source})
+  set_target_properties(zoo_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name} LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/zoo)
+  if(NOT name STREQUAL "extra_symbol")
+    target_link_options(zoo_${name} PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/plugin.map)
+  endif()
+  target_link_libraries(zoo_${name} PRIVATE sinter_flags m)
+  add_dependencies(zoo zoo_${name})
+endforeach()
+foreach(t IN ITEMS test_loading test_calls test_options)
+  if(TARGET unit_plugin_${t})
+    add_dependencies(unit_plugin_${t} zoo)
+  endif()
+endforeach()
+
 # The small host that plugins' tests, benchmarks and numeric checks run under.
 file(GLOB harness_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/plugin/harness*.c)
 add_library(plugin_harness STATIC EXCLUDE_FROM_ALL ${harness_sources})
