@@ -142,6 +142,7 @@ static sinter_list public_list(search *s, const entry *list, uint32_t n)
 {
     const snap_pipeline *p = s->pipeline;
     sinter_list out = {.size = sizeof out, .n = n, .n_rankers = s->stage ? p->n_rankers : 0};
+    while (out.n_top < n && list[out.n_top].tier == list[0].tier) out.n_top++;
     uint32_t *item = ARENA_ARRAY(s->a, uint32_t, n + 1);
     float *score = ARENA_ARRAY(s->a, float, n + 1);
     const char **name = ARENA_ARRAY(s->a, const char *, out.n_rankers + 1);
