@@ -160,6 +160,7 @@ static sinter_list public_list(search *s, const entry *list, uint32_t n)
             name[at] = p->stage[k].ranker_name[r];
             raw[at] = column;
         }
+    while (out.n_top < n && list[out.n_top].tier == list[0].tier) out.n_top++;
     out.item = item;
     out.score = score;
     out.ranker = name;
