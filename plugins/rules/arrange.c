@@ -22,7 +22,8 @@ typedef struct placing {
     counting counting[RULES_CAPS_MOST];
 } placing;
 
-static void *scratch(const rules_arrangement *l, size_t n, size_t size) {
+static void *scratch(const rules_arrangement *l, size_t n, size_t size)
+{
     return l->inst->host->scratch(l->inst->host, (n + 1) * size);
 }
 
@@ -30,12 +31,14 @@ static void *scratch(const rules_arrangement *l, size_t n, size_t size) {
  * ---------------------------------------------------------------------------------------------------- */
 
 /* Whether row a comes before row b once scores have been scaled: as the host sorts. */
-static bool precedes(const rules_arrangement *l, uint32_t a, uint32_t b) {
+static bool precedes(const rules_arrangement *l, uint32_t a, uint32_t b)
+{
     if (l->score[a] != l->score[b]) return l->score[a] > l->score[b];
     return l->item[a] < l->item[b];
 }
 
-static void order_rows(rules_arrangement *l) {
+static void order_rows(rules_arrangement *l)
+{
     for (uint32_t i = 0; i < l->n; i++) {
         if (l->hidden[i] != 0) continue;
         uint32_t j = l->n_order++;
@@ -46,7 +49,8 @@ static void order_rows(rules_arrangement *l) {
 }
 
 /* Highest priority first, as they were collected: each gets the first free position from the one it wants on. */
-static void choose_positions(placing *p) {
+static void choose_positions(placing *p)
+{
     rules_arrangement *l = p->list;
     for (uint32_t i = 0; i < l->n_pins; i++) {
         uint32_t at = l->pin[i].wanted;
@@ -58,7 +62,8 @@ static void choose_positions(placing *p) {
 }
 
 /* Lowest position first; what would stand past the end stands at the end, in the same order. */
-static void place_pins(placing *p) {
+static void place_pins(placing *p)
+{
     rules_arrangement *l = p->list;
     choose_positions(p);
     for (uint32_t i = 1; i < l->n_pins; i++) {
@@ -81,7 +86,8 @@ static void place_pins(placing *p) {
 /* ---- caps
  * ---------------------------------------------------------------------------------------------------------------- */
 
-static uint32_t values_of(const sinter_column *c, uint32_t item, uint64_t out[VALUES_MOST]) {
+static uint32_t values_of(const sinter_column *c, uint32_t item, uint64_t out[VALUES_MOST])
+{
     uint32_t at = item >> SINTER_CHUNK_BITS, row = item & (SINTER_CHUNK_ROWS - 1);
     if (c == NULL || at >= c->n_chunks || c->chunk[at] == NULL ||
         (c->chunk[at]->present[row / 64] >> (row % 64) & 1) == 0)
@@ -103,7 +109,8 @@ static uint32_t values_of(const sinter_column *c, uint32_t item, uint64_t out[VA
 }
 
 /* Numbers the values of one cap's field, 0 … distinct - 1. */
-static bool number_values(const rules_arrangement *l, const rules_cap *cap, counting *c) {
+static bool number_values(const rules_arrangement *l, const rules_cap *cap, counting *c)
+{
     const sinter_column *column = l->inst->host->column(l->inst->host, cap->action->field);
     uint32_t widest = column != NULL && column->type == SINTER_COLUMN_KEYWORDS ? VALUES_MOST : 1, distinct = 0;
     size_t room = (size_t)l->n_items * widest;
@@ -130,7 +137,8 @@ static bool number_values(const rules_arrangement *l, const rules_cap *cap, coun
     return c->count != NULL;
 }
 
-static void count_row(placing *p, uint32_t row, uint32_t position) {
+static void count_row(placing *p, uint32_t row, uint32_t position)
+{
     for (uint32_t k = 0; k < p->list->n_caps; k++) {
         const counting *c = &p->counting[k];
         for (uint32_t v = c->first[row]; position <= p->list->cap[k].action->among && v < c->first[row + 1]; v++)
@@ -139,7 +147,8 @@ static void count_row(placing *p, uint32_t row, uint32_t position) {
 }
 
 /* The cap that keeps the row from this position, or RULES_NONE. */
-static uint32_t forbidden(const placing *p, uint32_t row, uint32_t position) {
+static uint32_t forbidden(const placing *p, uint32_t row, uint32_t position)
+{
     for (uint32_t k = 0; k < p->list->n_caps; k++) {
         const counting *c = &p->counting[k];
         const rule_action *a = p->list->cap[k].action;
@@ -151,7 +160,8 @@ static uint32_t forbidden(const placing *p, uint32_t row, uint32_t position) {
 
 /* Takes the first row of the queue that may stand at `position`; those passed over are marked. Where none may, the
  * first. */
-static uint32_t take_row(placing *p, uint32_t position) {
+static uint32_t take_row(placing *p, uint32_t position)
+{
     rules_arrangement *l = p->list;
     uint32_t i = 0;
     for (; i < p->n_queue; i++) {
@@ -166,7 +176,8 @@ static uint32_t take_row(placing *p, uint32_t position) {
 }
 
 /* Pinned rows stand where they are and are counted first; the others fill the gaps. */
-static bool apply_caps(placing *p) {
+static bool apply_caps(placing *p)
+{
     rules_arrangement *l = p->list;
     for (uint32_t k = 0; k < l->n_caps; k++)
         if (!number_values(l, &l->cap[k], &p->counting[k])) return false;
@@ -186,7 +197,8 @@ static bool apply_caps(placing *p) {
 /* ---- telling the host
  * ------------------------------------------------------------------------------------------------------ */
 
-static uint32_t place_of(const rules_arrangement *l, uint32_t row) {
+static uint32_t place_of(const rules_arrangement *l, uint32_t row)
+{
     uint32_t i = 0;
     while (i < l->n_order && l->order[i] != row)
         i++;
@@ -194,7 +206,8 @@ static uint32_t place_of(const rules_arrangement *l, uint32_t row) {
 }
 
 /* Moves a row of `order`, or brings it in, so that it stands at index `to`. */
-static void put(rules_arrangement *l, uint32_t row, uint32_t to) {
+static void put(rules_arrangement *l, uint32_t row, uint32_t to)
+{
     uint32_t from = place_of(l, row);
     if (from == l->n_order) l->n_order++;
     memmove(l->order + from, l->order + from + 1, (l->n_order - 1 - from) * sizeof *l->order);
@@ -203,7 +216,8 @@ static void put(rules_arrangement *l, uint32_t row, uint32_t to) {
     l->order[to] = row;
 }
 
-static void tell_move(const rules_arrangement *l, const rules_cap *cap, uint32_t row, uint32_t position) {
+static void tell_move(const rules_arrangement *l, const rules_cap *cap, uint32_t row, uint32_t position)
+{
     const rule *u = &l->inst->rule[cap->rule];
     char text[256];
     snprintf(text, sizeof text, "at most %u of one %.100s among the first %u", cap->action->limit, cap->action->field,
@@ -213,7 +227,8 @@ static void tell_move(const rules_arrangement *l, const rules_cap *cap, uint32_t
 
 /* Each row that a cap moved down goes directly before the row that follows it in the new order, the last ones first:
  * the others have kept their order, so that every move finds what follows it in place. */
-static void tell_moves(const placing *p) {
+static void tell_moves(const placing *p)
+{
     rules_arrangement *l = p->list;
     for (uint32_t i = p->n_queue; i > 0; i--) {
         uint32_t row = p->new_queue[i - 1];
@@ -226,7 +241,8 @@ static void tell_moves(const placing *p) {
     }
 }
 
-static void tell_pin(const rules_arrangement *l, const rules_pin *pin, bool insert) {
+static void tell_pin(const rules_arrangement *l, const rules_pin *pin, bool insert)
+{
     const sinter_host *host = l->inst->host;
     const rule *u = &l->inst->rule[pin->rule];
     char text[128];
@@ -239,7 +255,8 @@ static void tell_pin(const rules_arrangement *l, const rules_pin *pin, bool inse
         host->edit_pin(l->sink, u->id, l->item[pin->row], pin->position, told);
 }
 
-static void tell_pins(const rules_arrangement *l) {
+static void tell_pins(const rules_arrangement *l)
+{
     for (uint32_t i = 0; i < l->n_pins; i++)
         tell_pin(l, &l->pin[i], l->pin[i].insert);
 }
@@ -248,7 +265,8 @@ static void tell_pins(const rules_arrangement *l) {
  * --------------------------------------------------------------------------------------------------------------- */
 
 /* Inserted rows count for a cap where its rule means them. */
-static sinter_status finish_targets(rules_arrangement *l, sinter_error *err) {
+static sinter_status finish_targets(rules_arrangement *l, sinter_error *err)
+{
     const sinter_host *host = l->inst->host;
     for (uint32_t k = 0; k < l->n_caps && l->n_items > l->n; k++) {
         const rule *u = &l->inst->rule[l->cap[k].rule];
@@ -262,7 +280,8 @@ static sinter_status finish_targets(rules_arrangement *l, sinter_error *err) {
     return SINTER_OK;
 }
 
-static bool set_out(placing *p) {
+static bool set_out(placing *p)
+{
     rules_arrangement *l = p->list;
     p->n_final = l->n_order;
     uint32_t furthest = 0;
@@ -282,7 +301,8 @@ static bool set_out(placing *p) {
     return true;
 }
 
-sinter_status rules_arrange(rules_arrangement *l, sinter_error *err) {
+sinter_status rules_arrange(rules_arrangement *l, sinter_error *err)
+{
     if (l->n_pins == 0 && l->n_caps == 0) return SINTER_OK;
     placing p = {.list = l};
     order_rows(l);

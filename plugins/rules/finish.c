@@ -17,12 +17,14 @@ typedef struct acting {
     sinter_error *err;
 } acting;
 
-static const sinter_host *host_of(const acting *x) {
+static const sinter_host *host_of(const acting *x)
+{
     return x->list->inst->host;
 }
 
 /* The rule's own note, or what the action does. */
-__attribute__((format(printf, 3, 4))) static const char *say(const acting *x, char text[256], const char *format, ...) {
+__attribute__((format(printf, 3, 4))) static const char *say(const acting *x, char text[256], const char *format, ...)
+{
     if (x->rule->note != NULL) return x->rule->note;
     va_list args;
     va_start(args, format);
@@ -31,7 +33,8 @@ __attribute__((format(printf, 3, 4))) static const char *say(const acting *x, ch
     return text;
 }
 
-static uint32_t row_of(const rules_arrangement *l, uint32_t item) {
+static uint32_t row_of(const rules_arrangement *l, uint32_t item)
+{
     for (uint32_t i = 0; i < l->n_items; i++)
         if (l->item[i] == item) return i;
     return RULES_NONE;
@@ -39,7 +42,8 @@ static uint32_t row_of(const rules_arrangement *l, uint32_t item) {
 
 /* Rows that the action means: in the order of its ids, else of the list. Inserted items are left to the rule that
  * brought them. */
-static void find_rows(acting *x, const rule_action *a) {
+static void find_rows(acting *x, const rule_action *a)
+{
     const rules_arrangement *l = x->list;
     x->n_rows = 0;
     if (a->n_items == 0) {
@@ -56,7 +60,8 @@ static void find_rows(acting *x, const rule_action *a) {
 
 /* The host multiplies a score by a factor, and divides one below 0; nothing makes another score of a 0: then the factor
  * is 1. */
-static double factor_of(const rule_action *a, double score) {
+static double factor_of(const rule_action *a, double score)
+{
     if (!(score < 0) && !(score > 0)) return 1;
     if (!a->additive) return a->amount;
     double wanted = (score + a->amount) / score;
@@ -64,7 +69,8 @@ static double factor_of(const rule_action *a, double score) {
     return wanted != 0 ? 1 / wanted : 1e30;
 }
 
-static void scale_rows(acting *x, const rule_action *a) {
+static void scale_rows(acting *x, const rule_action *a)
+{
     rules_arrangement *l = x->list;
     char text[256];
     for (uint32_t i = 0; i < x->n_rows && l->n_told < RULES_TOLD_MOST; i++) {
@@ -79,7 +85,8 @@ static void scale_rows(acting *x, const rule_action *a) {
     }
 }
 
-static void hide_rows(acting *x) {
+static void hide_rows(acting *x)
+{
     rules_arrangement *l = x->list;
     char text[256];
     for (uint32_t i = 0; i < x->n_rows; i++) {
@@ -90,7 +97,8 @@ static void hide_rows(acting *x) {
     }
 }
 
-static void label_rows(acting *x, const rule_action *a) {
+static void label_rows(acting *x, const rule_action *a)
+{
     rules_arrangement *l = x->list;
     for (uint32_t i = 0; i < x->n_rows && l->n_told < RULES_TOLD_MOST; i++) {
         if (l->hidden[x->rows[i]] != 0) continue;
@@ -100,7 +108,8 @@ static void label_rows(acting *x, const rule_action *a) {
 }
 
 /* Takes hold of a row for a position, unless another rule has it. */
-static bool hold(acting *x, uint32_t row, uint32_t position, bool insert) {
+static bool hold(acting *x, uint32_t row, uint32_t position, bool insert)
+{
     rules_arrangement *l = x->list;
     if (l->hidden[row] != 0 || l->pinned[row] != 0) return false;
     l->pinned[row] = 1;
@@ -109,7 +118,8 @@ static bool hold(acting *x, uint32_t row, uint32_t position, bool insert) {
     return true;
 }
 
-static void pin_rows(acting *x, const rule_action *a) {
+static void pin_rows(acting *x, const rule_action *a)
+{
     uint32_t position = a->position, left = a->n_items > 0 ? x->n_rows : a->limit;
     for (uint32_t i = 0; i < x->n_rows && left > 0; i++)
         if (hold(x, x->rows[i], position, false)) {
@@ -118,14 +128,16 @@ static void pin_rows(acting *x, const rule_action *a) {
         }
 }
 
-static bool names_item(const acting *x, const rule_action *a, uint32_t item) {
+static bool names_item(const acting *x, const rule_action *a, uint32_t item)
+{
     for (uint32_t i = 0; i < a->n_items; i++)
         if (host_of(x)->item_ordinal(host_of(x), a->item[i]) == item) return true;
     return a->n_items == 0;
 }
 
 /* Whether the rule means an item that is not in the list. */
-static sinter_status means(const acting *x, const rule *u, uint32_t item, bool *out) {
+static sinter_status means(const acting *x, const rule *u, uint32_t item, bool *out)
+{
     uint8_t pass = 1;
     sinter_status s = SINTER_OK;
     if (u->filter != RULES_NONE)
@@ -135,7 +147,8 @@ static sinter_status means(const acting *x, const rule *u, uint32_t item, bool *
 }
 
 /* Whether a rule that acted before hides the item. */
-static sinter_status hidden_before(const acting *x, uint32_t item, bool *out) {
+static sinter_status hidden_before(const acting *x, uint32_t item, bool *out)
+{
     *out = false;
     for (uint32_t i = 0; i < x->at && !*out; i++) {
         const rule *u = &x->list->inst->rule[x->list->worker->active[i]];
@@ -148,7 +161,8 @@ static sinter_status hidden_before(const acting *x, uint32_t item, bool *out) {
     return SINTER_OK;
 }
 
-static sinter_status insert_items(acting *x, const rule_action *a) {
+static sinter_status insert_items(acting *x, const rule_action *a)
+{
     rules_arrangement *l = x->list;
     uint32_t position = a->position;
     for (uint32_t i = 0; i < a->n_items; i++) {
@@ -170,7 +184,8 @@ static sinter_status insert_items(acting *x, const rule_action *a) {
     return SINTER_OK;
 }
 
-static sinter_status cap_rows(acting *x, const rule_action *a) {
+static sinter_status cap_rows(acting *x, const rule_action *a)
+{
     rules_arrangement *l = x->list;
     if (l->n_caps == RULES_CAPS_MOST)
         return SINTER_OK; /* documented: of more caps those of the highest priority hold */
@@ -182,7 +197,8 @@ static sinter_status cap_rows(acting *x, const rule_action *a) {
     return SINTER_OK;
 }
 
-static sinter_status act(acting *x, const rule_action *a) {
+static sinter_status act(acting *x, const rule_action *a)
+{
     if (a->act != ACT_INSERT && a->act != ACT_CAP) find_rows(x, a);
     switch (a->act) {
     case ACT_BOOST:
@@ -195,7 +211,8 @@ static sinter_status act(acting *x, const rule_action *a) {
     }
 }
 
-static sinter_status act_rule(acting *x, uint8_t *mask) {
+static sinter_status act_rule(acting *x, uint8_t *mask)
+{
     const rules_arrangement *l = x->list;
     sinter_status s = SINTER_OK;
     x->mask = x->rule->filter == RULES_NONE ? NULL : mask;
@@ -207,7 +224,8 @@ static sinter_status act_rule(acting *x, uint8_t *mask) {
 }
 
 /* The list as working arrays in the request's scratch memory, with room for what the active rules may insert. */
-static bool lay_out(rules_arrangement *l, const sinter_list *list) {
+static bool lay_out(rules_arrangement *l, const sinter_list *list)
+{
     const sinter_host *host = l->inst->host;
     l->n = l->n_items = l->room = list->n;
     l->n_top = SINTER_HAS(list, sinter_list, n_top) && list->n_top > 0 ? list->n_top : list->n;
@@ -235,7 +253,8 @@ static bool lay_out(rules_arrangement *l, const sinter_list *list) {
 }
 
 static sinter_status finish(const sinter_instance *inst, sinter_worker *w, const sinter_request *request,
-                            const sinter_list *list, sinter_sink *sink, sinter_error *err) {
+                            const sinter_list *list, sinter_sink *sink, sinter_error *err)
+{
     sinter_status s = rules_select(inst, w, request, err);
     if (s != SINTER_OK || w->n_active == 0) return s;
     rules_arrangement l = {.inst = inst, .worker = w, .sink = sink};

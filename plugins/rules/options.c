@@ -3,7 +3,9 @@
 #include "rules.h"
 
 #define OPTION(t, k, d, ...)                                                                                           \
-    { .size = sizeof(sinter_option), .type = SINTER_OPTION_##t, .key = (k), .doc = (d), __VA_ARGS__ }
+    {                                                                                                                  \
+        .size = sizeof(sinter_option), .type = SINTER_OPTION_##t, .key = (k), .doc = (d), __VA_ARGS__                  \
+    }
 #define STRINGS       .element = SINTER_OPTION_STRING
 #define NESTED(table) .nested = (table), .n_nested = sizeof(table) / sizeof((table)[0])
 #define ITEMS         OPTION(LIST, "items", "Ids of the items meant; default: those that pass the rule's filter.", STRINGS)

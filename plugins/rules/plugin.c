@@ -2,7 +2,8 @@
 /* The table that Sinter loads: rules as a ranker, a finisher and a rewriter. */
 #include "rules.h"
 
-static void instance_close(sinter_instance *inst) {
+static void instance_close(sinter_instance *inst)
+{
     const sinter_host *host = inst->host;
     for (uint32_t i = 0; i < inst->n_filters; i++)
         host->filter_free(inst->filter[i]);
@@ -14,7 +15,8 @@ static void instance_close(sinter_instance *inst) {
     host->free(host, inst);
 }
 
-static sinter_status instance_open(const sinter_open_args *args, sinter_instance **out, sinter_error *err) {
+static sinter_status instance_open(const sinter_open_args *args, sinter_instance **out, sinter_error *err)
+{
     sinter_instance *inst = args->host->alloc(args->host, sizeof *inst);
     if (inst == NULL) return rules_no_memory(err);
     *inst = (sinter_instance){.host = args->host, .pool = {.host = args->host}};
@@ -29,7 +31,8 @@ static sinter_status instance_open(const sinter_open_args *args, sinter_instance
 
 /* All room that the instance's rules can ask for is taken here, so that requests allocate nothing but for longer
  * queries and blocks than before. */
-static void worker_close(sinter_worker *w) {
+static void worker_close(sinter_worker *w)
+{
     void *all[] = {w->exact_seen, w->starts_with_seen, w->word_seen, w->rule_seen, w->hit_exact, w->hit_starts_with,
                    w->hit_word,   w->active,           w->boost,     w->ordinal,   w->text,      w->sum,
                    w->mask};
@@ -39,14 +42,16 @@ static void worker_close(sinter_worker *w) {
     host->free(host, w);
 }
 
-static uint32_t *take_stamps(const sinter_host *host, uint32_t n, bool *good) {
+static uint32_t *take_stamps(const sinter_host *host, uint32_t n, bool *good)
+{
     size_t size = (n + 1) * sizeof(uint32_t);
     uint32_t *out = host->alloc(host, size);
     *good = *good && out != NULL;
     return out == NULL ? NULL : memset(out, 0, size);
 }
 
-static sinter_status worker_open(const sinter_instance *inst, sinter_worker **out, sinter_error *err) {
+static sinter_status worker_open(const sinter_instance *inst, sinter_worker **out, sinter_error *err)
+{
     const sinter_host *host = inst->host;
     sinter_worker *w = host->alloc(host, sizeof *w);
     if (w == NULL) return rules_no_memory(err);
@@ -89,7 +94,8 @@ static const sinter_plugin table = {
     .finisher = &rules_finisher,
 };
 
-SINTER_EXPORT const sinter_plugin *sinter_plugin_entry(uint32_t host_major) {
+SINTER_EXPORT const sinter_plugin *sinter_plugin_entry(uint32_t host_major)
+{
     (void)host_major;
     return &table;
 }

@@ -6,12 +6,14 @@
 
 #include <math.h>
 
-static double weight_of(const rule_action *a) {
+static double weight_of(const rule_action *a)
+{
     return a->additive ? a->amount : log2(a->amount);
 }
 
 /* The items of one action as ascending ordinals; ids that the collection does not have are left out. */
-static uint32_t resolve(const sinter_worker *w, const rule_action *a, uint32_t *out) {
+static uint32_t resolve(const sinter_worker *w, const rule_action *a, uint32_t *out)
+{
     uint32_t n = 0;
     for (uint32_t i = 0; i < a->n_items; i++) {
         uint32_t ordinal = w->host->item_ordinal(w->host, a->item[i]);
@@ -22,7 +24,8 @@ static uint32_t resolve(const sinter_worker *w, const rule_action *a, uint32_t *
 }
 
 static sinter_status prepare(const sinter_instance *inst, sinter_worker *w, const sinter_request *request,
-                             sinter_error *err) {
+                             sinter_error *err)
+{
     w->n_boosts = 0;
     sinter_status s = rules_select(inst, w, request, err);
     if (s != SINTER_OK) return s;
@@ -45,7 +48,8 @@ static sinter_status prepare(const sinter_instance *inst, sinter_worker *w, cons
     return SINTER_OK;
 }
 
-static bool block_room(sinter_worker *w, uint32_t n) {
+static bool block_room(sinter_worker *w, uint32_t n)
+{
     if (n <= w->block_room) return true;
     uint32_t room = n < SINTER_BLOCK ? SINTER_BLOCK : n;
     double *sum = w->host->alloc(w->host, room * sizeof *sum);
@@ -58,7 +62,8 @@ static bool block_room(sinter_worker *w, uint32_t n) {
     return w->block_room > 0;
 }
 
-static bool has(const uint32_t *sorted, uint32_t n, uint32_t item) {
+static bool has(const uint32_t *sorted, uint32_t n, uint32_t item)
+{
     uint32_t low = 0;
     while (n > 0) {
         uint32_t half = n / 2;
@@ -72,27 +77,31 @@ static bool has(const uint32_t *sorted, uint32_t n, uint32_t item) {
     return sorted[low] == item;
 }
 
-static bool means(const sinter_worker *w, const rules_boost *b, uint32_t item) {
+static bool means(const sinter_worker *w, const rules_boost *b, uint32_t item)
+{
     const uint32_t *sorted = w->ordinal + b->first;
     return b->n_items > 0 && item <= sorted[b->n_items - 1] && has(sorted, b->n_items, item);
 }
 
 /* mask[i] = 1 where the boost's filter passes item i. *held: the filter that the mask holds already. */
 static sinter_status mask_filter(const sinter_instance *inst, sinter_worker *w, const rules_boost *b,
-                                 const uint32_t *item, uint32_t n, uint32_t *held, sinter_error *err) {
+                                 const uint32_t *item, uint32_t n, uint32_t *held, sinter_error *err)
+{
     if (b->filter == *held || b->filter == RULES_NONE) return SINTER_OK;
     sinter_status s = w->host->filter_match(w->host, inst->filter[b->filter], item, n, w->mask, err);
     *held = s == SINTER_OK ? b->filter : RULES_NONE;
     return s;
 }
 
-static void add_where(double *sum, const uint8_t *mask, double weight, uint32_t n) {
+static void add_where(double *sum, const uint8_t *mask, double weight, uint32_t n)
+{
     for (uint32_t i = 0; i < n; i++)
         sum[i] += mask[i] != 0 ? weight : 0;
 }
 
 static sinter_status score(const sinter_instance *inst, sinter_worker *w, const sinter_batch *batch, float *out,
-                           sinter_error *err) {
+                           sinter_error *err)
+{
     const uint32_t n = batch->n;
     if (!block_room(w, n)) return rules_no_memory(err);
     memset(w->sum, 0, n * sizeof *w->sum);
@@ -118,7 +127,8 @@ static sinter_status score(const sinter_instance *inst, sinter_worker *w, const 
 }
 
 static sinter_status explain(const sinter_instance *inst, sinter_worker *w, const sinter_batch *batch, uint32_t row,
-                             sinter_sink *sink, sinter_error *err) {
+                             sinter_sink *sink, sinter_error *err)
+{
     const uint32_t item = batch->item[row];
     uint32_t held = RULES_NONE;
     if (!block_room(w, 1)) return rules_no_memory(err);

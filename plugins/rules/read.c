@@ -8,7 +8,8 @@
 /* ---- complaints and small readers -----------------------------------------------------------------------------------
  */
 
-sinter_status rules_fail(rules_reader *r, const char *path, const char *fix, const char *what, ...) {
+sinter_status rules_fail(rules_reader *r, const char *path, const char *fix, const char *what, ...)
+{
     sinter_mark m = r->host->option_mark(r->options, path);
     sinter_error *e = r->err;
     e->status = SINTER_INVALID;
@@ -23,8 +24,8 @@ sinter_status rules_fail(rules_reader *r, const char *path, const char *fix, con
 }
 
 /* Compiles an expression to see whether it does, or (out not NULL) to keep it. */
-sinter_status rules_compile(rules_reader *r, const char *path, const char *name, const char *text,
-                            sinter_filter **out) {
+sinter_status rules_compile(rules_reader *r, const char *path, const char *name, const char *text, sinter_filter **out)
+{
     sinter_filter *compiled = NULL;
     sinter_error e = SINTER_ERROR_INIT;
     if (r->host->filter_compile(r->host, text, &compiled, &e) != SINTER_OK) {
@@ -40,7 +41,8 @@ sinter_status rules_compile(rules_reader *r, const char *path, const char *name,
     return SINTER_OK;
 }
 
-sinter_status rules_no_memory(sinter_error *e) {
+sinter_status rules_no_memory(sinter_error *e)
+{
     e->status = SINTER_EXHAUSTED;
     snprintf(e->what, sizeof e->what, "out of memory");
     snprintf(e->where, sizeof e->where, "rules");
@@ -48,11 +50,13 @@ sinter_status rules_no_memory(sinter_error *e) {
     return SINTER_EXHAUSTED;
 }
 
-void rules_path(char out[RULES_PATH], const char *path, const char *key) {
+void rules_path(char out[RULES_PATH], const char *path, const char *key)
+{
     snprintf(out, RULES_PATH, "%.140s.%.110s", path, key);
 }
 
-sinter_status rules_read_strings(rules_reader *r, const char *path, rule_strings *out) {
+sinter_status rules_read_strings(rules_reader *r, const char *path, rule_strings *out)
+{
     uint32_t n = r->host->option_count(r->options, path);
     const char *one = NULL;
     *out = (rule_strings){0};
@@ -80,7 +84,8 @@ sinter_status rules_read_strings(rules_reader *r, const char *path, rule_strings
 /* ---- one rule
  * ------------------------------------------------------------------------------------------------------------ */
 
-static sinter_status read_id(rules_reader *r, const char *path, rule *u) {
+static sinter_status read_id(rules_reader *r, const char *path, rule *u)
+{
     char at[RULES_PATH];
     rules_path(at, path, "id");
     const char *id = "";
@@ -105,7 +110,8 @@ static sinter_status read_id(rules_reader *r, const char *path, rule *u) {
     return rules_fail(r, at, "give each rule an id of its own", "rule id '%s' is used twice", u->id);
 }
 
-static sinter_status read_rule(rules_reader *r, const char *path, rule *u, bool *enabled) {
+static sinter_status read_rule(rules_reader *r, const char *path, rule *u, bool *enabled)
+{
     *u = (rule){.from_ms = INT64_MIN, .until_ms = INT64_MAX, .empty_query = -1, .filter = RULES_NONE};
     sinter_status s = read_id(r, path, u);
     if (s != SINTER_OK) return s;
@@ -127,7 +133,8 @@ static sinter_status read_rule(rules_reader *r, const char *path, rule *u, bool 
 }
 
 /* Appends `n` rules of r->options; rules that are not enabled are checked and dropped, but keep their id taken. */
-static sinter_status read_list(rules_reader *r, uint32_t n) {
+static sinter_status read_list(rules_reader *r, uint32_t n)
+{
     for (uint32_t i = 0; i < n; i++) {
         char path[RULES_PATH];
         snprintf(path, sizeof path, "rules.%u", i);
@@ -154,7 +161,8 @@ static const struct {
 };
 
 /* Rules of which none can ever act where the plugin stands are a mistake of the pipeline's author. */
-static sinter_status check_role(rules_reader *r) {
+static sinter_status check_role(rules_reader *r)
+{
     const sinter_instance *inst = r->inst;
     uint32_t all = 0;
     for (uint32_t i = 0; i < inst->n; i++)
@@ -173,14 +181,15 @@ static sinter_status check_role(rules_reader *r) {
     return SINTER_OK;
 }
 
-static int by_priority(const void *a, const void *b) {
+static int by_priority(const void *a, const void *b)
+{
     const rule *x = a, *y = b;
     if (x->priority != y->priority) return x->priority > y->priority ? -1 : 1;
     return x->place < y->place ? -1 : x->place > y->place;
 }
 
-static sinter_status read_all(rules_reader *r, const sinter_options *inline_options,
-                              const sinter_options *file_options) {
+static sinter_status read_all(rules_reader *r, const sinter_options *inline_options, const sinter_options *file_options)
+{
     uint32_t from_file = file_options == NULL ? 0 : r->host->option_count(file_options, "rules");
     uint32_t from_inline = r->host->option_count(inline_options, "rules");
     r->options = from_inline > 0 ? inline_options : file_options != NULL ? file_options : inline_options;
@@ -203,7 +212,8 @@ static sinter_status read_all(rules_reader *r, const sinter_options *inline_opti
     return check_role(r);
 }
 
-sinter_status rules_read(sinter_instance *inst, const sinter_open_args *args, sinter_error *err) {
+sinter_status rules_read(sinter_instance *inst, const sinter_open_args *args, sinter_error *err)
+{
     rules_reader r = {.host = args->host, .options = args->options, .inst = inst, .role = args->role, .err = err};
     const sinter_options *file_options = NULL;
     const char *file = NULL;

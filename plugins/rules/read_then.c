@@ -4,14 +4,16 @@
 
 typedef sinter_status read_action(rules_reader *, const char *path, const rule *, rule_action *);
 
-static sinter_status take_text(rules_reader *r, const char *path, const char **out) {
+static sinter_status take_text(rules_reader *r, const char *path, const char **out)
+{
     const char *text;
     if (!r->host->option_string(r->options, path, &text)) return SINTER_OK;
     *out = rules_take_text(&r->inst->pool, text, strlen(text));
     return *out == NULL ? rules_no_memory(r->err) : SINTER_OK;
 }
 
-static sinter_status read_items(rules_reader *r, const char *path, rule_action *a) {
+static sinter_status read_items(rules_reader *r, const char *path, rule_action *a)
+{
     char at[RULES_PATH];
     rule_strings list;
     rules_path(at, path, "items");
@@ -29,7 +31,8 @@ static sinter_status read_items(rules_reader *r, const char *path, rule_action *
     return SINTER_OK;
 }
 
-static uint32_t read_count(rules_reader *r, const char *path, const char *key, int64_t otherwise) {
+static uint32_t read_count(rules_reader *r, const char *path, const char *key, int64_t otherwise)
+{
     char at[RULES_PATH];
     int64_t v = otherwise;
     rules_path(at, path, key);
@@ -38,7 +41,8 @@ static uint32_t read_count(rules_reader *r, const char *path, const char *key, i
 }
 
 /* boost: factor or add; bury: factor or subtract. */
-static sinter_status read_boost(rules_reader *r, const char *path, const rule *u, rule_action *a) {
+static sinter_status read_boost(rules_reader *r, const char *path, const rule *u, rule_action *a)
+{
     (void)u;
     bool up = a->act == ACT_BOOST;
     const char *other = up ? "add" : "subtract";
@@ -58,31 +62,36 @@ static sinter_status read_boost(rules_reader *r, const char *path, const rule *u
 
 /* Actions that would otherwise take hold of every item. */
 static sinter_status need_target(rules_reader *r, const char *path, const rule *u, const rule_action *a,
-                                 const char *name) {
+                                 const char *name)
+{
     if (a->n_items > 0 || u->filter != RULES_NONE) return SINTER_OK;
     return rules_fail(r, path, "name items, or write when: {filter: …}",
                       "%s says neither items nor, in `when`, a filter", name);
 }
 
-static sinter_status read_pin(rules_reader *r, const char *path, const rule *u, rule_action *a) {
+static sinter_status read_pin(rules_reader *r, const char *path, const rule *u, rule_action *a)
+{
     a->position = read_count(r, path, "position", 1);
     a->limit = read_count(r, path, "limit", 1);
     sinter_status s = read_items(r, path, a);
     return s == SINTER_OK ? need_target(r, path, u, a, "pin") : s;
 }
 
-static sinter_status read_hide(rules_reader *r, const char *path, const rule *u, rule_action *a) {
+static sinter_status read_hide(rules_reader *r, const char *path, const rule *u, rule_action *a)
+{
     sinter_status s = read_items(r, path, a);
     return s == SINTER_OK ? need_target(r, path, u, a, "hide") : s;
 }
 
-static sinter_status read_insert(rules_reader *r, const char *path, const rule *u, rule_action *a) {
+static sinter_status read_insert(rules_reader *r, const char *path, const rule *u, rule_action *a)
+{
     a->position = read_count(r, path, "position", 1);
     sinter_status s = read_items(r, path, a);
     return s == SINTER_OK && a->n_items == 0 ? need_target(r, path, u, a, "insert") : s;
 }
 
-static sinter_status read_cap(rules_reader *r, const char *path, const rule *u, rule_action *a) {
+static sinter_status read_cap(rules_reader *r, const char *path, const rule *u, rule_action *a)
+{
     (void)u;
     char at[RULES_PATH];
     rules_path(at, path, "field");
@@ -103,7 +112,8 @@ static sinter_status read_cap(rules_reader *r, const char *path, const rule *u, 
     return SINTER_OK;
 }
 
-static sinter_status read_label(rules_reader *r, const char *path, const rule *u, rule_action *a) {
+static sinter_status read_label(rules_reader *r, const char *path, const rule *u, rule_action *a)
+{
     (void)u;
     char at[RULES_PATH];
     rules_path(at, path, "text");
@@ -111,7 +121,8 @@ static sinter_status read_label(rules_reader *r, const char *path, const rule *u
     return s == SINTER_OK ? read_items(r, path, a) : s;
 }
 
-static sinter_status need_words(rules_reader *r, const char *path, const char *text) {
+static sinter_status need_words(rules_reader *r, const char *path, const char *text)
+{
     char small[512], *canonical = strlen(text) < sizeof small ? small : rules_take(&r->inst->pool, strlen(text) + 1);
     if (canonical == NULL) return rules_no_memory(r->err);
     if (rules_canonical(text, strlen(text), canonical) == 0)
@@ -119,13 +130,15 @@ static sinter_status need_words(rules_reader *r, const char *path, const char *t
     return SINTER_OK;
 }
 
-static sinter_status read_add_words(rules_reader *r, const char *path, const rule *u, rule_action *a) {
+static sinter_status read_add_words(rules_reader *r, const char *path, const rule *u, rule_action *a)
+{
     (void)u;
     sinter_status s = take_text(r, path, &a->text);
     return s == SINTER_OK ? need_words(r, path, a->text) : s;
 }
 
-static sinter_status read_replace_words(rules_reader *r, const char *path, const rule *u, rule_action *a) {
+static sinter_status read_replace_words(rules_reader *r, const char *path, const rule *u, rule_action *a)
+{
     (void)u;
     char at[RULES_PATH];
     rules_path(at, path, "to");
@@ -136,7 +149,8 @@ static sinter_status read_replace_words(rules_reader *r, const char *path, const
     return s == SINTER_OK && a->from != NULL ? need_words(r, at, a->from) : s;
 }
 
-static sinter_status read_boost_words(rules_reader *r, const char *path, const rule *u, rule_action *a) {
+static sinter_status read_boost_words(rules_reader *r, const char *path, const rule *u, rule_action *a)
+{
     (void)u;
     char at[RULES_PATH];
     rule_strings list;
@@ -159,13 +173,15 @@ static sinter_status read_boost_words(rules_reader *r, const char *path, const r
     return s;
 }
 
-static sinter_status read_add_filter(rules_reader *r, const char *path, const rule *u, rule_action *a) {
+static sinter_status read_add_filter(rules_reader *r, const char *path, const rule *u, rule_action *a)
+{
     (void)u;
     sinter_status s = take_text(r, path, &a->text);
     return s == SINTER_OK ? rules_compile(r, path, "add_filter", a->text, NULL) : s;
 }
 
-static sinter_status read_redirect(rules_reader *r, const char *path, const rule *u, rule_action *a) {
+static sinter_status read_redirect(rules_reader *r, const char *path, const rule *u, rule_action *a)
+{
     (void)u;
     sinter_status s = take_text(r, path, &a->text);
     if (s != SINTER_OK) return s;
@@ -199,7 +215,8 @@ static const struct {
 };
 
 /* The actions of one map, in the order in which it names them. */
-static sinter_status read_map(rules_reader *r, const char *path, rule *u) {
+static sinter_status read_map(rules_reader *r, const char *path, rule *u)
+{
     uint32_t n = r->host->option_count(r->options, path);
     for (uint32_t k = 0; k < n; k++) {
         const char *key = r->host->option_key(r->options, path, k);
@@ -222,7 +239,8 @@ static sinter_status read_map(rules_reader *r, const char *path, rule *u) {
     return SINTER_OK;
 }
 
-sinter_status rules_read_then(rules_reader *r, const char *path, rule *u) {
+sinter_status rules_read_then(rules_reader *r, const char *path, rule *u)
+{
     uint32_t maps = r->host->option_count(r->options, path), actions = 0;
     char at[RULES_PATH];
     for (uint32_t i = 0; i < maps; i++) {

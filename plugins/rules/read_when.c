@@ -7,7 +7,8 @@
 /* ---- numbers and times
  * ------------------------------------------------------------------------------------------------- */
 
-bool rules_parse_number(const char *text, size_t n, double *out) {
+bool rules_parse_number(const char *text, size_t n, double *out)
+{
     char copy[64], *end;
     if (n == 0 || n >= sizeof copy || strspn(text, "+-.0123456789eE") < n) return false;
     memcpy(copy, text, n);
@@ -17,7 +18,8 @@ bool rules_parse_number(const char *text, size_t n, double *out) {
 }
 
 /* Exactly `digits` digits. */
-static bool take_digits(const char **at, uint32_t digits, int64_t least, int64_t most, int64_t *out) {
+static bool take_digits(const char **at, uint32_t digits, int64_t least, int64_t most, int64_t *out)
+{
     *out = 0;
     for (uint32_t i = 0; i < digits; i++, ++*at) {
         if (**at < '0' || **at > '9') return false;
@@ -26,13 +28,15 @@ static bool take_digits(const char **at, uint32_t digits, int64_t least, int64_t
     return *out >= least && *out <= most;
 }
 
-static bool take(const char **at, const char *any_of) {
+static bool take(const char **at, const char *any_of)
+{
     if (**at == 0 || strchr(any_of, **at) == NULL) return false;
     ++*at;
     return true;
 }
 
-bool rules_parse_offset(const char *text, int32_t *minutes) {
+bool rules_parse_offset(const char *text, int32_t *minutes)
+{
     int64_t hour, minute;
     bool minus = *text == '-';
     if (!take(&text, "+-") || !take_digits(&text, 2, 0, 14, &hour) || !take(&text, ":") ||
@@ -42,7 +46,8 @@ bool rules_parse_offset(const char *text, int32_t *minutes) {
     return *text == 0;
 }
 
-bool rules_parse_hours(const char *text, uint32_t *from, uint32_t *until) {
+bool rules_parse_hours(const char *text, uint32_t *from, uint32_t *until)
+{
     int64_t hour, minute, at[2];
     for (int i = 0; i < 2; i++) {
         if ((i == 1 && !take(&text, "-")) || !take_digits(&text, 2, 0, 24, &hour) || !take(&text, ":") ||
@@ -56,14 +61,16 @@ bool rules_parse_hours(const char *text, uint32_t *from, uint32_t *until) {
 }
 
 /* Days since 1970-01-01 of the proleptic Gregorian calendar. */
-static int64_t day_number(int64_t year, int64_t month, int64_t day) {
+static int64_t day_number(int64_t year, int64_t month, int64_t day)
+{
     year -= month <= 2;
     int64_t era = year / 400, of_era = year - era * 400;
     int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
     return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
 }
 
-bool rules_parse_time(const char *text, int64_t *ms) {
+bool rules_parse_time(const char *text, int64_t *ms)
+{
     static const uint8_t month_days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int64_t year, month, day, hour = 0, minute = 0, second = 0;
     if (!take_digits(&text, 4, 1, 9999, &year) || !take(&text, "-") || !take_digits(&text, 2, 1, 12, &month) ||
@@ -94,7 +101,8 @@ bool rules_parse_time(const char *text, int64_t *ms) {
  * --------------------------------------------------------------------------------------------------------------- */
 
 /* Canonical texts of a list as ids of a dictionary; with `split` each word of them is an entry. */
-static sinter_status read_words(rules_reader *r, const char *path, rules_dictionary *d, bool split, rule_ids *out) {
+static sinter_status read_words(rules_reader *r, const char *path, rules_dictionary *d, bool split, rule_ids *out)
+{
     rule_strings list;
     sinter_status s = rules_read_strings(r, path, &list);
     if (s != SINTER_OK || list.n == 0) return s;
@@ -120,7 +128,8 @@ static sinter_status read_words(rules_reader *r, const char *path, rules_diction
     return SINTER_OK;
 }
 
-static sinter_status read_query(rules_reader *r, const char *path, rule *u) {
+static sinter_status read_query(rules_reader *r, const char *path, rule *u)
+{
     sinter_instance *inst = r->inst;
     const struct {
         const char *key;
@@ -143,7 +152,8 @@ static sinter_status read_query(rules_reader *r, const char *path, rule *u) {
 /* ---- attributes
  * ------------------------------------------------------------------------------------------------------------ */
 
-static bool take_op(const char **at, rule_op *op) {
+static bool take_op(const char **at, rule_op *op)
+{
     static const struct {
         const char *symbol;
         rule_op op;
@@ -160,7 +170,8 @@ static bool take_op(const char **at, rule_op *op) {
 }
 
 /* "gold", "!= gold", ">= 3", ">= 18 < 30". */
-static sinter_status read_alternative(rules_reader *r, const char *path, const char *text, rule_alternative *out) {
+static sinter_status read_alternative(rules_reader *r, const char *path, const char *text, rule_alternative *out)
+{
     enum { MOST = 8 };
     rule_comparison *all = rules_take(&r->inst->pool, MOST * sizeof *all);
     if (all == NULL) return rules_no_memory(r->err);
@@ -190,7 +201,8 @@ static sinter_status read_alternative(rules_reader *r, const char *path, const c
     return SINTER_OK;
 }
 
-static sinter_status read_attribute(rules_reader *r, const char *path, const char *name, rule_attribute *a) {
+static sinter_status read_attribute(rules_reader *r, const char *path, const char *name, rule_attribute *a)
+{
     char *copy = rules_take_text(&r->inst->pool, name, strlen(name));
     rule_strings list;
     sinter_status s = rules_read_strings(r, path, &list);
@@ -206,7 +218,8 @@ static sinter_status read_attribute(rules_reader *r, const char *path, const cha
     return s;
 }
 
-static sinter_status read_attributes(rules_reader *r, const char *path, rule_attribute **out, uint32_t *n) {
+static sinter_status read_attributes(rules_reader *r, const char *path, rule_attribute **out, uint32_t *n)
+{
     uint32_t count = r->host->option_count(r->options, path);
     if (count == 0) return SINTER_OK;
     *out = rules_take(&r->inst->pool, count * sizeof **out);
@@ -225,7 +238,8 @@ static sinter_status read_attributes(rules_reader *r, const char *path, rule_att
     return SINTER_OK;
 }
 
-static sinter_status read_context(rules_reader *r, const char *path, rule *u) {
+static sinter_status read_context(rules_reader *r, const char *path, rule *u)
+{
     char at[RULES_PATH];
     rules_path(at, path, "locale");
     sinter_status s = rules_read_strings(r, at, &u->locale);
@@ -238,7 +252,8 @@ static sinter_status read_context(rules_reader *r, const char *path, rule *u) {
 /* ---- times and items
  * ---------------------------------------------------------------------------------------------------------- */
 
-static sinter_status read_moment(rules_reader *r, const char *path, const char *key, int64_t *out) {
+static sinter_status read_moment(rules_reader *r, const char *path, const char *key, int64_t *out)
+{
     char at[RULES_PATH];
     const char *text;
     rules_path(at, path, key);
@@ -248,7 +263,8 @@ static sinter_status read_moment(rules_reader *r, const char *path, const char *
     return SINTER_OK;
 }
 
-static sinter_status read_days(rules_reader *r, const char *path, rule *u) {
+static sinter_status read_days(rules_reader *r, const char *path, rule *u)
+{
     static const char names[] = "montuewedthufrisatsun";
     rule_strings days;
     sinter_status s = rules_read_strings(r, path, &days);
@@ -264,7 +280,8 @@ static sinter_status read_days(rules_reader *r, const char *path, rule *u) {
     return s;
 }
 
-static sinter_status read_times(rules_reader *r, const char *path, rule *u) {
+static sinter_status read_times(rules_reader *r, const char *path, rule *u)
+{
     char at[RULES_PATH];
     const char *text;
     sinter_status s = read_moment(r, path, "from", &u->from_ms);
@@ -286,7 +303,8 @@ static sinter_status read_times(rules_reader *r, const char *path, rule *u) {
 }
 
 /* Rules that say the same of items share one compiled filter, matched once a block. */
-static sinter_status read_filter(rules_reader *r, const char *path, rule *u) {
+static sinter_status read_filter(rules_reader *r, const char *path, rule *u)
+{
     const char *text;
     if (!r->host->option_string(r->options, path, &text)) return SINTER_OK;
     sinter_instance *inst = r->inst;
@@ -302,7 +320,8 @@ static sinter_status read_filter(rules_reader *r, const char *path, rule *u) {
     return SINTER_OK;
 }
 
-sinter_status rules_read_when(rules_reader *r, const char *path, rule *u) {
+sinter_status rules_read_when(rules_reader *r, const char *path, rule *u)
+{
     char at[RULES_PATH];
     bool empty;
     rules_path(at, path, "query");

@@ -18,12 +18,14 @@ typedef struct raw_word {
     size_t start, stop, at, size;
 } raw_word;
 
-static bool is_space(char c) {
+static bool is_space(char c)
+{
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
 /* Splits at white space; *canonical gets the words' canonical forms, one after the other. */
-static raw_word *split(const rewriting *r, uint32_t *n, char **canonical) {
+static raw_word *split(const rewriting *r, uint32_t *n, char **canonical)
+{
     const sinter_host *host = r->worker->host;
     size_t size = strlen(r->text), used = 0;
     raw_word *word = host->scratch(host, (size / 2 + 1) * sizeof *word);
@@ -47,7 +49,8 @@ static raw_word *split(const rewriting *r, uint32_t *n, char **canonical) {
 
 /* How many raw words from `first` on are `from`, word for word; 0: they are not. */
 static uint32_t match_words(const raw_word *word, uint32_t n, const char *canonical, uint32_t first, const char *from,
-                            size_t size) {
+                            size_t size)
+{
     size_t at = 0;
     for (uint32_t i = first; i < n; i++) {
         if (at > 0 && (at >= size || from[at++] != ' ')) return 0;
@@ -61,7 +64,8 @@ static uint32_t match_words(const raw_word *word, uint32_t n, const char *canoni
 }
 
 /* r->text with each `from` replaced by `to`; NULL: out of memory; r->text itself: nothing to replace. */
-static char *replace_in(const rewriting *r, const rule_action *a) {
+static char *replace_in(const rewriting *r, const rule_action *a)
+{
     const sinter_host *host = r->worker->host;
     uint32_t n;
     char *canonical, *from = host->scratch(host, strlen(a->from) + 1);
@@ -85,7 +89,8 @@ static char *replace_in(const rewriting *r, const rule_action *a) {
     return changed ? out : r->text;
 }
 
-static sinter_status replace_words(rewriting *r, const rule *u, const rule_action *a, sinter_error *err) {
+static sinter_status replace_words(rewriting *r, const rule *u, const rule_action *a, sinter_error *err)
+{
     const sinter_host *host = r->worker->host;
     if (a->from == NULL) {
         size_t n = strlen(a->text) + 1;
@@ -102,7 +107,8 @@ static sinter_status replace_words(rewriting *r, const rule *u, const rule_actio
     return SINTER_OK;
 }
 
-static void boost_words(const rewriting *r, const rule *u, const rule_action *a) {
+static void boost_words(const rewriting *r, const rule *u, const rule_action *a)
+{
     for (uint32_t i = 0; i < a->n_items; i++) {
         uint32_t t = 0;
         size_t n = strlen(a->item[i]);
@@ -116,7 +122,8 @@ static void boost_words(const rewriting *r, const rule *u, const rule_action *a)
     }
 }
 
-static sinter_status act(rewriting *r, const rule *u, const rule_action *a, sinter_error *err) {
+static sinter_status act(rewriting *r, const rule *u, const rule_action *a, sinter_error *err)
+{
     const sinter_host *host = r->worker->host;
     switch (a->act) {
     case ACT_ADD_WORDS: host->rewrite_words(r->sink, u->id, a->text, false); return SINTER_OK;
@@ -133,7 +140,8 @@ static sinter_status act(rewriting *r, const rule *u, const rule_action *a, sint
 }
 
 /* Replacements first, since a new text would undo words added before it. */
-static sinter_status act_all(rewriting *r, bool replacements, sinter_error *err) {
+static sinter_status act_all(rewriting *r, bool replacements, sinter_error *err)
+{
     for (uint32_t i = 0; i < r->worker->n_active; i++) {
         const rule *u = &r->inst->rule[r->worker->active[i]];
         for (uint32_t k = 0; k < u->n_actions; k++) {
@@ -147,7 +155,8 @@ static sinter_status act_all(rewriting *r, bool replacements, sinter_error *err)
 }
 
 static sinter_status rewrite(const sinter_instance *inst, sinter_worker *w, const sinter_request *request,
-                             sinter_sink *sink, sinter_error *err) {
+                             sinter_sink *sink, sinter_error *err)
+{
     static const sinter_query nothing;
     sinter_status s = rules_select(inst, w, request, err);
     if (s != SINTER_OK || w->n_active == 0) return s;

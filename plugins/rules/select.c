@@ -9,26 +9,30 @@
 /* ---- indexes (open)
  * -------------------------------------------------------------------------------------------------------- */
 
-static void post(sinter_instance *inst, struct rules_entry *e, uint32_t at) {
+static void post(sinter_instance *inst, struct rules_entry *e, uint32_t at)
+{
     inst->posting[inst->n_postings] = (rules_posting){.rule = at, .next = e->posting};
     e->posting = inst->n_postings++;
 }
 
 /* One posting for each of `ids`: any of them brings the rule up. */
-static void post_all(sinter_instance *inst, rules_dictionary *d, const rule_ids *ids, uint32_t at) {
+static void post_all(sinter_instance *inst, rules_dictionary *d, const rule_ids *ids, uint32_t at)
+{
     for (uint32_t i = 0; i < ids->n; i++)
         post(inst, &d->entry[ids->id[i]], at);
 }
 
 /* How many rules want each word: a rule is posted under the rarest of those that it requires. */
-static uint32_t rarest(const rule_ids *ids, const uint32_t *wanted) {
+static uint32_t rarest(const rule_ids *ids, const uint32_t *wanted)
+{
     uint32_t best = ids->id[0];
     for (uint32_t i = 1; i < ids->n; i++)
         if (wanted[ids->id[i]] < wanted[best]) best = ids->id[i];
     return best;
 }
 
-static void post_rule(sinter_instance *inst, uint32_t at, const uint32_t *wanted) {
+static void post_rule(sinter_instance *inst, uint32_t at, const uint32_t *wanted)
+{
     const rule *u = &inst->rule[at];
     if (u->exact.n > 0)
         post_all(inst, &inst->exact, &u->exact, at);
@@ -42,7 +46,8 @@ static void post_rule(sinter_instance *inst, uint32_t at, const uint32_t *wanted
         inst->always[inst->n_always++] = at;
 }
 
-static sinter_status index_lengths(sinter_instance *inst, sinter_error *err) {
+static sinter_status index_lengths(sinter_instance *inst, sinter_error *err)
+{
     const uint32_t most = sizeof inst->prefix_length / sizeof *inst->prefix_length;
     for (uint32_t i = 0; i < inst->starts_with.n; i++) {
         uint32_t size = (uint32_t)inst->starts_with.entry[i].size, at = 0;
@@ -63,7 +68,8 @@ static sinter_status index_lengths(sinter_instance *inst, sinter_error *err) {
     return SINTER_OK;
 }
 
-sinter_status rules_index(sinter_instance *inst, sinter_error *err) {
+sinter_status rules_index(sinter_instance *inst, sinter_error *err)
+{
     size_t room = 0;
     for (uint32_t i = 0; i < inst->n; i++)
         room += inst->rule[i].exact.n + inst->rule[i].any_word.n + inst->rule[i].starts_with.n + 1;
@@ -83,18 +89,21 @@ sinter_status rules_index(sinter_instance *inst, sinter_error *err) {
  * ------------------------------------------------------------------------------------------------------ */
 
 static void see(const sinter_worker *w, const rules_dictionary *d, uint32_t *seen, uint32_t *hit, uint32_t *n,
-                const char *text, size_t size) {
+                const char *text, size_t size)
+{
     uint32_t id = rules_lookup(d, text, size);
     if (id == RULES_NONE || seen[id] == w->epoch) return;
     seen[id] = w->epoch;
     hit[(*n)++] = id;
 }
 
-static void see_word(const sinter_instance *inst, sinter_worker *w, sinter_str word) {
+static void see_word(const sinter_instance *inst, sinter_worker *w, sinter_str word)
+{
     see(w, &inst->word, w->word_seen, w->hit_word, &w->n_hit_word, word.data, word.size);
 }
 
-static bool text_room(sinter_worker *w, size_t n) {
+static bool text_room(sinter_worker *w, size_t n)
+{
     if (w->text_room >= n) return true;
     n = n < 512 ? 512 : n;
     char *text = w->host->alloc(w->host, 2 * n);
@@ -106,7 +115,8 @@ static bool text_room(sinter_worker *w, size_t n) {
 }
 
 /* The query as a whole, in one of its two forms. Returns its canonical size; SIZE_MAX: out of memory. */
-static size_t see_whole(const sinter_instance *inst, sinter_worker *w, sinter_str text, bool split) {
+static size_t see_whole(const sinter_instance *inst, sinter_worker *w, sinter_str text, bool split)
+{
     if (!text_room(w, 2 * text.size + 1)) return SIZE_MAX;
     size_t n = rules_canonical(text.data, text.size, w->text);
     see(w, &inst->exact, w->exact_seen, w->hit_exact, &w->n_hit_exact, w->text, n);
@@ -120,7 +130,8 @@ static size_t see_whole(const sinter_instance *inst, sinter_worker *w, sinter_st
 }
 
 /* A term's surface, its parts where it holds several words ("t-shirt"), and its stem. */
-static bool see_term(const sinter_instance *inst, sinter_worker *w, const sinter_term *t) {
+static bool see_term(const sinter_instance *inst, sinter_worker *w, const sinter_term *t)
+{
     see_word(inst, w, t->surface);
     see_word(inst, w, t->stem);
     if (!text_room(w, 2 * t->surface.size + 1)) return false;
@@ -132,7 +143,8 @@ static bool see_term(const sinter_instance *inst, sinter_worker *w, const sinter
 }
 
 /* *empty: the request has no words. */
-static bool see_query(const sinter_instance *inst, sinter_worker *w, const sinter_query *q, bool *empty) {
+static bool see_query(const sinter_instance *inst, sinter_worker *w, const sinter_query *q, bool *empty)
+{
     *empty = true;
     if (q == NULL) return true;
     bool excludes = false;
@@ -153,19 +165,22 @@ static bool see_query(const sinter_instance *inst, sinter_worker *w, const sinte
  * --------------------------------------------------------------------------------------------------------------------
  */
 
-static bool any_seen(const rule_ids *ids, const uint32_t *seen, uint32_t epoch) {
+static bool any_seen(const rule_ids *ids, const uint32_t *seen, uint32_t epoch)
+{
     for (uint32_t i = 0; i < ids->n; i++)
         if (seen[ids->id[i]] == epoch) return true;
     return ids->n == 0;
 }
 
-static bool all_seen(const rule_ids *ids, const uint32_t *seen, uint32_t epoch) {
+static bool all_seen(const rule_ids *ids, const uint32_t *seen, uint32_t epoch)
+{
     for (uint32_t i = 0; i < ids->n; i++)
         if (seen[ids->id[i]] != epoch) return false;
     return true;
 }
 
-static bool holds(rule_op op, int sign) {
+static bool holds(rule_op op, int sign)
+{
     switch (op) {
     case OP_EQ: return sign == 0;
     case OP_NE: return sign != 0;
@@ -176,28 +191,33 @@ static bool holds(rule_op op, int sign) {
     }
 }
 
-static bool same(sinter_str a, sinter_str b) {
+static bool same(sinter_str a, sinter_str b)
+{
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
-static bool number_passes(const rule_comparison *c, double v) {
+static bool number_passes(const rule_comparison *c, double v)
+{
     return c->numeric ? v == v && holds(c->op, (v > c->number) - (v < c->number)) : c->op == OP_NE;
 }
 
-static bool string_passes(const rule_comparison *c, sinter_str s) {
+static bool string_passes(const rule_comparison *c, sinter_str s)
+{
     double v;
     if (c->op == OP_EQ || c->op == OP_NE) return same(c->text, s) == (c->op == OP_EQ);
     return rules_parse_number(s.data, s.size, &v) && number_passes(c, v);
 }
 
 /* Of several strings one must equal; and none may, where it is "!=". */
-static bool strings_pass(const rule_comparison *c, const sinter_value *v) {
+static bool strings_pass(const rule_comparison *c, const sinter_value *v)
+{
     for (uint32_t i = 0; i < v->n; i++)
         if (string_passes(c, v->u.strings[i]) == (c->op != OP_NE)) return c->op != OP_NE;
     return c->op == OP_NE;
 }
 
-static bool value_passes(const rule_comparison *c, const sinter_value *v) {
+static bool value_passes(const rule_comparison *c, const sinter_value *v)
+{
     switch (v->type) {
     case SINTER_VALUE_STRING: return string_passes(c, v->u.string);
     case SINTER_VALUE_NUMBER: return number_passes(c, v->u.number);
@@ -210,7 +230,8 @@ static bool value_passes(const rule_comparison *c, const sinter_value *v) {
     }
 }
 
-static bool attribute_passes(const rule_attribute *a, const sinter_value *v) {
+static bool attribute_passes(const rule_attribute *a, const sinter_value *v)
+{
     for (uint32_t i = 0; i < a->n; i++) {
         uint32_t j = 0;
         while (j < a->any[i].n && value_passes(&a->any[i].all[j], v))
@@ -221,7 +242,8 @@ static bool attribute_passes(const rule_attribute *a, const sinter_value *v) {
 }
 
 /* Where the request does not have the attribute: as in the filter language, only "!=" holds. */
-static bool absence_passes(const rule_attribute *a) {
+static bool absence_passes(const rule_attribute *a)
+{
     for (uint32_t i = 0; i < a->n; i++) {
         uint32_t j = 0;
         while (j < a->any[i].n && a->any[i].all[j].op == OP_NE)
@@ -231,7 +253,8 @@ static bool absence_passes(const rule_attribute *a) {
     return false;
 }
 
-static bool attributes_pass(const rule_attribute *wanted, uint32_t n, const sinter_attribute *has, uint32_t n_has) {
+static bool attributes_pass(const rule_attribute *wanted, uint32_t n, const sinter_attribute *has, uint32_t n_has)
+{
     for (uint32_t i = 0; i < n; i++) {
         uint32_t j = 0;
         while (j < n_has && !same(wanted[i].name, has[j].name))
@@ -243,7 +266,8 @@ static bool attributes_pass(const rule_attribute *wanted, uint32_t n, const sint
 }
 
 /* "de" means "de", "de-AT" and "de_AT"; letters' case does not matter. */
-static bool place_passes(const rule_strings *wanted, sinter_str has, bool prefix) {
+static bool place_passes(const rule_strings *wanted, sinter_str has, bool prefix)
+{
     for (uint32_t i = 0; i < wanted->n; i++) {
         sinter_str w = wanted->text[i];
         if (has.size < w.size || strncasecmp(w.data, has.data, w.size) != 0) continue;
@@ -252,7 +276,8 @@ static bool place_passes(const rule_strings *wanted, sinter_str has, bool prefix
     return wanted->n == 0;
 }
 
-static bool time_passes(const rule *u, int64_t now) {
+static bool time_passes(const rule *u, int64_t now)
+{
     if (now < u->from_ms || now >= u->until_ms) return false;
     if (u->days == 0 && u->minute_from == u->minute_until) return true;
     const int64_t day_ms = 86400000;
@@ -265,7 +290,8 @@ static bool time_passes(const rule *u, int64_t now) {
     return u->minute_from == u->minute_until || minute >= u->minute_from || minute < u->minute_until;
 }
 
-static bool applies(const sinter_worker *w, const rule *u, const sinter_request *q, bool empty) {
+static bool applies(const sinter_worker *w, const rule *u, const sinter_request *q, bool empty)
+{
     if (!any_seen(&u->exact, w->exact_seen, w->epoch) || !any_seen(&u->starts_with, w->starts_with_seen, w->epoch) ||
         !all_seen(&u->words, w->word_seen, w->epoch) || !any_seen(&u->any_word, w->word_seen, w->epoch))
         return false;
@@ -284,7 +310,8 @@ static bool applies(const sinter_worker *w, const rule *u, const sinter_request 
  * ------------------------------------------------------------------------------------------------------------------------
  */
 
-void rules_sort(uint32_t *value, uint32_t n) {
+void rules_sort(uint32_t *value, uint32_t n)
+{
     for (uint32_t gap = n / 2; gap > 0; gap = gap == 2 ? 1 : gap * 5 / 11)
         for (uint32_t i = gap; i < n; i++) {
             uint32_t v = value[i], j = i;
@@ -294,20 +321,23 @@ void rules_sort(uint32_t *value, uint32_t n) {
         }
 }
 
-static void consider(const sinter_instance *inst, sinter_worker *w, uint32_t at, const sinter_request *q, bool empty) {
+static void consider(const sinter_instance *inst, sinter_worker *w, uint32_t at, const sinter_request *q, bool empty)
+{
     if (w->rule_seen[at] == w->epoch) return;
     w->rule_seen[at] = w->epoch;
     if (applies(w, &inst->rule[at], q, empty)) w->active[w->n_active++] = at;
 }
 
 static void consider_hits(const sinter_instance *inst, sinter_worker *w, const rules_dictionary *d, const uint32_t *hit,
-                          uint32_t n, const sinter_request *q, bool empty) {
+                          uint32_t n, const sinter_request *q, bool empty)
+{
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t p = d->entry[hit[i]].posting; p != RULES_NONE; p = inst->posting[p].next)
             consider(inst, w, inst->posting[p].rule, q, empty);
 }
 
-sinter_status rules_select(const sinter_instance *inst, sinter_worker *w, const sinter_request *q, sinter_error *err) {
+sinter_status rules_select(const sinter_instance *inst, sinter_worker *w, const sinter_request *q, sinter_error *err)
+{
     if (++w->epoch == 0) { /* after 2^32 requests old stamps could look new */
         memset(w->exact_seen, 0, inst->exact.n * sizeof(uint32_t));
         memset(w->starts_with_seen, 0, inst->starts_with.n * sizeof(uint32_t));

@@ -13,7 +13,8 @@ struct rules_block {
     size_t used, room;
 };
 
-void *rules_take(rules_pool *p, size_t size) {
+void *rules_take(rules_pool *p, size_t size)
+{
     size = (size + 15) & ~(size_t)15;
     struct rules_block *b = p->blocks;
     size_t head = (sizeof *b + 15) & ~(size_t)15;
@@ -29,13 +30,15 @@ void *rules_take(rules_pool *p, size_t size) {
     return memset(out, 0, size);
 }
 
-char *rules_take_text(rules_pool *p, const char *text, size_t n) {
+char *rules_take_text(rules_pool *p, const char *text, size_t n)
+{
     char *out = rules_take(p, n + 1);
     if (out != NULL && n > 0) memcpy(out, text, n);
     return out;
 }
 
-void rules_pool_release(rules_pool *p) {
+void rules_pool_release(rules_pool *p)
+{
     for (struct rules_block *b = p->blocks, *next; b != NULL; b = next) {
         next = b->next;
         p->host->free(p->host, b);
@@ -47,7 +50,8 @@ void rules_pool_release(rules_pool *p) {
  * ------------------------------------------------------------------------------------------------ */
 
 /* Reads one UTF-8 character; a bad byte counts as itself and *size is 0. */
-static uint32_t decode(const unsigned char *s, size_t n, size_t *size) {
+static uint32_t decode(const unsigned char *s, size_t n, size_t *size)
+{
     uint32_t c = s[0];
     *size = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
     if (*size == 0 || *size > n) return *size = 0, c;
@@ -60,7 +64,8 @@ static uint32_t decode(const unsigned char *s, size_t n, size_t *size) {
     return c;
 }
 
-static size_t encode(uint32_t c, char *out) {
+static size_t encode(uint32_t c, char *out)
+{
     if (c < 0x80) return out[0] = (char)c, 1;
     size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
     static const uint8_t lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
@@ -72,7 +77,8 @@ static size_t encode(uint32_t c, char *out) {
 
 /* Lower case without a locale: the alphabets of Latin, Greek, Cyrillic and Armenian, whose capitals stand at a fixed
  * distance from their small letters, or directly before them. */
-static uint32_t lower(uint32_t c) {
+static uint32_t lower(uint32_t c)
+{
     static const struct {
         uint16_t first, last, step; /* step 1: every one; 2: every second */
         int16_t distance;
@@ -117,7 +123,8 @@ static const char fold_more[] =
     "uuyyyyyyyy......";
 /* clang-format on */
 
-static uint32_t fold(uint32_t c) {
+static uint32_t fold(uint32_t c)
+{
     char plain = '.';
     if (c >= FOLD_FIRST && c <= FOLD_LAST)
         plain = fold_latin[c - FOLD_FIRST];
@@ -128,20 +135,23 @@ static uint32_t fold(uint32_t c) {
 
 /* Between words: spaces and ASCII punctuation but '+' and '#' ("c++", "c#"), and the typographic quotes, dashes and
  * spaces. */
-static bool separates(uint32_t c) {
+static bool separates(uint32_t c)
+{
     if (c < 0x80)
         return !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '#');
     return c == 0xa0 || c == 0xab || c == 0xbb || (c >= 0x2000 && c <= 0x206f) || c == 0x3000;
 }
 
 /* Writes one letter in lower case and without marks; returns its size. */
-static size_t put_letter(uint32_t c, char *out, bool after_latin) {
+static size_t put_letter(uint32_t c, char *out, bool after_latin)
+{
     if (c == 0xdf || c == 0x1e9e) return out[0] = out[1] = 's', 2;
     if (c >= MARK_FIRST && c <= MARK_LAST && after_latin) return 0;
     return encode(fold(c), out);
 }
 
-size_t rules_canonical(const char *text, size_t n, char *out) {
+size_t rules_canonical(const char *text, size_t n, char *out)
+{
     size_t size = 0;
     bool gap = false;
     for (size_t i = 0; i < n;) {
@@ -164,7 +174,8 @@ size_t rules_canonical(const char *text, size_t n, char *out) {
     return size;
 }
 
-bool rules_next_word(const char **at, const char *end, sinter_str *word) {
+bool rules_next_word(const char **at, const char *end, sinter_str *word)
+{
     while (*at < end && **at == ' ')
         ++*at;
     if (*at >= end) return false;
@@ -178,7 +189,8 @@ bool rules_next_word(const char **at, const char *end, sinter_str *word) {
 /* ---- dictionaries
  * --------------------------------------------------------------------------------------------------------- */
 
-static uint64_t hash(const char *text, size_t n) {
+static uint64_t hash(const char *text, size_t n)
+{
     uint64_t h = 0xcbf29ce484222325u; /* FNV-1a, then mixed: keys are fixed at open, only probes come from outside */
     for (size_t i = 0; i < n; i++)
         h = (h ^ (unsigned char)text[i]) * 0x100000001b3u;
@@ -187,7 +199,8 @@ static uint64_t hash(const char *text, size_t n) {
     return h ^ h >> 29;
 }
 
-static uint32_t find(const rules_dictionary *d, const char *text, size_t n, uint64_t h, uint32_t *at) {
+static uint32_t find(const rules_dictionary *d, const char *text, size_t n, uint64_t h, uint32_t *at)
+{
     uint32_t i = (uint32_t)h & d->mask;
     for (; d->slot[i] != 0; i = (i + 1) & d->mask) {
         const struct rules_entry *e = &d->entry[d->slot[i] - 1];
@@ -197,13 +210,15 @@ static uint32_t find(const rules_dictionary *d, const char *text, size_t n, uint
     return RULES_NONE;
 }
 
-uint32_t rules_lookup(const rules_dictionary *d, const char *text, size_t n) {
+uint32_t rules_lookup(const rules_dictionary *d, const char *text, size_t n)
+{
     uint32_t at;
     return d->n == 0 || n == 0 ? RULES_NONE : find(d, text, n, hash(text, n), &at);
 }
 
 /* Doubles the room: at most half of the slots are ever taken. */
-static bool grow(rules_pool *p, rules_dictionary *d) {
+static bool grow(rules_pool *p, rules_dictionary *d)
+{
     const sinter_host *host = p->host;
     uint32_t room = d->room == 0 ? 64 : d->room * 2;
     struct rules_entry *entry = host->alloc(host, room * sizeof *entry);
@@ -228,7 +243,8 @@ static bool grow(rules_pool *p, rules_dictionary *d) {
     return true;
 }
 
-uint32_t rules_intern(rules_pool *p, rules_dictionary *d, const char *text, size_t n) {
+uint32_t rules_intern(rules_pool *p, rules_dictionary *d, const char *text, size_t n)
+{
     if (d->n == d->room && !grow(p, d)) return RULES_NONE;
     uint64_t h = hash(text, n);
     uint32_t at = 0, id = find(d, text, n, h, &at);
@@ -240,7 +256,8 @@ uint32_t rules_intern(rules_pool *p, rules_dictionary *d, const char *text, size
     return d->n - 1;
 }
 
-void rules_dictionary_release(rules_pool *p, rules_dictionary *d) {
+void rules_dictionary_release(rules_pool *p, rules_dictionary *d)
+{
     if (d->slot != NULL) p->host->free(p->host, d->slot);
     if (d->entry != NULL) p->host->free(p->host, d->entry);
     *d = (rules_dictionary){0};

@@ -31,7 +31,8 @@ typedef struct shop {
 
 /* Items 0 … 7 are i0 … i7; brands acme (0–3), bolt (4–5), cord (6), none (7); price 10 × (ordinal + 1); sale: even
  * ordinals; tags: "new" on 0, 4, 6 and "eco" on 0, 1. */
-static inline void shop_open(shop *s) {
+static inline void shop_open(shop *s)
+{
     static const char *const brand[] = {"acme", "acme", "acme", "acme", "bolt", "bolt", "cord", NULL};
     static const char *const both[] = {"new", "eco"};
     memset(s, 0, sizeof *s);
@@ -51,17 +52,20 @@ static inline void shop_open(shop *s) {
     harness_set_keywords(s->h, "tags", 6, both, 1);
 }
 
-static inline void shop_close(shop *s) {
+static inline void shop_close(shop *s)
+{
     harness_close(s->h);
 }
 
-static inline sinter_status shop_try(shop *s, const char *role, const harness_option *o, size_t n) {
+static inline sinter_status shop_try(shop *s, const char *role, const harness_option *o, size_t n)
+{
     harness_file(s->h, "/rules.yaml", o, n);
     return harness_instance(s->h, role, (const harness_option[]){{"file", "/rules.yaml"}}, 1, &s->inst, &s->err);
 }
 
 /* Opens the rules of an array of options for a role. */
-static inline void shop_rules(shop *s, const char *role, const harness_option *o, size_t n) {
+static inline void shop_rules(shop *s, const char *role, const harness_option *o, size_t n)
+{
     if (shop_try(s, role, o, n) != SINTER_OK) fail_msg("open: %s: %s; %s", s->err.where, s->err.what, s->err.fix);
     s->worker = harness_worker(s->h, s->inst);
 }
@@ -69,7 +73,8 @@ static inline void shop_rules(shop *s, const char *role, const harness_option *o
     shop_rules(s, role, (const harness_option[]){__VA_ARGS__}, COUNT(((const harness_option[]){__VA_ARGS__})))
 
 /* "pin r i3 1; hide r i2": kind, rule, item or text, position or value. */
-static inline const char *shop_said(shop *s) {
+static inline const char *shop_said(shop *s)
+{
     static const char *const kind[] = {"",    "explain", "words", "filter", "boost",  "redirect",
                                        "pin", "hide",    "move",  "scale",  "insert", "label"};
     size_t used = 0;
@@ -92,7 +97,8 @@ static inline const char *shop_said(shop *s) {
 
 /* ---- roles ---- */
 
-static inline const char *shop_rewrite(shop *s, sinter_request *r) {
+static inline const char *shop_rewrite(shop *s, sinter_request *r)
+{
     sinter_status status = harness_plugin(s->h)->rewriter->rewrite(s->inst, s->worker, r, harness_sink(s->h), &s->err);
     assert_int_equal(status, SINTER_OK);
     return shop_said(s);
@@ -100,7 +106,8 @@ static inline const char *shop_rewrite(shop *s, sinter_request *r) {
 
 /* The list of items [n] with scores 8, 7, 6 … unless given. */
 static inline const char *shop_finish_list(shop *s, sinter_request *r, const uint32_t *item, const float *score,
-                                           uint32_t n) {
+                                           uint32_t n)
+{
     float otherwise[256];
     for (uint32_t i = 0; i < n; i++)
         otherwise[i] = (float)(n - i);
@@ -111,13 +118,15 @@ static inline const char *shop_finish_list(shop *s, sinter_request *r, const uin
     return shop_said(s);
 }
 
-static inline const char *shop_finish(shop *s, const char *words) {
+static inline const char *shop_finish(shop *s, const char *words)
+{
     static const uint32_t item[] = {0, 1, 2, 3, 4, 5, 6, 7};
     return shop_finish_list(s, harness_request(s->h, words, NOW_MS), item, NULL, 8);
 }
 
 /* Scores of items 0 … 7. */
-static inline void shop_rank(shop *s, sinter_request *r, float out[8]) {
+static inline void shop_rank(shop *s, sinter_request *r, float out[8])
+{
     const sinter_ranker *ranker = harness_plugin(s->h)->ranker;
     assert_int_equal(ranker->prepare(s->inst, s->worker, r, &s->err), SINTER_OK);
     sinter_batch *b = harness_batch(s->h, NULL, 0, 8);
@@ -125,7 +134,8 @@ static inline void shop_rank(shop *s, sinter_request *r, float out[8]) {
 }
 
 /* Whether the only rule, one that boosts everything, applies. */
-static inline bool shop_applies(shop *s, sinter_request *r) {
+static inline bool shop_applies(shop *s, sinter_request *r)
+{
     float out[8];
     shop_rank(s, r, out);
     return out[0] != 0;

@@ -3,15 +3,18 @@
 #include "fixture.h"
 
 #define ALWAYS                                                                                                         \
-    {"rules.0.id", "r"}, {                                                                                             \
+    {"rules.0.id", "r"},                                                                                               \
+    {                                                                                                                  \
         "rules.0.then.0.boost.add", "1"                                                                                \
     }
 
-static bool applies_to(shop *s, const char *words) {
+static bool applies_to(shop *s, const char *words)
+{
     return shop_applies(s, harness_request(s->h, words, NOW_MS));
 }
 
-static void a_rule_without_conditions_always_applies(void **state) {
+static void a_rule_without_conditions_always_applies(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -21,7 +24,8 @@ static void a_rule_without_conditions_always_applies(void **state) {
     shop_close(&s);
 }
 
-static void exact_is_the_whole_query_whatever_its_case_and_spacing(void **state) {
+static void exact_is_the_whole_query_whatever_its_case_and_spacing(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -36,7 +40,8 @@ static void exact_is_the_whole_query_whatever_its_case_and_spacing(void **state)
     shop_close(&s);
 }
 
-static void exact_does_not_take_an_excluded_word_for_a_wanted_one(void **state) {
+static void exact_does_not_take_an_excluded_word_for_a_wanted_one(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -56,7 +61,8 @@ static void exact_does_not_take_an_excluded_word_for_a_wanted_one(void **state) 
     shop_close(&s);
 }
 
-static void starts_with_is_a_beginning(void **state) {
+static void starts_with_is_a_beginning(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -70,7 +76,8 @@ static void starts_with_is_a_beginning(void **state) {
     shop_close(&s);
 }
 
-static void words_must_all_be_there_in_any_order(void **state) {
+static void words_must_all_be_there_in_any_order(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -83,7 +90,8 @@ static void words_must_all_be_there_in_any_order(void **state) {
     shop_close(&s);
 }
 
-static void words_are_found_by_their_stem(void **state) {
+static void words_are_found_by_their_stem(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -102,7 +110,8 @@ static void words_are_found_by_their_stem(void **state) {
     shop_close(&s);
 }
 
-static void any_word_needs_one_of_them(void **state) {
+static void any_word_needs_one_of_them(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -114,7 +123,8 @@ static void any_word_needs_one_of_them(void **state) {
     shop_close(&s);
 }
 
-static void kinds_of_query_conditions_must_all_hold(void **state) {
+static void kinds_of_query_conditions_must_all_hold(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -127,7 +137,8 @@ static void kinds_of_query_conditions_must_all_hold(void **state) {
     shop_close(&s);
 }
 
-static void empty_query_asks_for_words_or_for_none(void **state) {
+static void empty_query_asks_for_words_or_for_none(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -140,7 +151,8 @@ static void empty_query_asks_for_words_or_for_none(void **state) {
     shop_close(&s);
 }
 
-static void a_user_attribute_equals_one_of_the_values(void **state) {
+static void a_user_attribute_equals_one_of_the_values(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -163,7 +175,8 @@ static void a_user_attribute_equals_one_of_the_values(void **state) {
     shop_close(&s);
 }
 
-static void a_number_is_compared_as_one(void **state) {
+static void a_number_is_compared_as_one(void **state)
+{
     (void)state;
     static const struct {
         const char *condition;
@@ -182,7 +195,8 @@ static void a_number_is_compared_as_one(void **state) {
     shop_close(&s);
 }
 
-static void booleans_and_lists_of_strings_are_attributes_too(void **state) {
+static void booleans_and_lists_of_strings_are_attributes_too(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -208,7 +222,8 @@ static void booleans_and_lists_of_strings_are_attributes_too(void **state) {
     shop_close(&s);
 }
 
-static bool from_place(shop *s, const char *locale, const char *device) {
+static bool from_place(shop *s, const char *locale, const char *device)
+{
     sinter_request *r = harness_request(s->h, "", NOW_MS), changed = *r;
     sinter_context c = *r->context;
     c.locale = (sinter_str){locale, strlen(locale)};
@@ -217,7 +232,8 @@ static bool from_place(shop *s, const char *locale, const char *device) {
     return shop_applies(s, &changed);
 }
 
-static void context_is_locale_device_and_attributes(void **state) {
+static void context_is_locale_device_and_attributes(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -238,7 +254,8 @@ static void context_is_locale_device_and_attributes(void **state) {
     shop_close(&s);
 }
 
-static void a_time_window_holds_from_its_start_until_before_its_end(void **state) {
+static void a_time_window_holds_from_its_start_until_before_its_end(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -252,7 +269,8 @@ static void a_time_window_holds_from_its_start_until_before_its_end(void **state
     shop_close(&s);
 }
 
-static void hours_and_days_are_of_the_given_offset(void **state) {
+static void hours_and_days_are_of_the_given_offset(void **state)
+{
     (void)state;
     const int64_t hour = 3600000, day = 24 * hour;
     static const struct {
@@ -286,7 +304,8 @@ static void hours_and_days_are_of_the_given_offset(void **state) {
     shop_close(&s);
 }
 
-static void a_disabled_rule_does_nothing(void **state) {
+static void a_disabled_rule_does_nothing(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -295,7 +314,8 @@ static void a_disabled_rule_does_nothing(void **state) {
     shop_close(&s);
 }
 
-static void a_request_without_query_user_or_context_is_an_empty_one(void **state) {
+static void a_request_without_query_user_or_context_is_an_empty_one(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -305,7 +325,8 @@ static void a_request_without_query_user_or_context_is_an_empty_one(void **state
     shop_close(&s);
 }
 
-static void capitals_of_other_alphabets_are_letters_too(void **state) {
+static void capitals_of_other_alphabets_are_letters_too(void **state)
+{
     (void)state;
     static const char *const same[][2] = {
         {"ÄÖÜ ØÅ Ÿ", "äöü øå ÿ"}, {"ŁÓDŹ ŽIŽEK", "łódź žižek"}, {"ΆΈΉΊΌΎΏ ΩΣ", "άέήίόύώ ωσ"},
@@ -323,7 +344,8 @@ static void capitals_of_other_alphabets_are_letters_too(void **state) {
     shop_close(&s);
 }
 
-static void bytes_that_are_not_utf_8_are_only_themselves(void **state) {
+static void bytes_that_are_not_utf_8_are_only_themselves(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -342,7 +364,8 @@ static void bytes_that_are_not_utf_8_are_only_themselves(void **state) {
     shop_close(&s);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rule_without_conditions_always_applies),
         cmocka_unit_test(exact_is_the_whole_query_whatever_its_case_and_spacing),

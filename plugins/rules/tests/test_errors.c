@@ -4,10 +4,13 @@
 #include "fixture.h"
 
 #define BOOST                                                                                                          \
-    { "rules.0.then.boost.add", "1" }
+    {                                                                                                                  \
+        "rules.0.then.boost.add", "1"                                                                                  \
+    }
 
 static void assert_refused(const char *role, const harness_option *o, size_t n, const char *where, const char *what,
-                           const char *fix) {
+                           const char *fix)
+{
     shop s;
     shop_open(&s);
     assert_int_equal(shop_try(&s, role, o, n), SINTER_INVALID);
@@ -20,7 +23,8 @@ static void assert_refused(const char *role, const harness_option *o, size_t n, 
     assert_refused(role, (const harness_option[]){__VA_ARGS__}, COUNT(((const harness_option[]){__VA_ARGS__})), where, \
                    what, fix)
 
-static void no_rules_at_all(void **state) {
+static void no_rules_at_all(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -33,7 +37,8 @@ static void no_rules_at_all(void **state) {
     shop_close(&s);
 }
 
-static void an_unknown_key_is_the_hosts_to_refuse(void **state) {
+static void an_unknown_key_is_the_hosts_to_refuse(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -45,7 +50,8 @@ static void an_unknown_key_is_the_hosts_to_refuse(void **state) {
     shop_close(&s);
 }
 
-static void a_time_that_is_none(void **state) {
+static void a_time_that_is_none(void **state)
+{
     (void)state;
     static const char *const bad[] = {"2026-13-01",
                                       "2026-02-30",
@@ -75,7 +81,8 @@ static void a_time_that_is_none(void **state) {
             {"rules.0.id", "a"}, {"rules.0.when.from", "2026-12-01"}, {"rules.0.when.until", "2026-11-01"}, BOOST);
 }
 
-static void hours_days_and_offsets_that_are_none(void **state) {
+static void hours_days_and_offsets_that_are_none(void **state)
+{
     (void)state;
     REFUSED("ranker", "/rules.yaml:2:1", "rule 'a': hours: '8-18' is not a part of the day",
             "write two times of day, such as 08:00-18:00", {"rules.0.id", "a"}, {"rules.0.when.hours", "8-18"}, BOOST);
@@ -89,7 +96,8 @@ static void hours_days_and_offsets_that_are_none(void **state) {
             BOOST);
 }
 
-static void an_id_given_twice(void **state) {
+static void an_id_given_twice(void **state)
+{
     (void)state;
     REFUSED("ranker", "/rules.yaml:3:1", "rule id 'a' is used twice: first at /rules.yaml:1:1",
             "give each rule an id of its own", {"rules.0.id", "a"}, BOOST, {"rules.1.id", "a"},
@@ -98,7 +106,8 @@ static void an_id_given_twice(void **state) {
             {"rules.0.id", ""}, BOOST);
 }
 
-static void a_filter_that_does_not_compile(void **state) {
+static void a_filter_that_does_not_compile(void **state)
+{
     (void)state;
     REFUSED("ranker", "/rules.yaml:2:1", "rule 'a': filter: column 5: no such field", "", {"rules.0.id", "a"},
             {"rules.0.when.filter", "brnd = acme"}, BOOST);
@@ -106,7 +115,8 @@ static void a_filter_that_does_not_compile(void **state) {
             {"rules.0.id", "a"}, {"rules.0.then.add_filter", "price <"});
 }
 
-static void conditions_that_cannot_be(void **state) {
+static void conditions_that_cannot_be(void **state)
+{
     (void)state;
     REFUSED("ranker", "/rules.yaml:2:1", "rule 'a': '> tall' compares with something that is not a number",
             "write a number, as in '>= 3'", {"rules.0.id", "a"}, {"rules.0.when.user.height", "> tall"}, BOOST);
@@ -117,7 +127,8 @@ static void conditions_that_cannot_be(void **state) {
             {"rules.0.id", "a"}, {"rules.0.when.query.words", "?!"}, BOOST);
 }
 
-static void actions_that_cannot_be(void **state) {
+static void actions_that_cannot_be(void **state)
+{
     (void)state;
     REFUSED("ranker", "/rules.yaml:2:1", "rule 'a': boost needs one of factor and add", "write factor: 1.5, or add: 2",
             {"rules.0.id", "a"}, {"rules.0.then.boost.items", "i1"});
@@ -142,7 +153,8 @@ static void actions_that_cannot_be(void **state) {
             {"rules.0.then.boost_words.factor", "2"});
 }
 
-static void rules_of_which_none_can_act_in_the_role(void **state) {
+static void rules_of_which_none_can_act_in_the_role(void **state)
+{
     (void)state;
     REFUSED("ranker", "/rules.yaml:1:1", "rule 'a': no action of it, nor of any other rule here, can act in a ranker",
             "a ranker acts by: boost, bury", {"rules.0.id", "a"}, {"rules.0.then.add_words", "x"});
@@ -159,7 +171,8 @@ static void rules_of_which_none_can_act_in_the_role(void **state) {
 static uint64_t allocations_left;
 static int64_t alive;
 
-static void *failing_alloc(const sinter_host *host, size_t size) {
+static void *failing_alloc(const sinter_host *host, size_t size)
+{
     (void)host;
     if (allocations_left == 0) return NULL;
     allocations_left--;
@@ -167,13 +180,15 @@ static void *failing_alloc(const sinter_host *host, size_t size) {
     return malloc(size);
 }
 
-static void counting_free(const sinter_host *host, void *p) {
+static void counting_free(const sinter_host *host, void *p)
+{
     (void)host;
     alive -= p != NULL;
     free(p);
 }
 
-static void an_open_that_runs_out_of_memory_says_so_and_leaks_nothing(void **state) {
+static void an_open_that_runs_out_of_memory_says_so_and_leaks_nothing(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -214,7 +229,8 @@ static void an_open_that_runs_out_of_memory_says_so_and_leaks_nothing(void **sta
     assert_int_equal(alive, 0);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_rules_at_all),
         cmocka_unit_test(an_unknown_key_is_the_hosts_to_refuse),

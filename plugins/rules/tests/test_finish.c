@@ -3,7 +3,8 @@
  * edits are applied one after the other. */
 #include "fixture.h"
 
-static void boosts_and_buries_scale(void **state) {
+static void boosts_and_buries_scale(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -16,7 +17,8 @@ static void boosts_and_buries_scale(void **state) {
     shop_close(&s);
 }
 
-static void negative_scores_are_scaled_the_right_way_round(void **state) {
+static void negative_scores_are_scaled_the_right_way_round(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -31,7 +33,8 @@ static void negative_scores_are_scaled_the_right_way_round(void **state) {
     shop_close(&s);
 }
 
-static void sums_that_change_sign_or_vanish_come_out_right(void **state) {
+static void sums_that_change_sign_or_vanish_come_out_right(void **state)
+{
     (void)state;
     static const struct {
         const char *add;
@@ -50,7 +53,8 @@ static void sums_that_change_sign_or_vanish_come_out_right(void **state) {
     shop_close(&s);
 }
 
-static void scales_and_labels_stop_before_the_host_would_refuse_them(void **state) {
+static void scales_and_labels_stop_before_the_host_would_refuse_them(void **state)
+{
     (void)state;
     static char path[100][3][40], id[100][8];
     static harness_option o[300];
@@ -81,7 +85,8 @@ static void scales_and_labels_stop_before_the_host_would_refuse_them(void **stat
     shop_close(&s);
 }
 
-static void hide_takes_items_out(void **state) {
+static void hide_takes_items_out(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -92,7 +97,8 @@ static void hide_takes_items_out(void **state) {
     shop_close(&s);
 }
 
-static void pins_by_id_take_consecutive_positions(void **state) {
+static void pins_by_id_take_consecutive_positions(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -102,7 +108,8 @@ static void pins_by_id_take_consecutive_positions(void **state) {
     shop_close(&s);
 }
 
-static void pins_by_filter_take_the_best_ones(void **state) {
+static void pins_by_filter_take_the_best_ones(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -114,7 +121,8 @@ static void pins_by_filter_take_the_best_ones(void **state) {
     shop_close(&s);
 }
 
-static void of_two_pins_on_a_position_the_higher_priority_wins(void **state) {
+static void of_two_pins_on_a_position_the_higher_priority_wins(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -126,7 +134,8 @@ static void of_two_pins_on_a_position_the_higher_priority_wins(void **state) {
     shop_close(&s);
 }
 
-static void a_pin_past_the_end_stands_at_the_end(void **state) {
+static void a_pin_past_the_end_stands_at_the_end(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -136,7 +145,8 @@ static void a_pin_past_the_end_stands_at_the_end(void **state) {
     shop_close(&s);
 }
 
-static void the_first_rule_to_take_an_item_has_it(void **state) {
+static void the_first_rule_to_take_an_item_has_it(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -149,7 +159,8 @@ static void the_first_rule_to_take_an_item_has_it(void **state) {
     shop_close(&s);
 }
 
-static void insert_brings_in_what_is_not_there_and_pins_what_is(void **state) {
+static void insert_brings_in_what_is_not_there_and_pins_what_is(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -164,7 +175,8 @@ static void insert_brings_in_what_is_not_there_and_pins_what_is(void **state) {
     shop_close(&s);
 }
 
-static void an_item_hidden_by_a_higher_rule_is_not_inserted(void **state) {
+static void an_item_hidden_by_a_higher_rule_is_not_inserted(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -176,7 +188,8 @@ static void an_item_hidden_by_a_higher_rule_is_not_inserted(void **state) {
     shop_close(&s);
 }
 
-static void labels_say_their_text(void **state) {
+static void labels_say_their_text(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -186,7 +199,8 @@ static void labels_say_their_text(void **state) {
     shop_close(&s);
 }
 
-static void a_note_is_what_people_read(void **state) {
+static void a_note_is_what_people_read(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -206,7 +220,8 @@ typedef struct outcome {
     uint32_t n;
 } outcome;
 
-static uint32_t take_out(outcome *o, uint32_t item) {
+static uint32_t take_out(outcome *o, uint32_t item)
+{
     for (uint32_t i = 0; i < o->n; i++)
         if (o->item[i] == item) {
             memmove(o->item + i, o->item + i + 1, (o->n - 1 - i) * sizeof *o->item);
@@ -217,7 +232,8 @@ static uint32_t take_out(outcome *o, uint32_t item) {
     return UINT32_MAX;
 }
 
-static void put_at(outcome *o, uint32_t item, uint32_t position) {
+static void put_at(outcome *o, uint32_t item, uint32_t position)
+{
     uint32_t at = position - 1 < o->n ? position - 1 : o->n;
     memmove(o->item + at + 1, o->item + at, (o->n - at) * sizeof *o->item);
     memmove(o->score + at + 1, o->score + at, (o->n - at) * sizeof *o->score);
@@ -225,7 +241,8 @@ static void put_at(outcome *o, uint32_t item, uint32_t position) {
     o->n++;
 }
 
-static void sort_by_score(outcome *o) {
+static void sort_by_score(outcome *o)
+{
     for (uint32_t i = 1; i < o->n; i++)
         for (uint32_t j = i; j > 0 && o->score[j - 1] < o->score[j]; j--) {
             double v = o->score[j];
@@ -238,7 +255,8 @@ static void sort_by_score(outcome *o) {
 }
 
 /* Scales and the new order, then moves as given, then pins and inserts, lowest position first. */
-static outcome apply(const harness *h, const uint32_t *item, const float *score, uint32_t n) {
+static outcome apply(const harness *h, const uint32_t *item, const float *score, uint32_t n)
+{
     outcome o = {.n = n};
     for (uint32_t i = 0; i < n; i++) {
         o.item[i] = item[i];
@@ -269,7 +287,8 @@ static outcome apply(const harness *h, const uint32_t *item, const float *score,
     return o;
 }
 
-static const char *shown(const outcome *o) {
+static const char *shown(const outcome *o)
+{
     static char text[256];
     size_t used = 0;
     text[0] = 0;
@@ -278,7 +297,8 @@ static const char *shown(const outcome *o) {
     return text;
 }
 
-static const char *finished(shop *s) {
+static const char *finished(shop *s)
+{
     static const uint32_t item[] = {0, 1, 2, 3, 4, 5, 6, 7};
     static const float score[] = {8, 7, 6, 5, 4, 3, 2, 1};
     shop_finish_list(s, harness_request(s->h, "", NOW_MS), item, score, 8);
@@ -286,7 +306,8 @@ static const char *finished(shop *s) {
     return shown(&o);
 }
 
-static void a_cap_moves_the_surplus_down(void **state) {
+static void a_cap_moves_the_surplus_down(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -303,7 +324,8 @@ static void a_cap_moves_the_surplus_down(void **state) {
     shop_close(&s);
 }
 
-static void caps_count_lists_booleans_and_only_the_items_meant(void **state) {
+static void caps_count_lists_booleans_and_only_the_items_meant(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -319,7 +341,8 @@ static void caps_count_lists_booleans_and_only_the_items_meant(void **state) {
     shop_close(&s);
 }
 
-static void caps_leave_pins_where_they_are_and_count_them(void **state) {
+static void caps_leave_pins_where_they_are_and_count_them(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -330,7 +353,8 @@ static void caps_leave_pins_where_they_are_and_count_them(void **state) {
     shop_close(&s);
 }
 
-static void two_caps_hold_together(void **state) {
+static void two_caps_hold_together(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -341,7 +365,8 @@ static void two_caps_hold_together(void **state) {
     shop_close(&s);
 }
 
-static void caps_look_at_the_order_after_scaling(void **state) {
+static void caps_look_at_the_order_after_scaling(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -352,7 +377,8 @@ static void caps_look_at_the_order_after_scaling(void **state) {
     shop_close(&s);
 }
 
-static void pins_moving_down_do_not_shift_one_another(void **state) {
+static void pins_moving_down_do_not_shift_one_another(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -364,7 +390,8 @@ static void pins_moving_down_do_not_shift_one_another(void **state) {
 }
 
 /* 300 random sets of rules: pins where they should be, caps kept where they can be, nothing lost, the rest in order. */
-static void random_rules_leave_a_list_that_keeps_every_promise(void **state) {
+static void random_rules_leave_a_list_that_keeps_every_promise(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -425,7 +452,8 @@ static void random_rules_leave_a_list_that_keeps_every_promise(void **state) {
     shop_close(&s);
 }
 
-static void nothing_is_said_where_no_rule_applies(void **state) {
+static void nothing_is_said_where_no_rule_applies(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -436,7 +464,8 @@ static void nothing_is_said_where_no_rule_applies(void **state) {
     shop_close(&s);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(boosts_and_buries_scale),
         cmocka_unit_test(negative_scores_are_scaled_the_right_way_round),

@@ -9,13 +9,15 @@ enum { MANY = 10000, WORDS = 5000 };
 static uint32_t n_rules, n_filtered; /* the last n_filtered rules say nothing of words, but have a filter each */
 
 /* "rules.17.when.query.words" → 17 and "when.query.words". */
-static const char *rule_part(const char *path, uint32_t *rule) {
+static const char *rule_part(const char *path, uint32_t *rule)
+{
     int used = 0;
     return sscanf(path, "rules.%u.%n", rule, &used) == 1 && used > 0 ? path + used : NULL;
 }
 
 /* Rule i wants the word "w<i mod 5000>"; every tenth also the whole query "w<i mod 5000> x". */
-static bool made_string(const sinter_options *o, const char *path, const char **out) {
+static bool made_string(const sinter_options *o, const char *path, const char **out)
+{
     static char text[64];
     uint32_t i;
     (void)o;
@@ -36,7 +38,8 @@ static bool made_string(const sinter_options *o, const char *path, const char **
     return true;
 }
 
-static bool made_number(const sinter_options *o, const char *path, double *out) {
+static bool made_number(const sinter_options *o, const char *path, double *out)
+{
     uint32_t i;
     (void)o;
     const char *part = rule_part(path, &i);
@@ -45,17 +48,20 @@ static bool made_number(const sinter_options *o, const char *path, double *out) 
     return true;
 }
 
-static bool made_integer(const sinter_options *o, const char *path, int64_t *out) {
+static bool made_integer(const sinter_options *o, const char *path, int64_t *out)
+{
     (void)o, (void)path, (void)out;
     return false;
 }
 
-static bool made_boolean(const sinter_options *o, const char *path, bool *out) {
+static bool made_boolean(const sinter_options *o, const char *path, bool *out)
+{
     (void)o, (void)path, (void)out;
     return false;
 }
 
-static uint32_t made_count(const sinter_options *o, const char *path) {
+static uint32_t made_count(const sinter_options *o, const char *path)
+{
     uint32_t i;
     (void)o;
     const char *part = rule_part(path, &i);
@@ -63,20 +69,23 @@ static uint32_t made_count(const sinter_options *o, const char *path) {
     return strcmp(part, "then") == 0 || strcmp(part, "then.0") == 0;
 }
 
-static const char *made_key(const sinter_options *o, const char *path, uint32_t i) {
+static const char *made_key(const sinter_options *o, const char *path, uint32_t i)
+{
     (void)o, (void)path, (void)i;
     return "boost";
 }
 
 static sinter_status byte_match(const sinter_host *host, const sinter_filter *f, const uint32_t *item, uint32_t n,
-                                uint8_t *out, sinter_error *err) {
+                                uint8_t *out, sinter_error *err)
+{
     (void)host, (void)f, (void)err;
     for (uint32_t i = 0; i < n; i++)
         out[i] = item[i] & 1;
     return SINTER_OK;
 }
 
-static sinter_status open_made(shop *s, uint32_t n, uint32_t filtered) {
+static sinter_status open_made(shop *s, uint32_t n, uint32_t filtered)
+{
     n_rules = n;
     n_filtered = filtered;
     sinter_host *host = (sinter_host *)(uintptr_t)s->host;
@@ -90,7 +99,8 @@ static sinter_status open_made(shop *s, uint32_t n, uint32_t filtered) {
     return harness_instance(s->h, "ranker", NULL, 0, &s->inst, &s->err);
 }
 
-static double microseconds(shop *s, sinter_request *r, sinter_batch *b, float *out, int rounds, bool score) {
+static double microseconds(shop *s, sinter_request *r, sinter_batch *b, float *out, int rounds, bool score)
+{
     const sinter_ranker *ranker = harness_plugin(s->h)->ranker;
     double best = 1e9;
     for (int i = 0; i < rounds; i++) {
@@ -108,7 +118,8 @@ static double microseconds(shop *s, sinter_request *r, sinter_batch *b, float *o
     return best;
 }
 
-static void ten_thousand_rules_cost_what_the_near_ones_cost(void **state) {
+static void ten_thousand_rules_cost_what_the_near_ones_cost(void **state)
+{
     (void)state;
     shop s;
     float got[8];
@@ -133,7 +144,8 @@ static void ten_thousand_rules_cost_what_the_near_ones_cost(void **state) {
     shop_close(&s);
 }
 
-static void ten_rules_with_filters_score_a_thousand_items(void **state) {
+static void ten_rules_with_filters_score_a_thousand_items(void **state)
+{
     (void)state;
     static float out[1024];
     shop s;
@@ -152,7 +164,8 @@ static void ten_rules_with_filters_score_a_thousand_items(void **state) {
     shop_close(&s);
 }
 
-static void one_rule_more_is_refused(void **state) {
+static void one_rule_more_is_refused(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -161,7 +174,8 @@ static void one_rule_more_is_refused(void **state) {
     shop_close(&s);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_thousand_rules_cost_what_the_near_ones_cost),
         cmocka_unit_test(ten_rules_with_filters_score_a_thousand_items),

@@ -2,12 +2,14 @@
 /* The rules as a ranker: scores by hand, explanations that sum to them, and no allocation once warm. */
 #include "fixture.h"
 
-static void assert_scores(const float *got, const double *expected) {
+static void assert_scores(const float *got, const double *expected)
+{
     for (int i = 0; i < 8; i++)
         if (fabs((double)got[i] - expected[i]) > 1e-6) fail_msg("item %d: %g, not %g", i, (double)got[i], expected[i]);
 }
 
-static void no_rule_that_applies_means_zero_for_all(void **state) {
+static void no_rule_that_applies_means_zero_for_all(void **state)
+{
     (void)state;
     shop s;
     float got[8] = {NAN};
@@ -18,7 +20,8 @@ static void no_rule_that_applies_means_zero_for_all(void **state) {
     shop_close(&s);
 }
 
-static void boosts_and_buries_of_matching_items_add_up(void **state) {
+static void boosts_and_buries_of_matching_items_add_up(void **state)
+{
     (void)state;
     shop s;
     float got[8];
@@ -32,7 +35,8 @@ static void boosts_and_buries_of_matching_items_add_up(void **state) {
     shop_close(&s);
 }
 
-static void items_are_meant_by_id_and_by_filter_together(void **state) {
+static void items_are_meant_by_id_and_by_filter_together(void **state)
+{
     (void)state;
     shop s;
     float got[8];
@@ -46,7 +50,8 @@ static void items_are_meant_by_id_and_by_filter_together(void **state) {
     shop_close(&s);
 }
 
-static void actions_of_other_roles_are_ignored(void **state) {
+static void actions_of_other_roles_are_ignored(void **state)
+{
     (void)state;
     shop s;
     float got[8];
@@ -59,7 +64,8 @@ static void actions_of_other_roles_are_ignored(void **state) {
 }
 
 /* A reference made of nothing but the definitions: 40 random rules, 50 random requests. */
-static void explanations_sum_to_the_score_and_name_the_rules(void **state) {
+static void explanations_sum_to_the_score_and_name_the_rules(void **state)
+{
     (void)state;
     static const char *const filters[] = {"brand = acme", "price > 35", "sale = true", "tags = eco", "EXISTS brand"};
     static const char *const words[] = {"red", "blue", "sofa", "chair"};
@@ -118,7 +124,8 @@ static void explanations_sum_to_the_score_and_name_the_rules(void **state) {
     shop_close(&s);
 }
 
-static void one_rule_is_one_contribution(void **state) {
+static void one_rule_is_one_contribution(void **state)
+{
     (void)state;
     shop s;
     float got[8];
@@ -135,7 +142,8 @@ static void one_rule_is_one_contribution(void **state) {
     shop_close(&s);
 }
 
-static void nothing_is_allocated_once_warm(void **state) {
+static void nothing_is_allocated_once_warm(void **state)
+{
     (void)state;
     shop s;
     float got[8];
@@ -151,7 +159,8 @@ static void nothing_is_allocated_once_warm(void **state) {
     shop_close(&s);
 }
 
-static void an_empty_batch_is_scored(void **state) {
+static void an_empty_batch_is_scored(void **state)
+{
     (void)state;
     shop s;
     float got[8];
@@ -163,7 +172,8 @@ static void an_empty_batch_is_scored(void **state) {
     shop_close(&s);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_rule_that_applies_means_zero_for_all),
         cmocka_unit_test(boosts_and_buries_of_matching_items_add_up),

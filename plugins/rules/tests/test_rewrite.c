@@ -2,11 +2,13 @@
 /* The rules as a rewriter: words, filters, weights and redirects. */
 #include "fixture.h"
 
-static const char *rewritten(shop *s, const char *words) {
+static const char *rewritten(shop *s, const char *words)
+{
     return shop_rewrite(s, harness_request(s->h, words, NOW_MS));
 }
 
-static void words_and_filters_are_added(void **state) {
+static void words_and_filters_are_added(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -19,7 +21,8 @@ static void words_and_filters_are_added(void **state) {
     shop_close(&s);
 }
 
-static void words_are_replaced_where_they_stand(void **state) {
+static void words_are_replaced_where_they_stand(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -34,7 +37,8 @@ static void words_are_replaced_where_they_stand(void **state) {
     shop_close(&s);
 }
 
-static void the_whole_query_is_replaced_before_words_are_added(void **state) {
+static void the_whole_query_is_replaced_before_words_are_added(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -45,7 +49,8 @@ static void the_whole_query_is_replaced_before_words_are_added(void **state) {
     shop_close(&s);
 }
 
-static void one_redirect_holds(void **state) {
+static void one_redirect_holds(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -57,7 +62,8 @@ static void one_redirect_holds(void **state) {
     shop_close(&s);
 }
 
-static void words_of_the_query_are_weighed(void **state) {
+static void words_of_the_query_are_weighed(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -67,7 +73,8 @@ static void words_of_the_query_are_weighed(void **state) {
     shop_close(&s);
 }
 
-static void a_filter_over_items_does_not_keep_a_rewriter_from_acting(void **state) {
+static void a_filter_over_items_does_not_keep_a_rewriter_from_acting(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -77,7 +84,8 @@ static void a_filter_over_items_does_not_keep_a_rewriter_from_acting(void **stat
     shop_close(&s);
 }
 
-static void one_map_may_hold_several_actions(void **state) {
+static void one_map_may_hold_several_actions(void **state)
+{
     (void)state;
     shop s;
     shop_open(&s);
@@ -87,7 +95,8 @@ static void one_map_may_hold_several_actions(void **state) {
     shop_close(&s);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_and_filters_are_added),
         cmocka_unit_test(words_are_replaced_where_they_stand),
