@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Least squares over weights that are not negative and sum to one, from sums that grow row by row. */
+#ifndef SINTER_FUSION_FIT_H
+#define SINTER_FUSION_FIT_H
+
+#include <sinter/plugin.h>
+
+/* Sums over rows of differences to the last ranker: d[j] = s[j] − s[last], e = y − s[last]. In them Σ w = 1 is built in. */
+typedef struct fit_sums {
+    uint32_t n_rankers;
+    uint64_t n_rows;
+    double square[SINTER_MAX_RANKERS][SINTER_MAX_RANKERS]; /* Σ d dᵀ; the last row and column are 0 */
+    double product[SINTER_MAX_RANKERS];                    /* Σ d e */
+} fit_sums;
+
+void fit_add(fit_sums *, const double *score /* [n_rankers] */, double target);
+
+/* The minimising weights. One ranker: 1. Two: α in closed form, clamped. More: an active set over small dense solves. */
+void fit_solve(const fit_sums *, double *weight /* [n_rankers] */);
+
+#endif

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fusion: the scores of a stage's rankers become one, by a weighted sum (weighted.c) or by voting (voting.c). This file reads
+ * the options, checks them against the stage's rankers, keeps a lane's memory, and rounds totals to scores. */
+#include "fusion.h"
+#include "near.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MOST_WEIGHT 1e9 /* keeps every sum of weights and floats a finite double */
+
+static const char *const methods[] = {"weighted", "voting", NULL};
+static const char *const calibrations[] = {"minmax", "zscore", "none", NULL};
+static const char *const missings[] = {"mean", "lowest", "zero", "renormalise", NULL};
+static const char *const rules[] = {"rrf", "borda", NULL};
+
+static const sinter_option options[] = {
+    {.size = sizeof(sinter_option), .type = SINTER_OPTION_STRING, .key = "method", .choices = methods, .default_text = "weighted",
+     .doc = "weighted (a sum of calibrated scores) or voting (by ranks only); default weighted."},
+    {.size = sizeof(sinter_option), .type = SINTER_OPTION_MAP, .key = "weights", .element = SINTER_OPTION_NUMBER,
+     .doc = "A weight of at least 0 for each of the stage's rankers, by name; without it all count the same."},
+    {.size = sizeof(sinter_option), .type = SINTER_OPTION_FILE, .key = "fit",
+     .doc = "Instead of weights (method weighted): a TSV of calibrated scores by ranker and their target, to which weights are fitted."},
+    {.size = sizeof(sinter_option), .type = SINTER_OPTION_STRING, .key = "calibrate", .choices = calibrations, .default_text = "minmax",
+     .doc = "How a ranker's scores are made comparable over the list (weighted): minmax, zscore or none; default minmax."},
+    {.size = sizeof(sinter_option), .type = SINTER_OPTION_STRING, .key = "missing", .choices = missings, .default_text = "mean",
+     .doc = "What a missing score counts (weighted): the ranker's mean, its lowest, zero, or renormalise the weights; default mean."},
+    {.size = sizeof(sinter_option), .type = SINTER_OPTION_STRING, .key = "rule", .choices = rules, .default_text = "rrf",
+     .doc = "How ranks vote (voting): rrf (reciprocal rank) or borda; default rrf."},
+    {.size = sizeof(sinter_option), .type = SINTER_OPTION_NUMBER, .key = "k", .default_text = "60", .least = 0, .most = 1000000,
+     .doc = "Reciprocal rank's constant: weight / (k + rank); default 60."},
+};
+
+__attribute__((format(printf, 4, 5))) static sinter_status fail(const sinter_instance *me, sinter_error *err, const char *fix,
+                                                                const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    err->status = SINTER_INVALID;
+    vsnprintf(err->what, sizeof err->what, format, args);
+    if (me->mark.file != NULL)
+        snprintf(err->where, sizeof err->where, "%s:%u:%u: %s", me->mark.file, me->mark.line, me->mark.column, me->use);
+    else
+        snprintf(err->where, sizeof err->where, "%s", me->use);
+    snprintf(err->fix, sizeof err->fix, "%s", fix);
+    va_end(args);
+    return SINTER_INVALID;
+}
+
+static sinter_status no_memory(const char *where, sinter_error *err)
+{
+    err->status = SINTER_EXHAUSTED;
+    snprintf(err->what, sizeof err->what, "no memory for fusion");
+    snprintf(err->where, sizeof err->where, "%s", where);
+    snprintf(err->fix, sizeof err->fix, "give the server more memory");
+    return SINTER_EXHAUSTED;
+}
+
+/* ---- open ---- */
+
+/* Which of the choices an option says; the host has checked that it is one of them. */
+static uint32_t choice(const sinter_open_args *args, const char *key, const char *const *choices)
+{
+    const char *text = choices[0];
+    args->host->option_string(args->options, key, &text);
+    for (uint32_t i = 0; choices[i] != NULL; i++)
+        if (strcmp(choices[i], text) == 0)
+            return i;
+    return 0;
+}
+
+static sinter_status read_weights(sinter_instance *me, const sinter_open_args *args, sinter_error *err)
+{
+    const sinter_host *host = args->host;
+    uint32_t n = host->option_count(args->options, "weights");
+    double sum = 0;
+    if (n > SINTER_MAX_RANKERS)
+        return fail(me, err, "name only the stage's rankers", "%u weights; a stage has at most %u rankers", n, SINTER_MAX_RANKERS);
+    for (uint32_t i = 0; i < n; i++) {
+        char path[FUSION_NAME + 16];
+        const char *name = host->option_key(args->options, "weights", i);
+        fusion_weight *w = &me->weight[i];
+        if (name == NULL || strlen(name) >= FUSION_NAME)
+            return fail(me, err, "use the ranker's name", "weight %u has no usable name", i + 1);
+        snprintf(w->ranker, sizeof w->ranker, "%s", name);
+        snprintf(path, sizeof path, "weights.%s", name);
+        if (!host->option_number(args->options, path, &w->weight) || !(w->weight >= 0 && w->weight <= MOST_WEIGHT))
+            return fail(me, err, "to turn a ranker around, negate its score", "the weight of '%s' is not within 0 and %g", name,
+                        MOST_WEIGHT);
+        sum += w->weight;
+    }
+    if (n > 0 && !(sum > 0))
+        return fail(me, err, "give at least one ranker a weight above 0", "all weights are 0");
+    me->n_weights = n;
+    return SINTER_OK;
+}
+
+/* Weights fitted to a file, if the option is there. */
+static sinter_status read_fit(sinter_instance *me, const sinter_open_args *args, sinter_error *err)
+{
+    const char *path = NULL;
+    if (!args->host->option_string(args->options, "fit", &path) || path == NULL)
+        return SINTER_OK;
+    if (me->n_weights > 0)
+        return fail(me, err, "remove one of them", "both weights and fit are given");
+    if (me->method != FUSION_WEIGHTED)
+        return fail(me, err, "use method: weighted, or remove fit", "fit belongs to method weighted");
+    sinter_status status = fit_weights(path, me->weight, &me->n_weights, err);
+    for (uint32_t i = 0; status == SINTER_OK && i < me->n_weights; i++) {
+        char message[FUSION_NAME + 256];
+        snprintf(message, sizeof message, "%s: fitted weight of %s: %.6f", me->use, me->weight[i].ranker, me->weight[i].weight);
+        me->host->log(me->host, SINTER_LOG_INFO, message);
+    }
+    return status;
+}
+
+static sinter_status open_instance(const sinter_open_args *args, sinter_instance **out, sinter_error *err)
+{
+    const sinter_host *host = args->host;
+    sinter_instance *me = host->alloc(host, sizeof *me);
+    if (me == NULL)
+        return no_memory(args->use, err);
+    memset(me, 0, sizeof *me);
+    me->host = host;
+    snprintf(me->use, sizeof me->use, "%s", args->use);
+    me->mark = host->option_mark(args->options, "weights");
+    me->method = (fusion_method)choice(args, "method", methods);
+    me->calibrate = (fusion_calibrate)choice(args, "calibrate", calibrations);
+    me->missing = (fusion_missing)choice(args, "missing", missings);
+    me->rule = (fusion_rule)choice(args, "rule", rules);
+    me->k = 60;
+    host->option_number(args->options, "k", &me->k);
+    sinter_status status = read_weights(me, args, err);
+    if (status == SINTER_OK)
+        status = read_fit(me, args, err);
+    if (status != SINTER_OK) {
+        host->free(host, me);
+        return status;
+    }
+    *out = me;
+    return SINTER_OK;
+}
+
+static void close_instance(sinter_instance *me)
+{
+    me->host->free(me->host, me);
+}
+
+static const fusion_weight *find_weight(const sinter_instance *me, const char *ranker)
+{
+    for (uint32_t i = 0; i < me->n_weights; i++)
+        if (strcmp(me->weight[i].ranker, ranker) == 0)
+            return &me->weight[i];
+    return NULL;
+}
+
+/* Every weight names a ranker of the stage, and every ranker has one: a ranker that silently counts for nothing would be a
+ * mistake that nobody sees. */
+static sinter_status check_rankers(const sinter_instance *me, const char *const *ranker, uint32_t n, sinter_error *err)
+{
+    char fix[384];
+    for (uint32_t i = 0; i < me->n_weights; i++) {
+        bool known = false;
+        for (uint32_t r = 0; r < n; r++)
+            known |= strcmp(ranker[r], me->weight[i].ranker) == 0;
+        if (known)
+            continue;
+        const char *near = nearest_name(me->weight[i].ranker, ranker, n);
+        snprintf(fix, sizeof fix, near != NULL ? "did you mean %.100s?" : "the stage's first ranker is %.100s",
+                 near != NULL ? near : n > 0 ? ranker[0] : "missing");
+        return fail(me, err, fix, "a weight for '%s', which is no ranker of this stage", me->weight[i].ranker);
+    }
+    for (uint32_t r = 0; me->n_weights > 0 && r < n; r++)
+        if (find_weight(me, ranker[r]) == NULL) {
+            snprintf(fix, sizeof fix, "add %.100s: 0.1 (or 0) to the weights", ranker[r]);
+            return fail(me, err, fix, "ranker '%.128s' has no weight", ranker[r]);
+        }
+    return SINTER_OK;
+}
+
+/* ---- a lane's memory ---- */
+
+static sinter_status worker_open(const sinter_instance *me, sinter_worker **out, sinter_error *err)
+{
+    sinter_worker *w = me->host->alloc(me->host, sizeof *w);
+    if (w == NULL)
+        return no_memory(me->use, err);
+    memset(w, 0, sizeof *w);
+    w->instance = me;
+    *out = w;
+    return SINTER_OK;
+}
+
+static void worker_close(sinter_worker *w)
+{
+    const sinter_host *host = w->instance->host;
+    if (w->memory != NULL)
+        host->free(host, w->memory);
+    host->free(host, w);
+}
+
+static sinter_status make_room(sinter_worker *w, uint32_t n, sinter_error *err)
+{
+    const sinter_host *host = w->instance->host;
+    enum { EIGHTS = 5, FOURS = 6 }; /* arrays of eight and of four bytes an item */
+    if (n <= w->room)
+        return SINTER_OK;
+    size_t room = w->room == 0 ? 1024 : w->room;
+    while (room < n)
+        room *= 2;
+    char *memory = host->alloc(host, room * (EIGHTS * 8 + FOURS * 4));
+    if (memory == NULL || room > UINT32_MAX / 2) {
+        if (memory != NULL)
+            host->free(host, memory);
+        return no_memory(w->instance->use, err);
+    }
+    if (w->memory != NULL)
+        host->free(host, w->memory);
+    w->memory = memory;
+    w->room = (uint32_t)room;
+    w->total = (double *)memory;
+    w->present_weight = w->total + room;
+    w->reciprocal = w->present_weight + room;
+    w->key[0] = (uint64_t *)(w->reciprocal + room);
+    w->key[1] = w->key[0] + room;
+    for (uint32_t i = 0; i < 3; i++)
+        w->entry[i] = (uint32_t *)(w->key[1] + room) + i * room;
+    w->by_ordinal = w->entry[2] + room;
+    w->packed = (float *)(w->by_ordinal + room);
+    w->score = w->packed + room;
+    for (size_t j = 0; j < room; j++)
+        w->reciprocal[j] = 1 / (w->instance->k + (double)(j + 1));
+    return SINTER_OK;
+}
+
+/* The weights in the order of this stage's rankers; none given: equal, summing to one (weighted) or one each (voting). */
+static sinter_status take_weights(sinter_worker *w, const sinter_fusion_batch *b, sinter_error *err)
+{
+    const sinter_instance *me = w->instance;
+    for (uint32_t r = 0; r < b->n_rankers; r++) {
+        const fusion_weight *given = me->n_weights > 0 ? find_weight(me, b->ranker[r]) : NULL;
+        if (me->n_weights > 0 && given == NULL)
+            return fail(me, err, "check_rankers comes before fuse", "ranker '%.128s' has no weight", b->ranker[r]);
+        w->weight[r] = given != NULL ? given->weight : me->method == FUSION_WEIGHTED ? 1.0 / b->n_rankers : 1;
+    }
+    return SINTER_OK;
+}
+
+/* ---- fuse and explain ---- */
+
+/* A float that is finite: the sum of many great weights may leave a float's range. */
+static float rounded(double total)
+{
+    const double most = 3.4028234663852886e38;
+    return (float)(total > most ? most : total < -most ? -most : total);
+}
+
+static sinter_status fuse(const sinter_instance *me, sinter_worker *w, const sinter_fusion_batch *b, float *out /* [n] */,
+                          sinter_error *err)
+{
+    w->n = 0;
+    sinter_status status = make_room(w, b->n, err);
+    if (status == SINTER_OK)
+        status = take_weights(w, b, err);
+    if (status != SINTER_OK || b->n == 0)
+        return status;
+    w->dense = UINT64_MAX;
+    for (uint32_t i = 0; i < b->n; i++)
+        w->dense &= b->present[i];
+    (me->method == FUSION_WEIGHTED ? weighted_fuse : voting_fuse)(w, b);
+    for (uint32_t i = 0; i < b->n; i++)
+        w->score[i] = rounded(w->total[i]);
+    memcpy(out, w->score, b->n * sizeof *out);
+    w->n = b->n;
+    return SINTER_OK;
+}
+
+static sinter_status explain(const sinter_instance *me, sinter_worker *w, const sinter_fusion_batch *b, uint32_t row,
+                             sinter_share *share /* [n_rankers] */, double *bias, sinter_error *err)
+{
+    if (row >= w->n || b->n != w->n)
+        return fail(me, err, "explain follows fuse of the same list", "row %u of a list that was not fused", row);
+    (me->method == FUSION_WEIGHTED ? weighted_explain : voting_explain)(w, b, row, share, bias);
+    double sum = *bias;
+    for (uint32_t r = 0; r < b->n_rankers; r++)
+        sum += share[r].contribution;
+    *bias += (double)w->score[row] - sum; /* what rounding to a float took, below 1e-7 of the terms */
+    return SINTER_OK;
+}
+
+static const sinter_fusion fusion = {.size = sizeof(sinter_fusion), .check_rankers = check_rankers, .fuse = fuse, .explain = explain};
+
+static const sinter_plugin plugin = {
+    .size = sizeof(sinter_plugin),
+    .abi_major = SINTER_ABI_MAJOR,
+    .abi_minor = SINTER_ABI_MINOR,
+    .name = "fusion",
+    .version = "1.0.0",
+    .build = "",
+    .summary = "Fuses rankers' scores: a weighted sum of calibrated scores, or voting by reciprocal rank or Borda.",
+    .options = options,
+    .n_options = sizeof options / sizeof *options,
+    .open = open_instance,
+    .close = close_instance,
+    .worker_open = worker_open,
+    .worker_close = worker_close,
+    .fusion = &fusion,
+};
+
+const sinter_plugin *sinter_plugin_entry(uint32_t host_major)
+{
+    (void)host_major;
+    return &plugin;
+}
