@@ -221,11 +221,50 @@ void filter_match(const filter *f, const catalog_set *set, const uint32_t *item,
         run_block(f, set, item + at, n - at < FILTER_BLOCK ? n - at : FILTER_BLOCK, out + at);
 }
 
-bool filter_test(const filter *f, const catalog_set *set, uint32_t item) {
+/* ---- one item ----------------------------------------------------------------------------------------------------------- */
+
+/* Conditions whose single test is shorter than a block of one; the rest run as such a block. */
+static bool test_condition(condition *x, const catalog_set *set, uint32_t item) {
+    const catalog_field *f = field_of(x, set->owner);
+    const sinter_column *c = f && f->column < set->n_columns ? set->column[f->column] : NULL;
+    if (!c || !column_has(c, item)) return x->negate;
+    const void *data = c->chunk[item >> SINTER_CHUNK_BITS]->data;
+    uint32_t r = item & (SINTER_CHUNK_ROWS - 1);
+    if (x->kind == CONDITION_NUMBERS) {
+        double v = ((const double *)data)[r];
+        return (v >= x->u.numbers.low && v <= x->u.numbers.high) ^ x->negate;
+    }
+    if (x->kind == CONDITION_INTEGERS) {
+        int64_t v = ((const int64_t *)data)[r];
+        return (v >= x->u.integers.low && v <= x->u.integers.high) ^ x->negate;
+    }
+    if (x->kind == CONDITION_BOOLEAN) return (((const uint8_t *)data)[r] == x->u.integers.low) ^ x->negate;
+    if (x->kind == CONDITION_KEYWORD && x->n == 1) {
+        uint32_t id = atomic_load_explicit(&x->u.keyword[0].id, memory_order_relaxed);
+        if (id) return (((const uint32_t *)data)[r] == id) ^ x->negate;
+    }
     uint8_t out;
-    if (!f) return true;
-    run_block(f, set, &item, 1, &out);
+    run_condition(x, set, &item, 1, &out);
     return out;
+}
+
+bool filter_test(const filter *f, const catalog_set *set, uint32_t item) {
+    bool stack[FILTER_STACK];
+    uint32_t top = 0;
+    if (!f) return true;
+    for (uint32_t at = 0; at < f->n_program; at++) {
+        const instruction *in = &f->program[at];
+        switch (in->op) {
+        case OP_CONDITION: stack[top++] = test_condition(f->condition[in->arg], set, item); break;
+        case OP_AND: top--, stack[top - 1] &= stack[top]; break;
+        case OP_OR: top--, stack[top - 1] |= stack[top]; break;
+        case OP_NOT: stack[top - 1] ^= true; break;
+        case OP_SKIP_IF_NONE: at += stack[top - 1] ? 0 : in->arg; break;
+        case OP_SKIP_IF_ALL: at += stack[top - 1] ? in->arg : 0; break;
+        default: break;
+        }
+    }
+    return stack[0];
 }
 
 /* ---- scan ------------------------------------------------------------------------------------------------------------------ */
