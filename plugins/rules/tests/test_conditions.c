@@ -123,6 +123,19 @@ static void any_word_needs_one_of_them(void **state)
     shop_close(&s);
 }
 
+static void a_rule_found_by_several_words_fires_once(void **state)
+{
+    (void)state;
+    shop s;
+    float got[8];
+    shop_open(&s);
+    RULES(&s, "ranker", ALWAYS, {"rules.0.when.query.any_word.0", "red"}, {"rules.0.when.query.any_word.1", "sofa"},
+          {"rules.0.when.query.any_word.2", "sofa"});
+    shop_rank(&s, harness_request(s.h, "red sofa red", NOW_MS), got);
+    assert_true(got[0] == 1);
+    shop_close(&s);
+}
+
 static void kinds_of_query_conditions_must_all_hold(void **state)
 {
     (void)state;
@@ -374,6 +387,7 @@ int main(void)
         cmocka_unit_test(words_must_all_be_there_in_any_order),
         cmocka_unit_test(words_are_found_by_their_stem),
         cmocka_unit_test(any_word_needs_one_of_them),
+        cmocka_unit_test(a_rule_found_by_several_words_fires_once),
         cmocka_unit_test(kinds_of_query_conditions_must_all_hold),
         cmocka_unit_test(empty_query_asks_for_words_or_for_none),
         cmocka_unit_test(a_user_attribute_equals_one_of_the_values),
