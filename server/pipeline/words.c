@@ -26,7 +26,7 @@ void search_public_query(search *s)
     sinter_str *sort = ARENA_ARRAY(s->a, sinter_str, s->in->n_sort);
     for (size_t i = 0; i < s->in->n_sort; i++) sort[i] = slice(str_of(s->in->sort[i]));
     s->public_query = (sinter_query){.size = sizeof s->public_query,
-                                     .text = slice(str_of(s->in->query)),
+                                     .text = slice(str_of(q->text)), /* what is searched now: corrected, and edited by earlier rewriters */
                                      .normalised = slice(str_of(q->normalised)),
                                      .term = term,
                                      .n_terms = q->n_words,
