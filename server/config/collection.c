@@ -252,14 +252,14 @@ static sinter_status add_language(config_collection *c, const char *language, co
 }
 
 /* The collection's own stands first, if any field speaks it; else the first field's. */
-static sinter_status collect_languages(const char *own, config_collection *c, sinter_error *e)
+static sinter_status collect_languages(const collection_raw *raw, config_collection *c, sinter_error *e)
 {
     sinter_status s = SINTER_OK;
     for (int pass = 0; pass < 2; pass++) {
         for (uint32_t i = 0; i < c->n_fields && s == SINTER_OK; i++) {
             const config_field *f = &c->field[i];
-            const conf_node *at = conf_get(f->at, "language");
-            if (f->searchable && (pass || strcmp(f->language, own) == 0))
+            const conf_node *at = conf_get(raw->fields->value[i], "language");
+            if (f->searchable && (pass || strcmp(f->language, raw->language) == 0))
                 s = add_language(c, f->language, at ? at : f->at, e);
         }
     }
@@ -357,7 +357,7 @@ sinter_status collection_read(const char *name, const conf_node *root, config_co
     s = read_language(at ? at : root, &raw.language, e);
     if (s == SINTER_OK) s = read_fields(&raw, &c, a, e);
     if (s == SINTER_OK) s = groups_resolve(&raw, &c, a, e);
-    if (s == SINTER_OK) s = collect_languages(raw.language, &c, e);
+    if (s == SINTER_OK) s = collect_languages(&raw, &c, e);
     if (s == SINTER_OK) s = check_title(root, &c, e);
     if (s == SINTER_OK) s = check_age(root, &c, e);
     if (s == SINTER_OK) s = check_minimum(root, &c, e);

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* config_load: good files become what they say, and each bad one gets exactly its words, with file, line and column. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "config/config.h"
+#include "config/walk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char folder[64];
+
+static void put(const char *name, const char *text)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    char *slash = strrchr(path, '/');
+    *slash = 0;
+    dir_make(path, NULL);
+    *slash = '/';
+    unlink(path);
+    FILE *f = text ? fopen(path, "we") : NULL;
+    if (!f) return;
+    fputs(text, f);
+    fclose(f);
+}
+
+#define SERVER "listen: 127.0.0.1:0\n"
+#define SHOP                                                                                                           \
+    "fields:\n  title: text\n  brand: keyword\n  price: number\n  released: timestamp\n  tags: keywords\n"
+#define PIPE "collection: shop\n"
+
+static int begin(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/sinter-config-XXXXXX");
+    return mkdtemp(folder) ? 0 : 1;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    return dir_remove(folder, NULL) == SINTER_OK ? 0 : 1;
+}
+
+static void put_good(void)
+{
+    char path[100];
+    dir_remove(folder, NULL);
+    snprintf(path, sizeof path, "%s", folder);
+    dir_make(path, NULL);
+    put("sinter.yaml", SERVER);
+    put("collections/shop.yaml", SHOP);
+    put("pipelines/shop.yaml", PIPE);
+}
+
+static config *load(sinter_error *e)
+{
+    char path[100];
+    config *c = NULL;
+    snprintf(path, sizeof path, "%s/sinter.yaml", folder);
+    return config_load(path, &c, e) == SINTER_OK ? c : NULL;
+}
+
+static config *must_load(void)
+{
+    sinter_error e = SINTER_ERROR_INIT;
+    char line[2000];
+    config *c = load(&e);
+    if (!c) fail_msg("%s", error_line(&e, line, sizeof line));
+    return c;
+}
+
+static void defaults_are_as_documented(void **state)
+{
+    (void)state;
+    put_good();
+    config *c = must_load();
+    assert_int_equal(c->server.max_message_bytes, 4 << 20);
+    assert_int_equal(c->server.commit_after_ns, 250000000);
+    assert_true(c->server.impressions && !c->server.log_json && c->server.log_level == LOG_INFO);
+    assert_int_equal(c->server.data_dir[0], '/');
+    const config_collection *k = config_find_collection(c, "shop");
+    assert_non_null(k);
+    assert_true(k->k1 == 1.2 && k->group[0].b == 0.5 && k->n_groups == 1 && k->spelling && !k->operator_and);
+    assert_string_equal(k->group[0].name, "title");
+    assert_string_equal(k->title_field, "title");
+    assert_string_equal(k->default_pipeline, "shop");
+    const config_field *f = k->field;
+    assert_true(f[0].searchable && f[0].stored && !f[0].filterable && !f[0].sortable && !f[0].required);
+    assert_true(!f[1].searchable && f[1].stored && f[1].filterable && f[1].sortable);
+    assert_true(f[2].filterable && f[2].sortable && f[3].sortable && f[4].filterable && !f[4].sortable);
+    assert_string_equal(f[0].language, "en");
+    const config_pipeline *p = config_find_pipeline(c, "shop");
+    assert_true(p->n_recall == 1 && p->recall[0].text && p->recall[0].limit == 1000 && p->n_stages == 0);
+    config_free(c);
+}
+
+static void groups_follow_the_rule(void **state)
+{
+    (void)state;
+    put_good();
+    put("collections/shop.yaml", "fields:\n  a: {type: text, weight: 3}\n  b: {type: text, weight: 0.5}\n  c: {type: text, weight: 2}\n"
+                                 "  d: {type: text, weight: 1}\n  e: {type: text, weight: 4}\n  t.*: {type: text, weight: 0.2}\n");
+    config *c = must_load();
+    const config_collection *k = &c->collection[0];
+    assert_int_equal(k->n_groups, 4);
+    assert_string_equal(k->group[0].name, "a");
+    assert_string_equal(k->group[1].name, "c");
+    assert_string_equal(k->group[2].name, "e");
+    assert_string_equal(k->group[3].name, "others");
+    assert_true(k->group[0].weight == 3 && k->group[2].weight == 4 && k->group[3].weight == 1);
+    assert_true(k->field[0].weight == 1 && k->field[1].weight == 0.5 && k->field[5].weight == 0.2);
+    assert_true(k->field[5].group_index == 3 && k->field[3].group_index == 3 && k->field[4].group_index == 2);
+    config_free(c);
+    put("collections/shop.yaml", "b: 0.7\ngroups: {body: {weight: 5}}\nfields:\n  a: {type: text, group: body}\n"
+                                 "  b: {type: text, group: body, weight: 2, language: german}\n  u.x_*: text\n");
+    c = must_load();
+    k = &c->collection[0];
+    assert_int_equal(k->n_groups, 2);
+    assert_true(k->group[0].weight == 5 && k->group[0].b == 0.7 && k->field[1].weight == 2);
+    assert_string_equal(k->group[1].name, "u_x");
+    assert_int_equal(k->n_languages, 2);
+    assert_string_equal(k->language[0], "en");
+    assert_string_equal(k->language[1], "de");
+    config_free(c);
+}
+
+static void a_pipeline_is_read_whole(void **state)
+{
+    (void)state;
+    put_good();
+    put("pipelines/shop.yaml",
+        "collection: shop\nbudget: 20ms\nrecord: 0.5\nrewrite:\n  - {plugin: rules, file: a.yaml}\nrecall:\n  - {source: text, limit: 500}\n"
+        "  - {source: cf, model: taste/latest, limit: 200}\nstages:\n  - keep: 100\n    rank:\n      - {name: words, feature: text.bm25}\n"
+        "      - {plugin: ./my.so, budget: 2ms, x: 1}\n    fuse: {plugin: fusion, method: network}\n  - {keep: 10, rank: [{plugin: deep}]}\n"
+        "finish:\n  - {plugin: rules, file: b.yaml}\n  - {diversity: mmr, field: tags, strength: 0.3}\n");
+    config *c = must_load();
+    const config_pipeline *p = &c->pipeline[0];
+    assert_true(p->budget_ns == 20000000 && p->record == 0.5 && p->n_rewrite == 1 && p->n_recall == 2);
+    assert_true(p->recall[0].limit == 500 && !p->recall[1].text);
+    assert_string_equal(p->recall[1].use.plugin, "cf");
+    assert_string_equal(p->recall[1].use.model, "taste/latest");
+    assert_true(p->n_stages == 2 && p->stage[0].n_rank == 2 && p->stage[0].has_fuse && !p->stage[1].has_fuse);
+    const config_use *mine = &p->stage[0].rank[1];
+    char path[100];
+    snprintf(path, sizeof path, "%s/pipelines/my.so", folder);
+    assert_string_equal(mine->path, path);
+    assert_string_equal(mine->name, "my");
+    assert_int_equal(mine->budget_ns, 2000000);
+    assert_string_equal(conf_get(mine->options, "x")->text, "1");
+    assert_string_equal(p->stage[1].name, "stage2");
+    assert_true(p->finish[1].diversity && p->finish[1].strength == 0.3 && p->n_finish == 2);
+    config_free(c);
+}
+
+static void patterns_match_dotted_names(void **state)
+{
+    (void)state;
+    assert_true(config_name_matches("a.t_*", STR("a.t_x")));
+    assert_true(config_name_matches("a.*", STR("a.b.c")));
+    assert_true(config_name_matches("*.x", STR("a.b.x")));
+    assert_true(config_name_matches("a.*.c*", STR("a.b.cc")));
+    assert_true(config_name_matches("a", STR("a")));
+    assert_false(config_name_matches("a.t_*", STR("a.t_")));
+    assert_false(config_name_matches("a.*", STR("a.")));
+    assert_false(config_name_matches("a.*", STR("b.c")));
+    assert_false(config_name_matches("a", STR("ab")));
+}
+
+static void an_index_serves_only_its_own_declaration(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *is, *what;
+    } CASES[] = {
+        {"fields: {t: {type: text, group: g, weight: 1}, k: keyword}\nk1: 2\ngroups: {g: {weight: 9, b: 0.1}}\n", NULL},
+        {"fields: {t: {type: text, group: g}, k: keyword, new: number}\n", NULL},
+        {"fields: {t: {type: text, group: h}, k: keyword}\n", "group of 't' was g and is h: the text index does not serve both"},
+        {"fields: {t: {type: text, group: g, language: de}, k: keyword}\n",
+         "language of 't' was en and is de: the text index does not serve both"},
+        {"fields: {t: {type: text, group: g}, k: number}\n",
+         "type of 'k' was keyword and is number: the text index does not serve both"},
+        {"fields: {t: {type: text, group: g}, k: keyword, u: text}\n",
+         "the number of field groups was 1 and is 2: the text index does not serve both"},
+        {"units: true\nfields: {t: {type: text, group: g}, k: keyword}\n",
+         "units was false and is true: the text index does not serve both"},
+    };
+    put_good();
+    put("collections/shop.yaml", "fields: {t: {type: text, group: g}, k: keyword}\n");
+    config *was = must_load();
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        sinter_error e = SINTER_ERROR_INIT;
+        put("collections/shop.yaml", CASES[i].is);
+        config *is = must_load();
+        sinter_status s = config_same_index(&was->collection[0], &is->collection[0], &e);
+        assert_int_equal(s, CASES[i].what ? SINTER_PRECONDITION : SINTER_OK);
+        if (CASES[i].what) assert_string_equal(e.what, CASES[i].what);
+        config_free(is);
+    }
+    config_free(was);
+}
+
+#define FIELDS "fields: {title: text, brand: keyword, released: timestamp}\n"
+#define RANK "collection: shop\nstages:\n  - rank: "
+
+static const struct {
+    const char *file, *text, *line;
+} BAD[] = {
+    /* YAML itself */
+    {"sinter.yaml", "", "sinter.yaml:1:1: the file holds nothing; write at least one key"},
+    {"sinter.yaml", "a: [1\nb: 2\n", "sinter.yaml:2:2: did not find expected ',' or ']' while parsing a flow sequence; see https://yaml.org/spec/1.1"},
+    {"sinter.yaml", "listen: \"\\xff\n", "sinter.yaml:2:1: found unexpected end of stream while scanning a quoted scalar; see https://yaml.org/spec/1.1"},
+    {"sinter.yaml", "lanes: 1\nlisten: \xff\n", "sinter.yaml:2:9: invalid leading UTF-8 octet; write the file in UTF-8"},
+    {"sinter.yaml", "lanes: 1\nlisten: 127.0.0.1:1\nlanes: 2\n", "sinter.yaml:3:1: the key 'lanes' stands already in line 1; keep one of the two"},
+    {"sinter.yaml", "lanes: 1\n---\nlanes: 2\n", "sinter.yaml:3:1: a second document begins here; keep one document a file"},
+    {"sinter.yaml", "lanes: &a [*a]\n", "sinter.yaml:1:8: an alias stands inside its own anchor; remove the alias"},
+    {"sinter.yaml", "? [a]\n: 1\n", "sinter.yaml:1:3: a key is a list; write a word"},
+    {"sinter.yaml", "limits: {<<: 1}\n", "sinter.yaml:1:10: merge keys ('<<') are not understood; repeat the keys"},
+    {"sinter.yaml", "lanes: !secret 1\n", "sinter.yaml:1:8: the tag '!secret' is not understood; remove it"},
+    /* the server */
+    {"sinter.yaml", "- a\n", "sinter.yaml:1:1: sinter.yaml must be a map, not a list"},
+    {"sinter.yaml", "lsten: 127.0.0.1:1\n", "sinter.yaml:1:1: unknown key of sinter.yaml: 'lsten'; did you mean 'listen'?"},
+    {"sinter.yaml", "listen: 0.0.0.0:80\n", "sinter.yaml:1:9: listen is '0.0.0.0:80', which others can reach without TLS; listen on 127.0.0.1, or say 'insecure: true' where the network is trusted"},
+    {"sinter.yaml", "listen: localhost\n", "sinter.yaml:1:9: listen is 'localhost', not an address with a port; write HOST:PORT, such as 127.0.0.1:7700 or [::1]:7700"},
+    {"sinter.yaml", "listen: 127.0.0.1:70000\n", "sinter.yaml:1:9: listen is '127.0.0.1:70000', not an address with a port; write HOST:PORT, such as 127.0.0.1:7700 or [::1]:7700"},
+    {"sinter.yaml", "lanes: many\n", "sinter.yaml:1:8: lanes is 'many', not a whole number"},
+    {"sinter.yaml", "lanes: -1\n", "sinter.yaml:1:8: lanes is '-1', not a whole number"},
+    {"sinter.yaml", "lanes: '4'\n", "sinter.yaml:1:8: lanes is '4', not a whole number; remove the quotes"},
+    {"sinter.yaml", "lanes: 5000\n", "sinter.yaml:1:8: lanes is 5000; valid: 0 to 1024"},
+    {"sinter.yaml", "drain: soon\n", "sinter.yaml:1:8: drain is 'soon', not a duration such as 250us, 2ms or 1.5s"},
+    {"sinter.yaml", "commit_after: 2d\n", "sinter.yaml:1:15: commit_after is 2d; valid: 0.001s to 60s"},
+    {"sinter.yaml", "limits: {max_message: 4XB}\n", "sinter.yaml:1:23: max_message is '4XB', not a size such as 4MiB, 64KiB or a number of bytes"},
+    {"sinter.yaml", "log: {level: loud}\n", "sinter.yaml:1:14: unknown level 'loud'; valid: debug, info, warn, error"},
+    {"sinter.yaml", "insecure: maybe\n", "sinter.yaml:1:11: insecure is 'maybe', not true or false"},
+    {"sinter.yaml", "plugin_dirs: x\n", "sinter.yaml:1:14: plugin_dirs must be a list, not a single value"},
+    {"sinter.yaml", "listen:\n", "sinter.yaml:1:8: listen has no value; it must be a text"},
+    {"sinter.yaml", "tls: {cert: a}\n", "sinter.yaml:1:6: tls is not implemented; remove it; for a trusted network say 'insecure: true'"},
+    {"experiments/fusion.yaml", "unit: user\n", "experiments/fusion.yaml: experiments are not implemented; move the file away"},
+    {"alerts.yaml", "a: 1\n", "alerts.yaml: alert rules are not implemented; move the file away"},
+    /* collections */
+    {"collections/shop.yaml", "k1: 1\n", "collections/shop.yaml:1:1: a collection has no key 'fields'; declare at least one: 'fields: {title: text}'"},
+    {"collections/shop.yaml", "fields: {}\n", "collections/shop.yaml:1:9: fields is empty; declare at least one: 'fields: {title: text}'"},
+    {"collections/shop.yaml", "fields:\n  title: txt\n", "collections/shop.yaml:2:10: unknown type 'txt'; did you mean 'text'?"},
+    {"collections/shop.yaml", "fields:\n  title: {type: text, serchable: true}\n", "collections/shop.yaml:2:23: unknown key of a field: 'serchable'; did you mean 'searchable'?"},
+    {"collections/shop.yaml", "fields:\n  title: {type: text, sortable: true}\n", "collections/shop.yaml:2:33: a text field cannot be sortable; declare a keyword field beside it"},
+    {"collections/shop.yaml", "fields:\n  title: {type: text, filterable: yes}\n", "collections/shop.yaml:2:35: a text field cannot be filterable; declare a keyword field beside it"},
+    {"collections/shop.yaml", "fields:\n  p: {type: number, searchable: true}\n", "collections/shop.yaml:2:33: a number field cannot be searchable; searchable are text, keyword and keywords"},
+    {"collections/shop.yaml", "fields:\n  p: {type: keywords, sortable: true}\n", "collections/shop.yaml:2:33: a keywords field cannot be sortable; sortable are keyword, integer, number, boolean and timestamp"},
+    {"collections/shop.yaml", "fields:\n  p: {type: number, group: x}\n", "collections/shop.yaml:2:28: group is of searchable fields; 'p' is not one; remove it, or say 'searchable: true'"},
+    {"collections/shop.yaml", "fields:\n  v: vector\n", "collections/shop.yaml:2:6: the vector field 'v' has no dimension; write 'dimension: N', 1 to 4096"},
+    {"collections/shop.yaml", "fields:\n  v: {type: vector, dimension: 0}\n", "collections/shop.yaml:2:32: dimension is 0; valid: 1 to 4096"},
+    {"collections/shop.yaml", "fields:\n  v: {type: text, dimension: 3}\n", "collections/shop.yaml:2:30: dimension is of vector fields; 'v' is text; remove it"},
+    {"collections/shop.yaml", "fields:\n  9a: text\n", "collections/shop.yaml:2:3: '9a' is not a field name; use letters, digits, _ and -, joined by dots; * makes a pattern"},
+    {"collections/shop.yaml", "fields:\n  a..b: text\n", "collections/shop.yaml:2:3: 'a..b' is not a field name; use letters, digits, _ and -, joined by dots; * makes a pattern"},
+    {"collections/shop.yaml", "fields:\n  id: keyword\n", "collections/shop.yaml:2:3: 'id' is every item's own and cannot be declared; choose another name"},
+    {"collections/shop.yaml", "fields:\n  a.*: text\n  a.b: keyword\n", "collections/shop.yaml:3:3: 'a.b' is never used: 'a.*' in line 2 matches first; move it above the pattern"},
+    {"collections/shop.yaml", "fields:\n  a.*: {type: keyword, required: true}\n", "collections/shop.yaml:2:34: a pattern cannot be required; remove it"},
+    {"collections/shop.yaml", "fields:\n  a: {type: text, language: klingon}\n", "collections/shop.yaml:2:29: no stemmer for the language 'klingon'; write a code such as en, de, fr, or none (Chinese, Japanese and Korean need none)"},
+    {"collections/shop.yaml", "fields:\n  a: {type: text, language: de}\n  b: {type: text, language: fr}\n  c: {type: text, language: it}\n  d: {type: text, language: es}\n", "collections/shop.yaml:5:29: 'es' is the fourth language, after de, fr and it; a collection has at most 3 languages; use none for the rest"},
+    {"collections/shop.yaml", "fields:\n  a: {type: text, group: a}\n  b: {type: text, group: b}\n  c: {type: text, group: c}\n  d: {type: text, group: d}\n  e: {type: text, group: e}\n", "collections/shop.yaml:6:26: 'e' is the fifth group, after a, b, c and d; put it into one of them"},
+    {"collections/shop.yaml", "fields:\n  a: {type: text, group: a}\n  b: {type: text, group: b}\n  c: {type: text, group: c}\n  d: {type: text, group: d}\n  e: text\n", "collections/shop.yaml:6:3: 'e' names no group, and the four are taken: a, b, c, d; name one of them: 'group: …'"},
+    {"collections/shop.yaml", "groups: {titel: {weight: 2}}\nfields: {title: text}\n", "collections/shop.yaml:1:10: unknown group 'titel'; did you mean 'title'?"},
+    {"collections/shop.yaml", "groups: {title: {b: 2}}\nfields: {title: text}\n", "collections/shop.yaml:1:21: b is 2; valid: 0 to 1"},
+    {"collections/shop.yaml", "k1: 11\n" FIELDS, "collections/shop.yaml:1:5: k1 is 11; valid: 0 to 10"},
+    {"collections/shop.yaml", "operator: xor\n" FIELDS, "collections/shop.yaml:1:11: unknown operator 'xor'; did you mean 'or'?"},
+    {"collections/shop.yaml", "minimum_should_match: 101%\n" FIELDS, "collections/shop.yaml:1:23: minimum_should_match is '101%'; write a number of words, 1 to 64, or 1% to 100%"},
+    {"collections/shop.yaml", "age: brand\n" FIELDS, "collections/shop.yaml:1:6: age is 'brand', a keyword field; name a timestamp field"},
+    {"collections/shop.yaml", "title: titel\n" FIELDS, "collections/shop.yaml:1:8: unknown field 'titel'; did you mean 'title'?"},
+    {"collections/shop.yaml", "synonyms: {a: b}\n" FIELDS, "collections/shop.yaml:1:11: synonyms is not implemented; use a rewriter of the rules plugin"},
+    {"collections/shop.yaml", "default_pipeline: shp\n" FIELDS, "collections/shop.yaml:1:19: unknown pipeline 'shp'; did you mean 'shop'?"},
+    {"collections/Shop.yaml", FIELDS, "collections/Shop.yaml: the file's name is the name of what it declares, and 'Shop' is not one; use lower-case letters, digits, _ and -, starting with a letter"},
+    {"collections/more.yml", FIELDS, "collections/more.yml: the name ends in .yml; only .yaml files are read; rename it"},
+    /* pipelines */
+    {"pipelines/shop.yaml", "recall: []\n", "pipelines/shop.yaml:1:1: a pipeline has no key 'collection'; name the collection that it searches"},
+    {"pipelines/shop.yaml", "collection: shp\n", "pipelines/shop.yaml:1:13: unknown collection 'shp'; did you mean 'shop'?"},
+    {"pipelines/shop.yaml", "collection: shop\nstage: []\n", "pipelines/shop.yaml:2:1: unknown key of a pipeline: 'stage'; did you mean 'stages'?"},
+    {"pipelines/shop.yaml", "collection: shop\nrecord: 1.5\n", "pipelines/shop.yaml:2:9: record is 1.5; valid: 0 to 1"},
+    {"pipelines/shop.yaml", "collection: shop\nrecall: []\n", "pipelines/shop.yaml:2:9: recall is empty; remove it, or list a source"},
+    {"pipelines/shop.yaml", "collection: shop\nrecall:\n  - {source: text, limt: 5}\n", "pipelines/shop.yaml:3:20: unknown key of the text source: 'limt'; did you mean 'limit'?"},
+    {"pipelines/shop.yaml", "collection: shop\nrecall:\n  - {source: text, limit: 0}\n", "pipelines/shop.yaml:3:27: limit is 0; valid: 1 to 10000"},
+    {"pipelines/shop.yaml", "collection: shop\nrecall:\n  - {source: cf}\n  - {source: cf}\n", "pipelines/shop.yaml:4:5: the recall source 'cf' stands already in line 3; give it another: 'name: …'"},
+    {"pipelines/shop.yaml", RANK "[]\n", "pipelines/shop.yaml:3:11: rank is empty; list at least one ranker"},
+    {"pipelines/shop.yaml", RANK "[{name: x}]\n", "pipelines/shop.yaml:3:12: a ranker names neither a plugin nor a feature; write 'plugin: NAME' or 'feature: NAME'"},
+    {"pipelines/shop.yaml", RANK "[{feature: text.bm25, budget: 1ms}]\n", "pipelines/shop.yaml:3:33: unknown key of a feature's use: 'budget'; valid: feature, name"},
+    {"pipelines/shop.yaml", RANK "[{plugin: a}, {plugin: b}]\n", "pipelines/shop.yaml:3:5: the stage has 2 rankers and nothing that fuses them; add 'fuse: {plugin: fusion, method: weighted, weights: {…}}'"},
+    {"pipelines/shop.yaml", RANK "[{plugin: a}, {plugin: a}]\n    fuse: {plugin: f}\n", "pipelines/shop.yaml:3:25: the ranker 'a' stands already in line 3; give it another: 'name: …'"},
+    {"pipelines/shop.yaml", RANK "[{plugin: A}]\n", "pipelines/shop.yaml:3:21: 'A' is not a plugin's name; lower-case letters, digits and _, or the path of a .so"},
+    {"pipelines/shop.yaml", RANK "[{plugin: a, sha256: abc}]\n", "pipelines/shop.yaml:3:32: sha256 is 'abc'; write the 64 hex digits that sha256sum prints"},
+    {"pipelines/shop.yaml", RANK "[{plugin: a, model: m}]\n", "pipelines/shop.yaml:3:31: model is 'm'; write NAME/VERSION or NAME/latest"},
+    {"pipelines/shop.yaml", RANK "[{plugin: a, budget: 2}]\n", "pipelines/shop.yaml:3:32: budget is '2', not a duration such as 250us, 2ms or 1.5s"},
+    {"pipelines/shop.yaml", "collection: shop\nstages:\n  - {keep: 5, rank: [{plugin: a}]}\n  - {keep: 6, rank: [{plugin: b}]}\n", "pipelines/shop.yaml:4:12: the stage keeps 6, but the one before it gives 5; keep as many or fewer"},
+    {"pipelines/shop.yaml", "collection: shop\nfinish:\n  - {diversity: dpp, field: brand}\n", "pipelines/shop.yaml:3:17: unknown diversity 'dpp'; valid: mmr"},
+    {"pipelines/shop.yaml", "collection: shop\nfinish:\n  - {diversity: mmr, field: price}\n", "pipelines/shop.yaml:3:29: diversity over 'price', a number field; name a keyword or keywords field"},
+    {"pipelines/shop.yaml", "collection: shop\nfinish:\n  - {diversity: mmr, field: brnd}\n", "pipelines/shop.yaml:3:29: unknown field 'brnd'; did you mean 'brand'?"},
+    {"pipelines/shop.yaml", "collection: shop\nfinish:\n  - {diversity: mmr}\n", "pipelines/shop.yaml:3:5: diversity has no key 'field'; write 'field: NAME', a keyword or keywords field"},
+    {"pipelines/shop.yaml", "collection: shop\nrewrite:\n  - {plugin: rules}\n  - {plugin: rules}\n", "pipelines/shop.yaml:4:5: the rewriter 'rules' stands already in line 3; give it another: 'name: …'"},
+};
+
+static void each_bad_file_gets_its_words(void **state)
+{
+    (void)state;
+    unsigned failed = 0;
+    for (size_t i = 0; i < ARRAY_LEN(BAD); i++) {
+        sinter_error e = SINTER_ERROR_INIT;
+        char line[2000], expected[2000];
+        put_good();
+        put(BAD[i].file, BAD[i].text);
+        config *c = load(&e);
+        snprintf(expected, sizeof expected, "%s/%s", folder, BAD[i].line);
+        if (!c && strcmp(error_line(&e, line, sizeof line), expected) == 0) continue;
+        print_error("case %zu\n  expected %s\n  got      %s\n", i, expected, c ? "(it loads)" : line);
+        config_free(c);
+        failed++;
+    }
+    assert_int_equal(failed, 0);
+    assert_true(ARRAY_LEN(BAD) >= 40);
+}
+
+static void several_pipelines_need_a_default(void **state)
+{
+    (void)state;
+    sinter_error e = SINTER_ERROR_INIT;
+    put_good();
+    put("pipelines/shop.yaml", NULL);
+    put("pipelines/a.yaml", PIPE);
+    config *c = must_load();
+    assert_string_equal(c->collection[0].default_pipeline, "a");
+    config_free(c);
+    put("pipelines/b.yaml", PIPE);
+    assert_null(load(&e));
+    assert_string_equal(e.what, "'shop' has the pipelines a and b, and none is the default");
+}
+
+/* Ten anchors that each name the last one ten times: 10^10 values when unfolded. */
+static void what_unfolds_without_end_is_refused(void **state)
+{
+    (void)state;
+    buffer b = {0};
+    buffer_puts(&b, "a0: &a0 [1,1,1,1,1,1,1,1,1]\n");
+    for (int i = 1; i < 10; i++) {
+        buffer_printf(&b, "a%d: &a%d [", i, i);
+        for (int k = 0; k < 9; k++)
+            buffer_printf(&b, "%s*a%d", k ? "," : "", i - 1);
+        buffer_puts(&b, "]\n");
+    }
+    arena *a = arena_new(1 << 16);
+    const conf_node *root;
+    sinter_error e = SINTER_ERROR_INIT;
+    assert_int_equal(conf_parse_text("x", (str){b.data, b.len}, a, &root, &e), SINTER_INVALID);
+    assert_string_equal(e.what, "more than 200000 values");
+    buffer_clear(&b);
+    for (int i = 0; i < 40; i++)
+        buffer_puts(&b, "[");
+    for (int i = 0; i < 40; i++)
+        buffer_puts(&b, "]");
+    assert_int_equal(conf_parse_text("x", (str){b.data, b.len}, a, &root, &e), SINTER_INVALID);
+    assert_string_equal(e.what, "nested deeper than 32 levels");
+    buffer_clear(&b);
+    buffer_puts(&b, "a: &a 1\nb: [");
+    for (int i = 0; i < 101; i++)
+        buffer_printf(&b, "%s*a", i ? "," : "");
+    buffer_puts(&b, "]\n");
+    assert_int_equal(conf_parse_text("x", (str){b.data, b.len}, a, &root, &e), SINTER_INVALID);
+    assert_string_equal(e.what, "more than 100 aliases");
+    arena_free(a);
+    buffer_free(&b);
+}
+
+/* config/README.md names every key of every table with its default. */
+static void the_reference_is_complete(void **state)
+{
+    (void)state;
+    const walk_table *const TABLES[] = {&WALK_SERVER, &WALK_LIMITS, &WALK_LOG,    &WALK_COLLECTION, &WALK_FIELD,   &WALK_GROUP,
+                                        &WALK_PIPELINE, &WALK_STAGE, &WALK_USE, &WALK_SOURCE,     &WALK_FEATURE, &WALK_DIVERSITY};
+    char path[1000];
+    buffer b = {0};
+    snprintf(path, sizeof path, "%s/config/README.md", getenv("SINTER_SOURCE"));
+    assert_int_equal(file_read(path, 1 << 20, &b, NULL), SINTER_OK);
+    for (size_t t = 0; t < ARRAY_LEN(TABLES); t++) {
+        for (uint32_t k = 0; k < TABLES[t]->n; k++) {
+            const walk_key *key = &TABLES[t]->key[k];
+            char row[300];
+            snprintf(row, sizeof row, "| `%s` | %s |", key->key,
+                     key->required ? "required" : key->fallback && *key->fallback ? key->fallback : "");
+            if (!strstr(b.data, row)) fail_msg("config/README.md has no row %s (%s)", row, TABLES[t]->of);
+        }
+    }
+    buffer_free(&b);
+}
+
+static void the_example_loads(void **state)
+{
+    (void)state;
+    char path[1000], line[2000];
+    config *c = NULL;
+    sinter_error e = SINTER_ERROR_INIT;
+    snprintf(path, sizeof path, "%s/config/sinter.yaml", getenv("SINTER_SOURCE"));
+    if (config_load(path, &c, &e) != SINTER_OK) fail_msg("%s", error_line(&e, line, sizeof line));
+    assert_non_null(config_find_collection(c, "packages"));
+    assert_non_null(config_find_pipeline(c, "shop"));
+    uint64_t hash = c->hash;
+    config_free(c);
+    assert_int_equal(config_load(path, &c, &e), SINTER_OK);
+    assert_true(c->hash == hash);
+    config_free(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_as_documented),      cmocka_unit_test(groups_follow_the_rule),
+        cmocka_unit_test(a_pipeline_is_read_whole),        cmocka_unit_test(patterns_match_dotted_names),
+        cmocka_unit_test(an_index_serves_only_its_own_declaration), cmocka_unit_test(each_bad_file_gets_its_words),
+        cmocka_unit_test(several_pipelines_need_a_default), cmocka_unit_test(what_unfolds_without_end_is_refused),
+        cmocka_unit_test(the_reference_is_complete),       cmocka_unit_test(the_example_loads),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}
