@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* sinter journal verify | dump: what they print and with which code they end, run in this process on a small journal. */
+/* sinter journal verify | dump: what they print and with which code they end, run in this process on a small journal.
+ */
 #include "../journal/fixture.h"
 
 #include <fcntl.h>
@@ -11,7 +12,7 @@ int command_journal(int argc, char **argv);
 
 /* Runs the command with standard output in `out`. */
 static int run(buffer *out, const char *const *words, int n) {
-    char *argv[12] = {(char *)(uintptr_t)"journal"}, path[] = "/tmp/sinter-out-XXXXXX";
+    char *argv[12] = {(char *)(uintptr_t) "journal"}, path[] = "/tmp/sinter-out-XXXXXX";
     int fd = mkstemp(path), saved = dup(STDOUT_FILENO);
     for (int i = 0; i < n; i++)
         argv[i + 1] = (char *)(uintptr_t)words[i];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A small house for the tests of views: a data directory with one collection, its journal and its views, and a search. */
+/* A small house for the tests of views: a data directory with one collection, its journal and its views, and a search.
+ */
 #ifndef TEST_VIEWS_HOUSE_H
 #define TEST_VIEWS_HOUSE_H
 
@@ -93,9 +94,9 @@ static inline void put(house *h, const char *id, const char *title, double price
     number.kind_case = SINTER__V1__VALUE__KIND_NUMBER_VALUE;
     number.number_value = price;
     Sinter__V1__Item__FieldsEntry a = SINTER__V1__ITEM__FIELDS_ENTRY__INIT, b = a, *fields[] = {&a, &b};
-    a.key = (char *)(uintptr_t)"price";
+    a.key = (char *)(uintptr_t) "price";
     a.value = &number;
-    b.key = (char *)(uintptr_t)"title";
+    b.key = (char *)(uintptr_t) "title";
     b.value = &text;
     Sinter__V1__Item item = SINTER__V1__ITEM__INIT;
     item.id = (char *)(uintptr_t)id;
@@ -105,7 +106,8 @@ static inline void put(house *h, const char *id, const char *title, double price
     size_t n = sinter__v1__item__pack(&item, bytes);
     journal_op op = {.kind = JOURNAL_PUT, .collection = h->shop, .id = str_of(id), .bytes = {(char *)bytes, n}};
     journal_result r;
-    assert_int_equal(journal_append_wait(h->journal, &(journal_write){.op = &op, .n = 1, .fence = UINT64_MAX}, &r, NULL), SINTER_OK);
+    assert_int_equal(
+        journal_append_wait(h->journal, &(journal_write){.op = &op, .n = 1, .fence = UINT64_MAX}, &r, NULL), SINTER_OK);
     h->last = r.sequence;
     free(bytes);
 }
@@ -113,7 +115,8 @@ static inline void put(house *h, const char *id, const char *title, double price
 static inline void drop(house *h, const char *id) {
     journal_op op = {.kind = JOURNAL_DELETE, .collection = h->shop, .id = str_of(id)};
     journal_result r;
-    assert_int_equal(journal_append_wait(h->journal, &(journal_write){.op = &op, .n = 1, .fence = UINT64_MAX}, &r, NULL), SINTER_OK);
+    assert_int_equal(
+        journal_append_wait(h->journal, &(journal_write){.op = &op, .n = 1, .fence = UINT64_MAX}, &r, NULL), SINTER_OK);
     h->last = r.sequence;
 }
 
@@ -151,7 +154,8 @@ static inline void until_ready(house *h) {
     fail_msg("the views are not ready after 20 s");
 }
 
-/* ---- searches ----------------------------------------------------------------------------------------------------- */
+/* ---- searches -----------------------------------------------------------------------------------------------------
+ */
 
 typedef struct found {
     sinter_status status;
@@ -160,7 +164,8 @@ typedef struct found {
     float score[200];
 } found;
 
-static inline void search_set(house *h, const view_collection *c, uint32_t lane, const char *words, arena *a, found *out) {
+static inline void search_set(house *h, const view_collection *c, uint32_t lane, const char *words, arena *a,
+                              found *out) {
     text_query *q;
     text_weights w;
     text_hits hits;
