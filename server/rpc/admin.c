@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* AdminService: the server's state, and Reload, which the control thread carries out. */
+#include "server.h"
+
+#include <sinter/v1/admin.pb-c.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void add_counter(arena *a, Sinter__V1__GetStatusResponse *r, const char *name, uint64_t value)
+{
+    Sinter__V1__GetStatusResponse__CountersEntry *entry = arena_alloc(a, sizeof *entry);
+    sinter__v1__get_status_response__counters_entry__init(entry);
+    entry->key = (char *)name;
+    entry->value = value;
+    r->counters[r->n_counters++] = entry;
+}
+
+#define OWN_COUNTERS 16u
+
+static void add_counters(server *s, arena *a, Sinter__V1__GetStatusResponse *r)
+{
+    Sinter__V1__GetStatusResponse__CountersEntry **before = r->counters;
+    r->counters = ARENA_ARRAY(a, Sinter__V1__GetStatusResponse__CountersEntry *, r->n_counters + OWN_COUNTERS);
+    if (r->n_counters) memcpy(r->counters, before, r->n_counters * sizeof *before);
+#define X(name, help) add_counter(a, r, #name, atomic_load(&s->count.name));
+    SERVER_COUNTERS(X)
+#undef X
+    add_counter(a, r, "lanes", s->lanes);
+    add_counter(a, r, "admitted", (uint64_t)atomic_load(&s->admitted));
+    add_counter(a, r, "calls_open", (uint64_t)atomic_load(&s->live));
+}
+
+void status_run(worker *w, call *c, const ProtobufCMessage *request)
+{
+    (void)request;
+    sinter_error e = SINTER_ERROR_INIT;
+    server *s = w->s;
+    Sinter__V1__GetStatusResponse r = SINTER__V1__GET_STATUS_RESPONSE__INIT;
+    sinter_status status = engine_status(s->engine, w->lane, w->memory, &r, &e);
+    if (status != SINTER_OK) {
+        call_fail(c, status, &e);
+        return;
+    }
+    Google__Protobuf__Timestamp started = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+    started.seconds = s->started_ms / 1000;
+    started.nanos = (int32_t)(s->started_ms % 1000) * 1000000;
+    r.request_id = request_id_make(w->memory);
+    r.version = (char *)SINTER_VERSION;
+    r.started = &started;
+    if (atomic_load(&s->draining))
+        r.state = (char *)"draining";
+    else if (!r.state || !*r.state) {
+        views_state v;
+        views_status(engine_views(s->engine), &v);
+        r.state = (char *)(v.ready ? "serving" : "rebuilding");
+    }
+    add_counters(s, w->memory, &r);
+    call_reply(c, &r.base);
+}
+
+void reload_run(worker *w, call *c, const ProtobufCMessage *request)
+{
+    const Sinter__V1__ReloadRequest *q = (const Sinter__V1__ReloadRequest *)request;
+    bool *dry_run = xmalloc(sizeof *dry_run);
+    *dry_run = q->dry_run;
+    c->state = dry_run;
+    call_reference(c);
+    queue_push(&w->s->control_queue, c);
+}
+
+void reload_dispose(void *state)
+{
+    free(state);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Lanes: worker threads that take calls from one queue and run each to the end of its handler. */
+#include "server.h"
+
+#include <grpc/byte_buffer.h>
+#include <grpc/slice.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- the queue ---- */
+
+void queue_init(call_queue *q)
+{
+    *q = (call_queue){.last = NULL};
+    q->last = &q->first;
+    pthread_mutex_init(&q->lock, NULL);
+    pthread_cond_init(&q->filled, NULL);
+}
+
+void queue_push(call_queue *q, call *c)
+{
+    c->next = NULL;
+    pthread_mutex_lock(&q->lock);
+    *q->last = c;
+    q->last = &c->next;
+    pthread_cond_signal(&q->filled);
+    pthread_mutex_unlock(&q->lock);
+}
+
+call *queue_take(call_queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    while (!q->first && !q->closed)
+        pthread_cond_wait(&q->filled, &q->lock);
+    call *c = q->first;
+    if (c && !(q->first = c->next)) q->last = &q->first;
+    pthread_mutex_unlock(&q->lock);
+    return c;
+}
+
+void queue_close(call_queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    q->closed = true;
+    pthread_cond_broadcast(&q->filled);
+    pthread_mutex_unlock(&q->lock);
+}
+
+void queue_destroy(call_queue *q)
+{
+    pthread_cond_destroy(&q->filled);
+    pthread_mutex_destroy(&q->lock);
+}
+
+/* ---- running a call ---- */
+
+bool call_over(call *c)
+{
+    if (atomic_load(&c->answered)) return true;
+    if (atomic_load(&c->cancelled)) {
+        call_fail(c, SINTER_CANCELLED, NULL);
+        return true;
+    }
+    if (c->deadline_ns == UINT64_MAX || clock_mono_ns() < c->deadline_ns) return false;
+    call_fail(c, SINTER_DEADLINE, NULL);
+    return true;
+}
+
+/* One call, one message: unpacks it and runs the handler, which may answer now, later, or never for a stream. */
+void call_run(worker *w, call *c)
+{
+    sinter_error e = SINTER_ERROR_INIT;
+    ProtobufCMessage *request = NULL;
+    sinter_status status = SINTER_OK;
+    grpc_slice held = grpc_empty_slice();
+    if (c->payload) {
+        str wire = payload_bytes(c->payload, &held);
+        status = message_unpack(c->m->request, wire, c->s->limits.max_unpack_bytes, w->memory, &request, &e);
+    }
+    if (status == SINTER_OK)
+        c->m->run(w, c, request);
+    else if (c->m->refuse)
+        c->m->refuse(c, status, &e);
+    else
+        call_fail(c, status, &e);
+    grpc_slice_unref(held);
+}
+
+#ifdef SINTER_PLANT_RACE
+/* Planted: every lane counts here without order. The ThreadSanitizer run must report it. */
+static uint64_t planted_race;
+#endif
+
+typedef struct lane_start {
+    server *s;
+    uint32_t number;
+} lane_start;
+
+static void lane_main(void *arg)
+{
+    lane_start start = *(lane_start *)arg;
+    free(arg);
+    worker w = {.s = start.s, .lane = pipeline_lane_get(start.s->engine, start.number)};
+    w.memory = pipeline_lane_arena(w.lane);
+    for (call *c; (c = queue_take(&start.s->lane_queue)); call_release(c)) {
+#ifdef SINTER_PLANT_RACE
+        planted_race++;
+#endif
+        if (call_over(c)) continue;
+        pipeline_lane_begin(w.lane);
+        call_run(&w, c);
+        pipeline_lane_end(w.lane);
+    }
+}
+
+sinter_status lanes_start(server *s, sinter_error *e)
+{
+    s->lane_thread = xcalloc(s->lanes, sizeof *s->lane_thread);
+    for (uint32_t i = 0; i < s->lanes; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "lane-%u", i % 10000);
+        lane_start *start = xmalloc(sizeof *start);
+        *start = (lane_start){s, i};
+        sinter_status status = thread_start(&s->lane_thread[i], name, lane_main, start, e);
+        if (status == SINTER_OK) continue;
+        free(start);
+        s->lanes = i;
+        lanes_stop(s);
+        return status;
+    }
+    return SINTER_OK;
+}
+
+void lanes_stop(server *s)
+{
+    queue_close(&s->lane_queue);
+    for (uint32_t i = 0; i < s->lanes; i++)
+        pthread_join(s->lane_thread[i], NULL);
+    free(s->lane_thread);
+    s->lane_thread = NULL;
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files of this room share: the server, a call's life, and the table of methods.
+ *
+ * One receiver thread takes everything from gRPC's completion queue: new calls, messages, ends. It hands work to the lanes
+ * through one queue, so that a single connection uses them all, and stays free to refuse, to answer health checks and to
+ * see cancellations while every lane is busy. A lane, the journal's writer or the control thread finishes a call with
+ * call_reply, call_fail or call_send from where it stands; completions come back to the receiver.
+ *
+ * A call is alive while somebody holds a reference: each operation in flight, the queue or lane that works on it, and the
+ * answer that is still owed. Exactly one of call_reply, call_fail and call_end pays the answer; later ones do nothing. */
+#ifndef SINTER_RPC_SERVER_H
+#define SINTER_RPC_SERVER_H
+
+#include <grpc/grpc.h>
+#include <pthread.h>
+#include <protobuf-c/protobuf-c.h>
+
+#include "base/base.h"
+#include "pipeline/pipeline.h"
+#include "rpc/rpc.h"
+
+typedef struct server server;
+typedef struct call call;
+typedef struct method method;
+typedef struct worker worker;
+
+/* Who runs a handler: a lane, or the receiver with a pipeline_lane of NULL. */
+struct worker {
+    server *s;
+    arena *memory; /* empty at the start of each request */
+    pipeline_lane *lane;
+};
+
+typedef enum { METHOD_UNARY, METHOD_SERVER_STREAM, METHOD_BIDI } method_kind;
+typedef enum { ON_LANE, ON_RECEIVER } method_place;
+
+/* Runs with the unpacked request; the worker's memory dies on return. Unary: answers once, now or later. Server stream: runs
+ * again after each call_send was taken by the transport (request as at first), until it ends. Bidi: once a message;
+ * NULL when the client has sent its last; the next message is read when call_receive asks for it. */
+typedef void method_run(worker *w, call *c, const ProtobufCMessage *request);
+
+struct method {
+    const char *service; /* full name */
+    const char *name;
+    method_kind kind;
+    method_place place;
+    bool unlimited;   /* not counted against max_concurrent: health and reflection answer under overload */
+    method_run *run;  /* NULL: not built yet */
+    const ProtobufCMessageDescriptor *request, *response;
+    void (*sent)(call *c);      /* bidi; on the receiver after a call_send; NULL: call_receive */
+    /* Bidi: a message that could not be taken, or a drain; NULL: call_fail. */
+    void (*refuse)(call *c, sinter_status status, const sinter_error *e);
+    void (*dispose)(void *state); /* frees call.state */
+};
+
+extern const method METHODS[];
+extern const size_t METHODS_N;
+
+/* What comes back from the completion queue: who it is for and what to do. */
+typedef struct tag {
+    void (*fn)(call *c, bool ok);
+    call *c;
+} tag;
+
+struct call {
+    server *s;
+    const method *m; /* NULL: a method that this server does not have */
+    grpc_call *call;
+    gpr_timespec deadline;
+    grpc_metadata_array metadata;
+    grpc_call_details details;  /* unknown methods only */
+    grpc_byte_buffer *payload;  /* the request, or the newest message of a stream */
+    grpc_byte_buffer *incoming; /* a stream's message being received */
+    atomic_int references;
+    atomic_bool answered;  /* the final batch was started, or is about to */
+    atomic_bool cancelled; /* by the client, its deadline, or a drain out of patience */
+    atomic_bool nudged;
+    bool admitted, lasting; /* counted in max_concurrent; in the list of streams */
+    bool opened;            /* initial metadata sent; under `lock` */
+    bool waited;            /* a read that was parked */
+    uint64_t deadline_ns;   /* CLOCK_MONOTONIC; UINT64_MAX: none */
+    uint64_t arrived_ns;
+    pthread_mutex_t lock;   /* streams: sends and the answer */
+    tag on_arrival, on_close, on_message, on_sent, on_answered, on_nudge;
+    int closed;             /* out parameter of RECV_CLOSE */
+    grpc_byte_buffer *sending, *reply;
+    grpc_slice status_text, details_bytes;
+    grpc_metadata trailer;
+    void *state; /* of a stream's handler */
+    call *next;  /* in a queue */
+    call *stream_next, **stream_link;
+};
+
+/* FIFO of calls, blocking. */
+typedef struct call_queue {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    call *first, **last;
+    bool closed;
+} call_queue;
+void queue_init(call_queue *q);
+void queue_push(call_queue *q, call *c);
+call *queue_take(call_queue *q); /* NULL: closed and empty */
+void queue_close(call_queue *q);
+void queue_destroy(call_queue *q);
+
+/* X(name, help): counters of GetStatus. */
+#define SERVER_COUNTERS(X)                                                                                           \
+    X(requests, "calls of known methods that came in")                                                               \
+    X(errors, "calls answered with a status other than OK")                                                          \
+    X(refused_overload, "calls refused beyond max_concurrent")                                                       \
+    X(cancelled, "calls that the client or its deadline ended before the answer")                                    \
+    X(unknown_methods, "calls of methods that this server does not have")                                            \
+    X(searches_retried, "searches begun again because the index had moved on")                                       \
+    X(reloads, "reloads that published a snapshot")                                                                  \
+    X(reloads_refused, "reloads refused")
+
+typedef struct server_counters {
+#define X(name, help) atomic_uint_fast64_t name;
+    SERVER_COUNTERS(X)
+#undef X
+} server_counters;
+
+typedef struct reflection reflection; /* reflection.c */
+
+struct server {
+    config_server limits; /* copied: the configuration's own memory may be replaced by a reload */
+    engine *engine;
+    uint32_t lanes;
+    int64_t started_ms;
+    grpc_server *grpc;
+    grpc_completion_queue *queue;
+    void **registered; /* [METHODS_N] gRPC's handle of each method */
+    call_queue lane_queue, control_queue;
+    pthread_t *lane_thread; /* [lanes] */
+    pthread_t receiver_thread, control_thread;
+    atomic_int live;     /* calls that arrived and are not freed */
+    atomic_int admitted; /* calls admitted and not answered */
+    atomic_bool draining;
+    bool shut; /* the receiver: gRPC has no more calls for us */
+    arena *receiver_memory;
+    tag on_shutdown;
+    call shutdown_call; /* carries the server to on_shutdown */
+    void (*drained)(void *ctx); /* on the receiver thread, once, when the last call has gone */
+    void *drained_ctx;
+    pthread_mutex_t streams_lock;
+    call *streams;
+    server_counters count;
+    atomic_bool views_ready, reload_wanted;
+    call reload_signal; /* in the control queue: a SIGHUP */
+    reflection *reflection;
+};
+
+/* ---- server.c: gRPC's server and its threads ---- */
+sinter_status server_start(server *s, const char *listen, int *port, sinter_error *e);
+void server_drain(server *s);  /* no new calls; streams are told to end */
+void server_cancel(server *s); /* the grace is over */
+void server_stop(server *s);   /* after `drained`: joins threads, frees gRPC's server */
+
+/* ---- call.c: a call's life ---- */
+void call_post(server *s, const method *m, void *registered); /* asks gRPC for the next call of a method */
+void call_reference(call *c);
+void call_release(call *c);
+/* Packs the answer and ends the call with OK; the message may die on return. */
+void call_reply(call *c, const ProtobufCMessage *m);
+void call_fail(call *c, sinter_status status, const sinter_error *e);
+void call_end(call *c); /* streams: OK, no more messages */
+/* Streams: one message; one at a time, until sent. False: the call is over. */
+bool call_send(call *c, const ProtobufCMessage *m);
+/* Bidi: reads the next message. */
+void call_receive(call *c);
+/* Runs the handler again on the receiver: drains and health changes. [any thread that holds a reference] */
+void call_nudge(call *c);
+/* Hands a call (and a reference) to the lanes or, where its method says so, runs it here. */
+void call_dispatch(call *c);
+/* Unpacks the payload and runs the handler. */
+void call_run(worker *w, call *c);
+bool call_over(call *c); /* cancelled or past its deadline: answered so here */
+
+/* ---- lanes.c ---- */
+sinter_status lanes_start(server *s, sinter_error *e);
+void lanes_stop(server *s);
+
+/* ---- control.c: seconds-long work, one thing at a time ---- */
+sinter_status control_start(server *s, sinter_error *e);
+void control_stop(server *s);
+void control_reload(server *s); /* SIGHUP */
+
+/* ---- handlers, one file a service ---- */
+method_run search_run;
+method_run upsert_run, delete_run, get_run, list_run, list_collections_run;
+method_run status_run, reload_run;
+method_run health_check_run, health_watch_run;
+method_run reflection_run;
+void upsert_sent(call *c);
+void upsert_refuse(call *c, sinter_status status, const sinter_error *e);
+void upsert_dispose(void *state);
+void list_dispose(void *state);
+void watch_dispose(void *state);
+void reload_dispose(void *state);
+
+/* health.c: asks the views whether they are ready and tells who watches. Main loop, now and then. */
+void health_update(server *s);
+
+/* reflection.c */
+sinter_status reflection_new(reflection **out, sinter_error *e); /* reads the embedded descriptors */
+void reflection_free(reflection *r);
+
+/* ---- small things (message.c) ---- */
+
+/* Where a message may not be taken as it is: see message.c. */
+sinter_status message_unpack(const ProtobufCMessageDescriptor *d, str wire, uint64_t max_bytes, arena *a,
+                             ProtobufCMessage **out, sinter_error *e);
+grpc_byte_buffer *message_pack(const ProtobufCMessage *m);
+/* The bytes of a buffer, in place where gRPC holds them in one piece. `held` keeps them; unref it. */
+str payload_bytes(grpc_byte_buffer *b, grpc_slice *held);
+
+/* ---- status.c ---- */
+grpc_status_code status_code(sinter_status s);
+/* Packed google.rpc.Status with BadRequest or RetryInfo. */
+grpc_slice status_details(sinter_status s, const sinter_error *e, const char *message);
+#define RETRY_AFTER_MS 250
+
+/* ---- collections.c: what the catalogue's handlers share ---- */
+/* The collection of a request in the newest view set; NOT_FOUND with near names, INVALID when empty. */
+sinter_status collection_find(worker *w, const char *name, const view_collection **out, sinter_error *e);
+sinter_status ids_check(char *const *ids, size_t n, size_t most, const char *field, sinter_error *e);
+sinter_status fields_check(const view_collection *v, char *const *fields, size_t n, sinter_error *e);
+/* Keeps the named fields of an item; "*" all; none named: all if `all_when_empty`, else none. */
+void fields_mask(Sinter__V1__Item *item, char *const *fields, size_t n, bool all_when_empty);
+char *request_id_make(arena *a);
+/* A write id of a method and collection, at most 256 bytes. */
+str write_id_scope(arena *a, const char *verb, const char *collection, const char *write_id);
+
+#endif
