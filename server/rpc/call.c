@@ -366,7 +366,11 @@ void call_end(call *c)
 
 bool call_send(call *c, const ProtobufCMessage *m)
 {
-    grpc_byte_buffer *b = message_pack(m);
+    return call_send_packed(c, message_pack(m));
+}
+
+bool call_send_packed(call *c, grpc_byte_buffer *b)
+{
     grpc_op ops[2];
     size_t n = 0;
     memset(ops, 0, sizeof ops);

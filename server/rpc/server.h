@@ -111,7 +111,6 @@ void queue_destroy(call_queue *q);
     X(refused_overload, "calls refused beyond max_concurrent")                                                       \
     X(cancelled, "calls that the client or its deadline ended before the answer")                                    \
     X(unknown_methods, "calls of methods that this server does not have")                                            \
-    X(searches_retried, "searches begun again because the index had moved on")                                       \
     X(reloads, "reloads that published a snapshot")                                                                  \
     X(reloads_refused, "reloads refused")
 
@@ -167,6 +166,7 @@ void call_fail(call *c, sinter_status status, const sinter_error *e);
 void call_end(call *c); /* streams: OK, no more messages */
 /* Streams: one message; one at a time, until sent. False: the call is over. */
 bool call_send(call *c, const ProtobufCMessage *m);
+bool call_send_packed(call *c, grpc_byte_buffer *b); /* takes the buffer */
 /* Bidi: reads the next message. */
 void call_receive(call *c);
 /* Runs the handler again on the receiver: drains and health changes. [any thread that holds a reference] */
@@ -226,9 +226,11 @@ grpc_slice status_details(sinter_status s, const sinter_error *e, const char *me
 sinter_status collection_find(worker *w, const char *name, const view_collection **out, sinter_error *e);
 sinter_status ids_check(char *const *ids, size_t n, size_t most, const char *field, sinter_error *e);
 sinter_status fields_check(const view_collection *v, char *const *fields, size_t n, sinter_error *e);
-/* Keeps the named fields of an item; "*" all; none named: all if `all_when_empty`, else none. */
-void fields_mask(Sinter__V1__Item *item, char *const *fields, size_t n, bool all_when_empty);
+/* Keeps the fields of an item that are named ("*": all, "price*": all that begin so) and stored. */
+void fields_mask(const view_collection *v, Sinter__V1__Item *item, char *const *fields, size_t n);
 char *request_id_make(arena *a);
+/* Newest acknowledged item of a sequence, in `a`. NOT_FOUND: gone since. */
+sinter_status item_read(worker *w, uint64_t sequence, Sinter__V1__Item **out, sinter_error *e);
 /* A write id of a method and collection, at most 256 bytes. */
 str write_id_scope(arena *a, const char *verb, const char *collection, const char *write_id);
 
