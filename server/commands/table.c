@@ -15,10 +15,12 @@ static int command_version(int argc, char **argv) {
 
 int command_demo(int argc, char **argv);
 int command_journal(int argc, char **argv);
+int command_serve(int argc, char **argv);
 
 const struct command COMMANDS[] = {
     {"demo", "generate a seeded shop with planted tastes", command_demo},
     {"journal", "verify or dump the journal of a data directory", command_journal},
+    {"serve", "serve search, catalogue and administration over gRPC", command_serve},
     {"version", "print the version", command_version},
 };
 const size_t COMMANDS_N = ARRAY_LEN(COMMANDS);

@@ -25,7 +25,6 @@ static void add_counters(server *s, arena *a, Sinter__V1__GetStatusResponse *r)
 #define X(name, help) add_counter(a, r, #name, atomic_load(&s->count.name));
     SERVER_COUNTERS(X)
 #undef X
-    add_counter(a, r, "lanes", s->lanes);
     add_counter(a, r, "admitted", (uint64_t)atomic_load(&s->admitted));
     add_counter(a, r, "calls_open", (uint64_t)atomic_load(&s->live));
 }

@@ -36,13 +36,13 @@ struct reflection {
 
 /* ---- reading the set ---- */
 
-static void add_symbol(reflection *r, uint32_t file, const char *scope, const char *name)
+static void add_symbol(reflection *r, uint32_t number, const char *scope, const char *name)
 {
     if (r->n_symbols == r->room) {
         r->room = r->room ? r->room * 2 : 256;
         r->symbols = xrealloc(r->symbols, r->room * sizeof *r->symbols);
     }
-    r->symbols[r->n_symbols++] = (symbol){*scope ? arena_printf(r->memory, "%s.%s", scope, name) : name, file};
+    r->symbols[r->n_symbols++] = (symbol){*scope ? arena_printf(r->memory, "%s.%s", scope, name) : name, number};
 }
 
 static const char *last_symbol(const reflection *r)
@@ -50,39 +50,39 @@ static const char *last_symbol(const reflection *r)
     return r->symbols[r->n_symbols - 1].name;
 }
 
-static void add_enum(reflection *r, uint32_t file, const char *scope, const Google__Protobuf__EnumDescriptorProto *d)
+static void add_enum(reflection *r, uint32_t number, const char *scope, const Google__Protobuf__EnumDescriptorProto *d)
 {
-    add_symbol(r, file, scope, d->name);
+    add_symbol(r, number, scope, d->name);
     for (size_t i = 0; i < d->n_value; i++) /* values are siblings of their enum, as in C */
-        add_symbol(r, file, scope, d->value[i]->name);
+        add_symbol(r, number, scope, d->value[i]->name);
 }
 
-static void add_message(reflection *r, uint32_t file, const char *scope, const Google__Protobuf__DescriptorProto *d)
+static void add_message(reflection *r, uint32_t number, const char *scope, const Google__Protobuf__DescriptorProto *d)
 {
-    add_symbol(r, file, scope, d->name);
+    add_symbol(r, number, scope, d->name);
     const char *name = last_symbol(r);
     for (size_t i = 0; i < d->n_field; i++)
-        add_symbol(r, file, name, d->field[i]->name);
+        add_symbol(r, number, name, d->field[i]->name);
     for (size_t i = 0; i < d->n_oneof_decl; i++)
-        add_symbol(r, file, name, d->oneof_decl[i]->name);
+        add_symbol(r, number, name, d->oneof_decl[i]->name);
     for (size_t i = 0; i < d->n_enum_type; i++)
-        add_enum(r, file, name, d->enum_type[i]);
+        add_enum(r, number, name, d->enum_type[i]);
     for (size_t i = 0; i < d->n_nested_type; i++)
-        add_message(r, file, name, d->nested_type[i]);
+        add_message(r, number, name, d->nested_type[i]);
 }
 
-static void add_symbols(reflection *r, uint32_t file, const Google__Protobuf__FileDescriptorProto *d)
+static void add_symbols(reflection *r, uint32_t number, const Google__Protobuf__FileDescriptorProto *d)
 {
     const char *package = d->package ? d->package : "";
     for (size_t i = 0; i < d->n_message_type; i++)
-        add_message(r, file, package, d->message_type[i]);
+        add_message(r, number, package, d->message_type[i]);
     for (size_t i = 0; i < d->n_enum_type; i++)
-        add_enum(r, file, package, d->enum_type[i]);
+        add_enum(r, number, package, d->enum_type[i]);
     for (size_t i = 0; i < d->n_service; i++) {
-        add_symbol(r, file, package, d->service[i]->name);
+        add_symbol(r, number, package, d->service[i]->name);
         const char *name = last_symbol(r);
         for (size_t k = 0; k < d->service[i]->n_method; k++)
-            add_symbol(r, file, name, d->service[i]->method[k]->name);
+            add_symbol(r, number, name, d->service[i]->method[k]->name);
     }
 }
 
