@@ -50,13 +50,15 @@ static const struct {
     {JOURNAL_IMPRESSIONS, "impressions", "journal/impressions"},
 };
 
-static int print_error(const sinter_error *e) {
+static int print_error(const sinter_error *e)
+{
     char line[1600];
     fprintf(stderr, "sinter journal: %s\n", error_line(e, line, sizeof line));
     return e->status == SINTER_NOT_FOUND ? EXIT_ABSENT : EXIT_FAILED;
 }
 
-static int usage(const char *what, const char *arg) {
+static int usage(const char *what, const char *arg)
+{
     fprintf(stderr, "sinter journal: %s%s%s\nsinter journal --help says more\n", what, arg ? ": " : "", arg ? arg : "");
     return EXIT_USAGE;
 }
@@ -64,7 +66,8 @@ static int usage(const char *what, const char *arg) {
 /* ---- arguments -----------------------------------------------------------------------------------------------------
  */
 
-static int parse_kind(arguments *a, const char *text) {
+static int parse_kind(arguments *a, const char *text)
+{
     for (size_t i = 0; i < JOURNAL_BODY_NAMES_N; i++) {
         if (strcmp(JOURNAL_BODY_NAMES[i], text) == 0) {
             a->kinds |= 1u << i;
@@ -77,7 +80,8 @@ static int parse_kind(arguments *a, const char *text) {
 }
 
 /* An option with a value: *taken tells whether it was one. */
-static int parse_valued(arguments *a, const char *name, const char *text, bool *taken) {
+static int parse_valued(arguments *a, const char *name, const char *text, bool *taken)
+{
     static const char *const NAMES[] = {"-c", "--config", "--kind", "--from", "--to"};
     *taken = false;
     for (size_t i = 0; i < ARRAY_LEN(NAMES); i++)
@@ -93,7 +97,8 @@ static int parse_valued(arguments *a, const char *name, const char *text, bool *
     return EXIT_OK;
 }
 
-static int parse(arguments *a, int argc, char **argv) {
+static int parse(arguments *a, int argc, char **argv)
+{
     for (int i = 1; i < argc; i++) {
         bool taken;
         int code = parse_valued(a, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &taken);
@@ -120,7 +125,8 @@ static int parse(arguments *a, int argc, char **argv) {
 /* ---- which journals
  * --------------------------------------------------------------------------------------------------- */
 
-static bool holds_journal(const char *dir) {
+static bool holds_journal(const char *dir)
+{
     char *path = xasprintf("%s/data.mdb", dir);
     struct stat st;
     bool holds = stat(path, &st) == 0;
@@ -129,7 +135,8 @@ static bool holds_journal(const char *dir) {
 }
 
 /* The kind of the one journal that `dir` is itself: by its name. */
-static size_t kind_of_folder(const char *dir) {
+static size_t kind_of_folder(const char *dir)
+{
     size_t n = strlen(dir);
     while (n && dir[n - 1] == '/')
         n--;
@@ -139,7 +146,8 @@ static size_t kind_of_folder(const char *dir) {
 
 typedef int visit(const arguments *a, size_t kind, const char *dir);
 
-static int each_journal(const arguments *a, const char *dir, visit *fn) {
+static int each_journal(const arguments *a, const char *dir, visit *fn)
+{
     if (holds_journal(dir)) return fn(a, kind_of_folder(dir), dir);
     int worst = EXIT_OK, seen = 0;
     for (size_t i = 0; i < ARRAY_LEN(KINDS); i++) {
@@ -159,12 +167,14 @@ static int each_journal(const arguments *a, const char *dir, visit *fn) {
 /* ---- verify
  * ------------------------------------------------------------------------------------------------------------- */
 
-static void show_progress(void *ctx, uint64_t done, uint64_t total) {
+static void show_progress(void *ctx, uint64_t done, uint64_t total)
+{
     fprintf(stderr, "\r%s: %" PRIu64 " of %" PRIu64 " entries", (const char *)ctx, done, total);
     if (done == total) fputs("\n", stderr);
 }
 
-static void print_verdict_json(const char *name, sinter_status s, const journal_verdict *v, const sinter_error *e) {
+static void print_verdict_json(const char *name, sinter_status s, const journal_verdict *v, const sinter_error *e)
+{
     buffer b = {0};
     buffer_printf(&b, "{\"journal\":\"%s\",\"status\":\"%s\",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64, name,
                   status_name(s), v->records, v->bytes);
@@ -179,7 +189,8 @@ static void print_verdict_json(const char *name, sinter_status s, const journal_
     buffer_free(&b);
 }
 
-static int verify(const arguments *a, size_t kind, const char *dir) {
+static int verify(const arguments *a, size_t kind, const char *dir)
+{
     sinter_error e = SINTER_ERROR_INIT;
     journal_verdict v;
     bool watched = isatty(STDERR_FILENO);
@@ -205,7 +216,8 @@ typedef struct dumping {
     bool broken_pipe;
 } dumping;
 
-static bool wanted(const arguments *a, const Sinter__Storage__V1__Record *rec) {
+static bool wanted(const arguments *a, const Sinter__Storage__V1__Record *rec)
+{
     const char *name = journal_body_name(rec);
     for (size_t i = 0; a->kinds && i < JOURNAL_BODY_NAMES_N; i++) {
         if (name && strcmp(JOURNAL_BODY_NAMES[i], name) == 0) return a->kinds >> i & 1;
@@ -213,7 +225,8 @@ static bool wanted(const arguments *a, const Sinter__Storage__V1__Record *rec) {
     return !a->kinds;
 }
 
-static bool dump_record(void *ctx, const Sinter__Storage__V1__Record *rec) {
+static bool dump_record(void *ctx, const Sinter__Storage__V1__Record *rec)
+{
     dumping *d = ctx;
     if (rec->sequence > d->a->to) return false;
     if (!wanted(d->a, rec)) return true;
@@ -225,13 +238,15 @@ static bool dump_record(void *ctx, const Sinter__Storage__V1__Record *rec) {
 }
 
 /* A truncated file is a fault where the map is read behind its end. */
-static void on_fault(int signal) {
+static void on_fault(int signal)
+{
     static const char SAY[] = "sinter journal: the file is truncated; `sinter journal verify` says where\n";
     (void)signal;
     _exit(write(STDERR_FILENO, SAY, sizeof SAY - 1) < 0 ? EXIT_FAILED : EXIT_FAILED);
 }
 
-static int dump(const arguments *a, size_t kind, const char *dir) {
+static int dump(const arguments *a, size_t kind, const char *dir)
+{
     sinter_error e = SINTER_ERROR_INIT;
     journal *j;
     journal_reader *r = NULL;
@@ -248,7 +263,8 @@ static int dump(const arguments *a, size_t kind, const char *dir) {
     return fflush(stdout) != 0 || d.broken_pipe ? EXIT_FAILED : EXIT_OK;
 }
 
-int command_journal(int argc, char **argv) {
+int command_journal(int argc, char **argv)
+{
     arguments a = {.from = 1, .to = UINT64_MAX};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {

@@ -28,7 +28,8 @@ const char *const JOURNAL_BODY_NAMES[] = {
 };
 const size_t JOURNAL_BODY_NAMES_N = ARRAY_LEN(JOURNAL_BODY_NAMES);
 
-const char *journal_body_name(const record *rec) {
+const char *journal_body_name(const record *rec)
+{
     for (size_t i = 0; i < ARRAY_LEN(BODIES); i++) {
         if (BODIES[i].body == rec->body_case) return BODIES[i].name;
     }
@@ -38,35 +39,41 @@ const char *journal_body_name(const record *rec) {
 /* ---- JSON ---------------------------------------------------------------------------------------------------------
  */
 
-static void put_key(buffer *b, const char *key) {
+static void put_key(buffer *b, const char *key)
+{
     buffer_printf(b, ",\"%s\":", key);
 }
 
-static void put_text(buffer *b, const char *key, const char *s) {
+static void put_text(buffer *b, const char *key, const char *s)
+{
     put_key(b, key);
     buffer_json_string(b, s, strlen(s));
 }
 
-static void put_count(buffer *b, const char *key, uint64_t n) {
+static void put_count(buffer *b, const char *key, uint64_t n)
+{
     put_key(b, key);
     buffer_printf(b, "%" PRIu64, n);
 }
 
 /* JSON has no NaN and no infinity. */
-static void put_number(buffer *b, double x) {
+static void put_number(buffer *b, double x)
+{
     if (isfinite(x))
         buffer_printf(b, "%.17g", x);
     else
         buffer_puts(b, "null");
 }
 
-static void put_time(buffer *b, int64_t ms) {
+static void put_time(buffer *b, int64_t ms)
+{
     char text[32];
     time_format_ms(ms, text);
     buffer_printf(b, "\"%s\"", text);
 }
 
-static void put_strings(buffer *b, char *const *s, size_t n) {
+static void put_strings(buffer *b, char *const *s, size_t n)
+{
     buffer_puts(b, "[");
     for (size_t i = 0; i < n; i++) {
         if (i) buffer_puts(b, ",");
@@ -75,7 +82,8 @@ static void put_strings(buffer *b, char *const *s, size_t n) {
     buffer_puts(b, "]");
 }
 
-static void put_value(buffer *b, const value *v) {
+static void put_value(buffer *b, const value *v)
+{
     switch (v ? v->kind_case : SINTER__V1__VALUE__KIND__NOT_SET) {
     case SINTER__V1__VALUE__KIND_STRING_VALUE: buffer_json_string(b, v->string_value, strlen(v->string_value)); return;
     case SINTER__V1__VALUE__KIND_NUMBER_VALUE: put_number(b, v->number_value); return;
@@ -105,7 +113,8 @@ static void put_value(buffer *b, const value *v) {
     }
 }
 
-static void put_item(buffer *b, const Sinter__V1__Item *item) {
+static void put_item(buffer *b, const Sinter__V1__Item *item)
+{
     put_text(b, "id", item ? item->id : "");
     put_key(b, "fields");
     buffer_puts(b, "{");
@@ -118,7 +127,8 @@ static void put_item(buffer *b, const Sinter__V1__Item *item) {
     buffer_puts(b, "}");
 }
 
-static void put_answered(buffer *b, const Sinter__Storage__V1__Answered *a) {
+static void put_answered(buffer *b, const Sinter__Storage__V1__Answered *a)
+{
     put_text(b, "request_id", a->request_id);
     put_text(b, "snapshot", a->snapshot);
     put_text(b, "pipeline", a->pipeline);
@@ -153,7 +163,8 @@ static void put_answered(buffer *b, const Sinter__Storage__V1__Answered *a) {
     buffer_puts(b, "]");
 }
 
-static void put_recorded(buffer *b, const Sinter__Storage__V1__RecordedRequest *r) {
+static void put_recorded(buffer *b, const Sinter__Storage__V1__RecordedRequest *r)
+{
     put_text(b, "request_id", r->request_id);
     put_key(b, "stages");
     buffer_puts(b, "[");
@@ -170,7 +181,8 @@ static void put_recorded(buffer *b, const Sinter__Storage__V1__RecordedRequest *
     buffer_puts(b, "]");
 }
 
-static void put_body(buffer *b, const record *rec) {
+static void put_body(buffer *b, const record *rec)
+{
     switch (rec->body_case) {
     case BODY(ITEM_PUT):
         put_count(b, "collection", rec->item_put->collection);
@@ -202,7 +214,8 @@ static void put_body(buffer *b, const record *rec) {
     }
 }
 
-void journal_record_json(buffer *b, const record *rec) {
+void journal_record_json(buffer *b, const record *rec)
+{
     const char *name = journal_body_name(rec);
     buffer_printf(b, "{\"sequence\":%" PRIu64 ",\"time\":", rec->sequence);
     put_time(b, rec->time_ms);
@@ -215,7 +228,8 @@ void journal_record_json(buffer *b, const record *rec) {
 /* ---- for people
  * ------------------------------------------------------------------------------------------------------ */
 
-static void tell_body(buffer *b, const record *rec) {
+static void tell_body(buffer *b, const record *rec)
+{
     switch (rec->body_case) {
     case BODY(ITEM_PUT):
         buffer_printf(b, "%u/%u ", rec->item_put->collection, rec->item_put->ordinal);
@@ -244,7 +258,8 @@ static void tell_body(buffer *b, const record *rec) {
     }
 }
 
-void journal_record_text(buffer *b, const record *rec) {
+void journal_record_text(buffer *b, const record *rec)
+{
     char time[32];
     const char *name = journal_body_name(rec);
     time_format_ms(rec->time_ms, time);

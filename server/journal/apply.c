@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int put(build *b, MDB_dbi dbi, const void *key, size_t key_n, const void *value, size_t n, unsigned flags) {
+static int put(build *b, MDB_dbi dbi, const void *key, size_t key_n, const void *value, size_t n, unsigned flags)
+{
     MDB_val k = {key_n, (void *)(uintptr_t)key}, v = {n, (void *)(uintptr_t)value};
     b->changed = true;
     return mdb_put(b->txn, dbi, &k, &v, flags);
@@ -19,7 +20,8 @@ static int put(build *b, MDB_dbi dbi, const void *key, size_t key_n, const void 
  */
 
 /* Collection numbers are dense from 1: the last key of `counts` is the highest. */
-static int highest_collection(MDB_txn *txn, const tables *t, uint32_t *number) {
+static int highest_collection(MDB_txn *txn, const tables *t, uint32_t *number)
+{
     MDB_cursor *c;
     MDB_val k, v;
     *number = 0;
@@ -32,7 +34,8 @@ static int highest_collection(MDB_txn *txn, const tables *t, uint32_t *number) {
     return code == MDB_NOTFOUND ? 0 : code;
 }
 
-static void grow_counters(build *b, uint32_t number) {
+static void grow_counters(build *b, uint32_t number)
+{
     if (number < b->counters) return;
     uint32_t n = number + 16;
     b->counter = xrealloc(b->counter, n * sizeof *b->counter);
@@ -40,7 +43,8 @@ static void grow_counters(build *b, uint32_t number) {
     b->counters = n;
 }
 
-int build_begin(build *b, const store *s) {
+int build_begin(build *b, const store *s)
+{
     b->changed = false;
     b->records = b->bytes = 0;
     for (uint32_t i = 0; i < b->counters; i++)
@@ -53,12 +57,14 @@ int build_begin(build *b, const store *s) {
     return code;
 }
 
-void build_abort(build *b) {
+void build_abort(build *b)
+{
     if (b->txn) mdb_txn_abort(b->txn);
     b->txn = NULL;
 }
 
-static int write_counters(build *b, const store *s) {
+static int write_counters(build *b, const store *s)
+{
     for (uint32_t i = 0; i < b->counters; i++) {
         if (!b->counter[i].changed) continue;
         int code = put(b, s->t.counts, &i, sizeof i, &b->counter[i].now, sizeof b->counter[i].now, 0);
@@ -67,7 +73,8 @@ static int write_counters(build *b, const store *s) {
     return 0;
 }
 
-int build_commit(build *b, const store *s) {
+int build_commit(build *b, const store *s)
+{
     int code = write_counters(b, s);
     if (code || !b->changed) {
         build_abort(b);
@@ -78,7 +85,8 @@ int build_commit(build *b, const store *s) {
     return code;
 }
 
-void build_free(build *b) {
+void build_free(build *b)
+{
     free(b->counter);
     buffer_free(&b->scratch);
 }
@@ -93,7 +101,8 @@ typedef struct step {
     record_stamp stamp;
 } step;
 
-static int append_record(step *t) {
+static int append_record(step *t)
+{
     build *b = t->b;
     int code =
         put(b, t->s->t.log, &t->stamp.sequence, sizeof t->stamp.sequence, b->scratch.data, b->scratch.len, MDB_APPEND);
@@ -103,11 +112,13 @@ static int append_record(step *t) {
     return code;
 }
 
-static void next_sequence(step *t) {
+static void next_sequence(step *t)
+{
     t->stamp.sequence = ++t->b->sequence;
 }
 
-static int put_item(step *t, const journal_op *op) {
+static int put_item(step *t, const journal_op *op)
+{
     build *b = t->b;
     counter *c = &b->counter[op->collection];
     item_key key;
@@ -131,7 +142,8 @@ static int put_item(step *t, const journal_op *op) {
     return code;
 }
 
-static int delete_item(step *t, const journal_op *op) {
+static int delete_item(step *t, const journal_op *op)
+{
     build *b = t->b;
     counter *c = &b->counter[op->collection];
     item_key key;
@@ -156,13 +168,15 @@ static int delete_item(step *t, const journal_op *op) {
     return code == MDB_NOTFOUND ? MDB_CORRUPTED : code;
 }
 
-static int put_record(step *t, const journal_op *op) {
+static int put_record(step *t, const journal_op *op)
+{
     next_sequence(t);
     record_any(&t->b->scratch, &t->stamp, op->bytes);
     return append_record(t);
 }
 
-static int make_collection(step *t, const journal_op *op) {
+static int make_collection(step *t, const journal_op *op)
+{
     build *b = t->b;
     collection_entry c = {0};
     int code = store_get_fixed(b->txn, t->s->t.collections, op->id.s, op->id.n, &c, sizeof c);
@@ -177,7 +191,8 @@ static int make_collection(step *t, const journal_op *op) {
     return code ? code : put(b, t->s->t.collections, op->id.s, op->id.n, &c, sizeof c, 0);
 }
 
-static int apply_op(step *t, const journal_op *op) {
+static int apply_op(step *t, const journal_op *op)
+{
     switch ((int)op->kind) {
     case JOURNAL_PUT: return put_item(t, op);
     case JOURNAL_DELETE: return delete_item(t, op);
@@ -190,7 +205,8 @@ static int apply_op(step *t, const journal_op *op) {
  */
 
 /* Answers a repeated write with what was stored; false: it is new, or *code says what failed. */
-static bool answered_before(build *b, const store *s, str write_id, journal_result *r, int *code) {
+static bool answered_before(build *b, const store *s, str write_id, journal_result *r, int *code)
+{
     write_entry w;
     *code = store_get_fixed(b->txn, s->t.writes, write_id.s, write_id.n, &w, sizeof w);
     if (*code == MDB_NOTFOUND)
@@ -206,7 +222,8 @@ static bool answered_before(build *b, const store *s, str write_id, journal_resu
     return false;
 }
 
-static int load_counter(build *b, const store *s, uint32_t number) {
+static int load_counter(build *b, const store *s, uint32_t number)
+{
     if (number > b->collections || !number) return MDB_NOTFOUND;
     grow_counters(b, number);
     counter *c = &b->counter[number];
@@ -217,7 +234,8 @@ static int load_counter(build *b, const store *s, uint32_t number) {
 }
 
 /* Everything that can be wrong with a write by itself. */
-static int check_ops(build *b, const store *s, const journal_write *w, journal_result *r, sinter_error *e) {
+static int check_ops(build *b, const store *s, const journal_write *w, journal_result *r, sinter_error *e)
+{
     for (uint32_t i = 0; i < w->n && !r->status; i++) {
         if (w->op[i].kind != JOURNAL_PUT && w->op[i].kind != JOURNAL_DELETE) continue;
         uint32_t number = w->op[i].collection;
@@ -233,13 +251,15 @@ static int check_ops(build *b, const store *s, const journal_write *w, journal_r
     return 0;
 }
 
-static int remember(build *b, const store *s, str write_id, const journal_result *r) {
+static int remember(build *b, const store *s, str write_id, const journal_result *r)
+{
     write_entry w = {.sequence = r->sequence, .applied = r->applied, .unknown = r->unknown};
     w.sum = write_entry_sum(write_id, &w);
     return put(b, s->t.writes, write_id.s, write_id.n, &w, sizeof w, 0);
 }
 
-int build_write(build *b, const store *s, const journal_write *w, journal_result *r, sinter_error *e) {
+int build_write(build *b, const store *s, const journal_write *w, journal_result *r, sinter_error *e)
+{
     *r = (journal_result){0};
     int code = 0;
     if (w->write_id.n && answered_before(b, s, w->write_id, r, &code)) return 0;

@@ -55,14 +55,16 @@ static const struct {
     {MDB_NOTFOUND, SINTER_DATA_LOSS, "a table is missing: run `sinter journal verify` and restore a backup"},
 };
 
-sinter_status store_status(int code) {
+sinter_status store_status(int code)
+{
     for (size_t i = 0; i < ARRAY_LEN(CODES); i++) {
         if (CODES[i].code == code) return CODES[i].status;
     }
     return SINTER_IO;
 }
 
-sinter_status store_fail(sinter_error *e, const store *s, int code, const char *doing) {
+sinter_status store_fail(sinter_error *e, const store *s, int code, const char *doing)
+{
     const char *fix = NULL;
     for (size_t i = 0; i < ARRAY_LEN(CODES); i++) {
         if (CODES[i].code == code) fix = CODES[i].fix;
@@ -70,38 +72,45 @@ sinter_status store_fail(sinter_error *e, const store *s, int code, const char *
     return error_set(e, store_status(code), s->dir, fix, "cannot %s the journal: %s", doing, mdb_strerror(code));
 }
 
-static void big_endian_write(unsigned char *p, uint32_t v) {
+static void big_endian_write(unsigned char *p, uint32_t v)
+{
     for (int i = 0; i < 4; i++)
         p[i] = (unsigned char)(v >> (24 - 8 * i));
 }
 
-uint32_t big_endian_read(const unsigned char *p) {
+uint32_t big_endian_read(const unsigned char *p)
+{
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-void item_key_of(item_key *k, uint32_t collection, str id) {
+void item_key_of(item_key *k, uint32_t collection, str id)
+{
     size_t n = id.n > ID_MOST ? ID_MOST : id.n;
     big_endian_write(k->bytes, collection);
     if (n) memcpy(k->bytes + 4, id.s, n);
     k->n = 4 + n;
 }
 
-void ordinal_key_of(unsigned char k[8], uint32_t collection, uint32_t ordinal) {
+void ordinal_key_of(unsigned char k[8], uint32_t collection, uint32_t ordinal)
+{
     big_endian_write(k, collection);
     big_endian_write(k + 4, ordinal);
 }
 
-uint64_t write_entry_sum(str write_id, const write_entry *w) {
+uint64_t write_entry_sum(str write_id, const write_entry *w)
+{
     return hash64_seed(write_id.s, write_id.n, hash64(w, offsetof(write_entry, sum)));
 }
 
-bool store_get(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t n, MDB_val *value, int *code) {
+bool store_get(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t n, MDB_val *value, int *code)
+{
     MDB_val k = {n, (void *)(uintptr_t)key};
     *code = mdb_get(txn, dbi, &k, value);
     return *code == 0;
 }
 
-int store_get_fixed(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t n, void *out, size_t size) {
+int store_get_fixed(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t n, void *out, size_t size)
+{
     MDB_val v;
     int code;
     if (!store_get(txn, dbi, key, n, &v, &code)) return code;
@@ -110,7 +119,8 @@ int store_get_fixed(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t n, void *
     return 0;
 }
 
-int store_last(MDB_txn *txn, const tables *t, uint64_t *sequence) {
+int store_last(MDB_txn *txn, const tables *t, uint64_t *sequence)
+{
     MDB_cursor *c;
     MDB_val k, v;
     *sequence = 0;
@@ -130,7 +140,8 @@ static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t (*registry)[2];
 static size_t registry_n;
 
-static sinter_status registry_add(store *s, sinter_error *e) {
+static sinter_status registry_add(store *s, sinter_error *e)
+{
     struct stat st;
     if (stat(s->dir, &st) != 0) return store_fail(e, s, errno, "open");
     s->file[0] = st.st_dev, s->file[1] = st.st_ino;
@@ -148,7 +159,8 @@ static sinter_status registry_add(store *s, sinter_error *e) {
                      "this process has the journal open already");
 }
 
-static void registry_remove(const store *s) {
+static void registry_remove(const store *s)
+{
     pthread_mutex_lock(&registry_lock);
     for (size_t i = 0; i < registry_n; i++) {
         if (registry[i][0] != s->file[0] || registry[i][1] != s->file[1]) continue;
@@ -165,7 +177,8 @@ static void registry_remove(const store *s) {
 /* ---- the environment -----------------------------------------------------------------------------------------------
  */
 
-static int open_tables(MDB_txn *txn, tables *t, bool make) {
+static int open_tables(MDB_txn *txn, tables *t, bool make)
+{
     const struct {
         MDB_dbi *dbi;
         const char *name;
@@ -186,16 +199,19 @@ static int open_tables(MDB_txn *txn, tables *t, bool make) {
     return 0;
 }
 
-static int meta_read(MDB_txn *txn, const tables *t, const char *name, uint64_t *value) {
+static int meta_read(MDB_txn *txn, const tables *t, const char *name, uint64_t *value)
+{
     return store_get_fixed(txn, t->meta, name, strlen(name), value, sizeof *value);
 }
 
-static int meta_write(MDB_txn *txn, const tables *t, const char *name, uint64_t value) {
+static int meta_write(MDB_txn *txn, const tables *t, const char *name, uint64_t value)
+{
     MDB_val k = {strlen(name), (void *)(uintptr_t)name}, v = {sizeof value, &value};
     return mdb_put(txn, t->meta, &k, &v, 0);
 }
 
-static sinter_status check_meta(store *s, MDB_txn *txn, sinter_error *e) {
+static sinter_status check_meta(store *s, MDB_txn *txn, sinter_error *e)
+{
     uint64_t format, kind;
     int code = meta_read(txn, &s->t, "format", &format);
     if (!code) code = meta_read(txn, &s->t, "kind", &kind);
@@ -208,7 +224,8 @@ static sinter_status check_meta(store *s, MDB_txn *txn, sinter_error *e) {
     return SINTER_OK;
 }
 
-static int fill_tables(store *s, bool read_only) {
+static int fill_tables(store *s, bool read_only)
+{
     uint64_t format;
     int code = open_tables(s->opening, &s->t, !read_only);
     if (code || read_only || meta_read(s->opening, &s->t, "format", &format) != MDB_NOTFOUND) return code;
@@ -216,7 +233,8 @@ static int fill_tables(store *s, bool read_only) {
     return code ? code : meta_write(s->opening, &s->t, "kind", s->kind);
 }
 
-static sinter_status prepare_tables(store *s, bool read_only, sinter_error *e) {
+static sinter_status prepare_tables(store *s, bool read_only, sinter_error *e)
+{
     int code = mdb_txn_begin(s->env, NULL, read_only ? MDB_RDONLY : 0, &s->opening);
     if (code) return store_fail(e, s, code, "open");
     code = fill_tables(s, read_only);
@@ -228,7 +246,8 @@ static sinter_status prepare_tables(store *s, bool read_only, sinter_error *e) {
 }
 
 /* A limit of address space (ulimit -v) makes the map smaller, not the start impossible. */
-static int open_env(store *s, bool read_only) {
+static int open_env(store *s, bool read_only)
+{
     unsigned flags = MDB_NOTLS | (read_only ? MDB_RDONLY : SYNC_FLAGS);
     for (size_t map = MAP_MOST;; map /= 2) {
         int code = mdb_env_create(&s->env);
@@ -243,7 +262,8 @@ static int open_env(store *s, bool read_only) {
     }
 }
 
-sinter_status store_open(store *s, const char *dir, journal_kind kind, bool read_only, sinter_error *e) {
+sinter_status store_open(store *s, const char *dir, journal_kind kind, bool read_only, sinter_error *e)
+{
     *s = (store){.dir = xstrdup(dir), .kind = kind};
     sinter_status status = registry_add(s, e);
     if (status) {
@@ -263,7 +283,8 @@ sinter_status store_open(store *s, const char *dir, journal_kind kind, bool read
     return status;
 }
 
-void store_close(store *s) {
+void store_close(store *s)
+{
     if (s->opening) mdb_txn_abort(s->opening);
     mdb_env_close(s->env);
     registry_remove(s);
@@ -273,7 +294,8 @@ void store_close(store *s) {
 /* ---- the writer's lock ----------------------------------------------------------------------------------------------
  */
 
-static sinter_status lock_refused(const char *path, int fd, sinter_error *e) {
+static sinter_status lock_refused(const char *path, int fd, sinter_error *e)
+{
     char pid[32] = "";
     ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
     pid[n > 0 ? n : 0] = '\0';
@@ -283,7 +305,8 @@ static sinter_status lock_refused(const char *path, int fd, sinter_error *e) {
 }
 
 /* The file stays when the process ends; its lock does not. */
-static sinter_status lock_take(const char *dir, int *out, sinter_error *e) {
+static sinter_status lock_take(const char *dir, int *out, sinter_error *e)
+{
     char *path = xasprintf("%s/writer.lock", dir);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     sinter_status s = SINTER_OK;
@@ -305,7 +328,8 @@ static sinter_status lock_take(const char *dir, int *out, sinter_error *e) {
  */
 
 /* The newest record must hold: a torn end is found before anything is added behind it. */
-static sinter_status read_last(journal *j, sinter_error *e) {
+static sinter_status read_last(journal *j, sinter_error *e)
+{
     MDB_txn *txn;
     uint64_t last;
     int code = mdb_txn_begin(j->store.env, NULL, MDB_RDONLY, &txn);
@@ -322,12 +346,14 @@ static sinter_status read_last(journal *j, sinter_error *e) {
     return s;
 }
 
-static void options_default(journal_options *o) {
+static void options_default(journal_options *o)
+{
     if (!o->queue_records) o->queue_records = 65536;
     if (!o->queue_bytes) o->queue_bytes = (uint64_t)256 << 20;
 }
 
-static sinter_status open_locked(journal *j, sinter_error *e) {
+static sinter_status open_locked(journal *j, sinter_error *e)
+{
     sinter_status s = store_open(&j->store, j->options.dir, j->options.kind, j->read_only, e);
     if (s) return s;
     s = read_last(j, e);
@@ -336,7 +362,8 @@ static sinter_status open_locked(journal *j, sinter_error *e) {
     return s;
 }
 
-sinter_status journal_open(const journal_options *o, journal **out, sinter_error *e) {
+sinter_status journal_open(const journal_options *o, journal **out, sinter_error *e)
+{
     *out = NULL;
     sinter_status s = o->read_only ? SINTER_OK : dir_make(o->dir, e);
     if (s) return s;
@@ -355,7 +382,8 @@ sinter_status journal_open(const journal_options *o, journal **out, sinter_error
     return SINTER_OK;
 }
 
-void journal_close(journal *j) {
+void journal_close(journal *j)
+{
     if (!j) return;
     if (!j->read_only) writer_stop(j);
     store_close(&j->store);
@@ -363,7 +391,8 @@ void journal_close(journal *j) {
     free(j);
 }
 
-const char *journal_acknowledgement(const journal *j) {
+const char *journal_acknowledgement(const journal *j)
+{
     (void)j;
 #ifdef SINTER_NO_SYNC
     return "in memory";
@@ -372,11 +401,13 @@ const char *journal_acknowledgement(const journal *j) {
 #endif
 }
 
-uint64_t journal_last_sequence(const journal *j) {
+uint64_t journal_last_sequence(const journal *j)
+{
     return atomic_load(&j->last);
 }
 
-void journal_get_stats(const journal *j, journal_stats *out) {
+void journal_get_stats(const journal *j, journal_stats *out)
+{
     journal *w = (journal *)(uintptr_t)j; /* the lock is all that changes */
     *out = (journal_stats){.commits = atomic_load(&w->commits),
                            .records = atomic_load(&w->records),

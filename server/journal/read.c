@@ -21,7 +21,8 @@ struct journal_reader {
     buffer bytes; /* of journal_get_bytes */
 };
 
-sinter_status journal_reader_open(journal *j, journal_reader **out, sinter_error *e) {
+sinter_status journal_reader_open(journal *j, journal_reader **out, sinter_error *e)
+{
     journal_reader *r = xcalloc(1, sizeof *r);
     *out = NULL;
     int code = mdb_txn_begin(j->store.env, NULL, MDB_RDONLY, &r->txn);
@@ -36,7 +37,8 @@ sinter_status journal_reader_open(journal *j, journal_reader **out, sinter_error
     return SINTER_OK;
 }
 
-void journal_reader_close(journal_reader *r) {
+void journal_reader_close(journal_reader *r)
+{
     if (!r) return;
     mdb_txn_abort(r->txn);
     arena_free(r->batch);
@@ -44,12 +46,14 @@ void journal_reader_close(journal_reader *r) {
     free(r);
 }
 
-static sinter_status begin(journal_reader *r, sinter_error *e) {
+static sinter_status begin(journal_reader *r, sinter_error *e)
+{
     int code = mdb_txn_renew(r->txn);
     return code ? store_fail(e, &r->j->store, code, "read") : SINTER_OK;
 }
 
-static void end(journal_reader *r) {
+static void end(journal_reader *r)
+{
     mdb_txn_reset(r->txn);
 }
 
@@ -57,7 +61,8 @@ static void end(journal_reader *r) {
  * -------------------------------------------------------------------------------------------------- */
 
 /* Inside a transaction: the stored bytes of a sequence, in the map. */
-static sinter_status find(journal_reader *r, uint64_t sequence, str *stored, sinter_error *e) {
+static sinter_status find(journal_reader *r, uint64_t sequence, str *stored, sinter_error *e)
+{
     MDB_val v;
     int code;
     if (store_get(r->txn, r->j->store.t.log, &sequence, sizeof sequence, &v, &code)) {
@@ -70,7 +75,8 @@ static sinter_status find(journal_reader *r, uint64_t sequence, str *stored, sin
 }
 
 sinter_status journal_get(journal_reader *r, uint64_t sequence, arena *a, Sinter__Storage__V1__Record **out,
-                          sinter_error *e) {
+                          sinter_error *e)
+{
     str stored;
     sinter_status s = begin(r, e);
     if (s) return s;
@@ -80,7 +86,8 @@ sinter_status journal_get(journal_reader *r, uint64_t sequence, arena *a, Sinter
     return s;
 }
 
-sinter_status journal_get_bytes(journal_reader *r, uint64_t sequence, str *out, sinter_error *e) {
+sinter_status journal_get_bytes(journal_reader *r, uint64_t sequence, str *out, sinter_error *e)
+{
     str stored, packed;
     sinter_status s = begin(r, e);
     if (s) return s;
@@ -108,12 +115,14 @@ typedef struct batch {
     uint64_t began_ns;
 } batch;
 
-static bool batch_full(const batch *b, uint32_t limit) {
+static bool batch_full(const batch *b, uint32_t limit)
+{
     return b->n >= BATCH_RECORDS || b->n >= limit || b->bytes >= BATCH_BYTES ||
            clock_mono_ns() - b->began_ns > (uint64_t)REBIND_MS * 1000000u / 4;
 }
 
-static sinter_status batch_add(journal_reader *r, batch *b, uint64_t sequence, str stored, sinter_error *e) {
+static sinter_status batch_add(journal_reader *r, batch *b, uint64_t sequence, str stored, sinter_error *e)
+{
     sinter_status s = record_read(stored, sequence, r->batch, &b->rec[b->n], e);
     if (s) return s;
     b->n++;
@@ -121,7 +130,8 @@ static sinter_status batch_add(journal_reader *r, batch *b, uint64_t sequence, s
     return SINTER_OK;
 }
 
-static sinter_status check_trim(journal_reader *r, uint64_t after, sinter_error *e) {
+static sinter_status check_trim(journal_reader *r, uint64_t after, sinter_error *e)
+{
     uint64_t trimmed = 0;
     int code = store_get_fixed(r->txn, r->j->store.t.meta, "trimmed", 7, &trimmed, sizeof trimmed);
     if (code && code != MDB_NOTFOUND) return store_fail(e, &r->j->store, code, "read");
@@ -130,7 +140,8 @@ static sinter_status check_trim(journal_reader *r, uint64_t after, sinter_error 
                      "records up to %" PRIu64 " were trimmed, the tail starts after %" PRIu64, trimmed, after);
 }
 
-static sinter_status fill_tail(journal_reader *r, uint64_t after, uint32_t limit, batch *b, sinter_error *e) {
+static sinter_status fill_tail(journal_reader *r, uint64_t after, uint32_t limit, batch *b, sinter_error *e)
+{
     MDB_cursor *c;
     uint64_t sequence = after + 1;
     MDB_val k = {sizeof sequence, &sequence}, v;
@@ -149,7 +160,8 @@ static sinter_status fill_tail(journal_reader *r, uint64_t after, uint32_t limit
     return s;
 }
 
-static sinter_status walk_begin(journal_reader *r, sinter_error *e) {
+static sinter_status walk_begin(journal_reader *r, sinter_error *e)
+{
     if (r->walking)
         return error_set(e, SINTER_PRECONDITION, r->j->store.dir, "open another reader",
                          "the reader is walking already");
@@ -157,7 +169,8 @@ static sinter_status walk_begin(journal_reader *r, sinter_error *e) {
     return SINTER_OK;
 }
 
-static void batch_begin(journal_reader *r, batch *b) {
+static void batch_begin(journal_reader *r, batch *b)
+{
     arena_reset(r->batch);
     b->n = 0;
     b->bytes = 0;
@@ -166,7 +179,8 @@ static void batch_begin(journal_reader *r, batch *b) {
 
 /* A record behind a broken one is never given: what stood before it is, then the failure. */
 sinter_status journal_tail(journal_reader *r, uint64_t after, uint32_t limit, bool (*fn)(void *ctx, const record *rec),
-                           void *ctx, uint64_t *last, sinter_error *e) {
+                           void *ctx, uint64_t *last, sinter_error *e)
+{
     if (last) *last = after;
     sinter_status s = walk_begin(r, e);
     if (s) return s;
@@ -196,7 +210,8 @@ typedef struct items_walk {
     bool at_end;
 } items_walk;
 
-static sinter_status fill_items(journal_reader *r, items_walk *w, uint32_t limit, batch *b, sinter_error *e) {
+static sinter_status fill_items(journal_reader *r, items_walk *w, uint32_t limit, batch *b, sinter_error *e)
+{
     const tables *t = &r->j->store.t;
     MDB_cursor *c;
     unsigned char key[8];
@@ -227,7 +242,8 @@ static sinter_status fill_items(journal_reader *r, items_walk *w, uint32_t limit
 }
 
 sinter_status journal_items(journal_reader *r, uint32_t collection, uint32_t ordinal, uint32_t limit,
-                            bool (*fn)(void *ctx, const record *rec), void *ctx, uint32_t *next, sinter_error *e) {
+                            bool (*fn)(void *ctx, const record *rec), void *ctx, uint32_t *next, sinter_error *e)
+{
     items_walk w = {.collection = collection, .ordinal = ordinal};
     sinter_status s = walk_begin(r, e);
     if (s) return s;
@@ -255,7 +271,8 @@ sinter_status journal_items(journal_reader *r, uint32_t collection, uint32_t ord
  * ------------------------------------------------------------------------------------------------------------ */
 
 sinter_status journal_item(journal_reader *r, uint32_t collection, str id, uint32_t *ordinal, uint64_t *sequence,
-                           sinter_error *e) {
+                           sinter_error *e)
+{
     item_key key;
     item_entry item = {0};
     item_key_of(&key, collection, id);
@@ -274,7 +291,8 @@ sinter_status journal_item(journal_reader *r, uint32_t collection, str id, uint3
 }
 
 sinter_status journal_ordinal(journal_reader *r, uint32_t collection, uint32_t ordinal, uint64_t *sequence,
-                              sinter_error *e) {
+                              sinter_error *e)
+{
     unsigned char key[8];
     ordinal_key_of(key, collection, ordinal);
     sinter_status s = begin(r, e);
@@ -289,8 +307,8 @@ sinter_status journal_ordinal(journal_reader *r, uint32_t collection, uint32_t o
     return SINTER_OK;
 }
 
-sinter_status journal_count(journal_reader *r, uint32_t collection, uint32_t *ordinals, uint32_t *live,
-                            sinter_error *e) {
+sinter_status journal_count(journal_reader *r, uint32_t collection, uint32_t *ordinals, uint32_t *live, sinter_error *e)
+{
     count_entry c = {0};
     sinter_status s = begin(r, e);
     if (s) return s;

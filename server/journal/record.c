@@ -15,14 +15,16 @@ enum { RECORD_COLLECTION_MADE = 6 };
 enum { MADE_COLLECTION = 1, MADE_NAME = 2, MADE_UUID = 3 };
 enum { ITEM_COLLECTION = 1, ITEM_ORDINAL = 2, ITEM_BODY = 3 }; /* of ItemPut and ItemDelete alike */
 
-static size_t varint_size(uint64_t v) {
+static size_t varint_size(uint64_t v)
+{
     size_t n = 1;
     while (v >>= 7)
         n++;
     return n;
 }
 
-static void put_varint(buffer *b, uint64_t v) {
+static void put_varint(buffer *b, uint64_t v)
+{
     unsigned char bytes[10];
     size_t n = 0;
     do {
@@ -33,51 +35,60 @@ static void put_varint(buffer *b, uint64_t v) {
 }
 
 /* As proto3 has it: a zero or empty field is left out. All field numbers here fit one byte of tag. */
-static void put_number(buffer *b, uint32_t field, uint64_t v) {
+static void put_number(buffer *b, uint32_t field, uint64_t v)
+{
     if (!v) return;
     put_varint(b, field << 3 | WIRE_VARINT);
     put_varint(b, v);
 }
 
-static void put_bytes(buffer *b, uint32_t field, str s) {
+static void put_bytes(buffer *b, uint32_t field, str s)
+{
     if (!s.n) return;
     put_varint(b, field << 3 | WIRE_BYTES);
     put_varint(b, s.n);
     buffer_append(b, s.s, s.n);
 }
 
-static size_t number_size(uint64_t v) {
+static size_t number_size(uint64_t v)
+{
     return v ? 1 + varint_size(v) : 0;
 }
 
-static size_t bytes_size(str s) {
+static size_t bytes_size(str s)
+{
     return s.n ? 1 + varint_size(s.n) + s.n : 0;
 }
 
-static void put_stamp(buffer *b, const record_stamp *t) {
+static void put_stamp(buffer *b, const record_stamp *t)
+{
     put_number(b, RECORD_SEQUENCE, t->sequence);
     put_bytes(b, RECORD_WRITE_ID, t->write_id);
     put_number(b, RECORD_TIME_MS, (uint64_t)t->time_ms);
 }
 
-static void begin(buffer *b) {
+static void begin(buffer *b)
+{
     static const char ROOM[RECORD_HEAD];
     buffer_clear(b);
     buffer_append(b, ROOM, sizeof ROOM);
 }
 
-static void seal(buffer *b) {
+static void seal(buffer *b)
+{
     uint64_t sum = hash64(b->data + RECORD_HEAD, b->len - RECORD_HEAD);
     for (int i = 0; i < RECORD_HEAD; i++)
         b->data[i] = (char)(sum >> (8 * i));
 }
 
-static void put_message_head(buffer *b, uint32_t field, size_t size) {
+static void put_message_head(buffer *b, uint32_t field, size_t size)
+{
     put_varint(b, field << 3 | WIRE_BYTES);
     put_varint(b, size);
 }
 
-void record_item_put(buffer *out, const record_stamp *t, uint32_t collection, uint32_t ordinal, str item) {
+void record_item_put(buffer *out, const record_stamp *t, uint32_t collection, uint32_t ordinal, str item)
+{
     begin(out);
     put_stamp(out, t);
     put_message_head(out, RECORD_ITEM_PUT,
@@ -89,7 +100,8 @@ void record_item_put(buffer *out, const record_stamp *t, uint32_t collection, ui
     seal(out);
 }
 
-void record_item_delete(buffer *out, const record_stamp *t, uint32_t collection, uint32_t ordinal, str id) {
+void record_item_delete(buffer *out, const record_stamp *t, uint32_t collection, uint32_t ordinal, str id)
+{
     begin(out);
     put_stamp(out, t);
     put_message_head(out, RECORD_ITEM_DELETE, number_size(collection) + number_size(ordinal) + bytes_size(id));
@@ -99,7 +111,8 @@ void record_item_delete(buffer *out, const record_stamp *t, uint32_t collection,
     seal(out);
 }
 
-void record_collection_made(buffer *out, const record_stamp *t, uint32_t collection, str name, str uuid) {
+void record_collection_made(buffer *out, const record_stamp *t, uint32_t collection, str name, str uuid)
+{
     begin(out);
     put_stamp(out, t);
     put_message_head(out, RECORD_COLLECTION_MADE, number_size(collection) + bytes_size(name) + bytes_size(uuid));
@@ -110,7 +123,8 @@ void record_collection_made(buffer *out, const record_stamp *t, uint32_t collect
 }
 
 /* The stamp comes last: of a field that stands twice, the last one counts. */
-void record_any(buffer *out, const record_stamp *t, str record) {
+void record_any(buffer *out, const record_stamp *t, str record)
+{
     begin(out);
     buffer_append(out, record.s, record.n);
     put_stamp(out, t);
@@ -119,12 +133,14 @@ void record_any(buffer *out, const record_stamp *t, str record) {
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */
 
-static sinter_status broken(sinter_error *e, uint64_t sequence, const char *why) {
+static sinter_status broken(sinter_error *e, uint64_t sequence, const char *why)
+{
     return error_set(e, SINTER_DATA_LOSS, NULL, "run `sinter journal verify` and restore a backup",
                      "record %" PRIu64 " of the journal is broken: %s", sequence, why);
 }
 
-sinter_status record_check(str stored, uint64_t sequence, str *packed, sinter_error *e) {
+sinter_status record_check(str stored, uint64_t sequence, str *packed, sinter_error *e)
+{
     if (stored.n <= RECORD_HEAD) return broken(e, sequence, "it is cut short");
     uint64_t sum = 0;
     for (int i = 0; i < RECORD_HEAD; i++)
@@ -134,15 +150,18 @@ sinter_status record_check(str stored, uint64_t sequence, str *packed, sinter_er
     return SINTER_OK;
 }
 
-static void *take(void *a, size_t n) {
+static void *take(void *a, size_t n)
+{
     return arena_alloc(a, n);
 }
 
-static void leave(void *a, void *p) {
+static void leave(void *a, void *p)
+{
     (void)a, (void)p;
 }
 
-sinter_status record_read(str stored, uint64_t sequence, arena *a, Sinter__Storage__V1__Record **out, sinter_error *e) {
+sinter_status record_read(str stored, uint64_t sequence, arena *a, Sinter__Storage__V1__Record **out, sinter_error *e)
+{
     str packed;
     sinter_status s = record_check(stored, sequence, &packed, e);
     if (s) return s;
@@ -159,7 +178,8 @@ typedef struct cursor {
     const unsigned char *p, *end;
 } cursor;
 
-static bool get_varint(cursor *c, uint64_t *v) {
+static bool get_varint(cursor *c, uint64_t *v)
+{
     *v = 0;
     for (unsigned shift = 0; shift < 64 && c->p < c->end; shift += 7) {
         unsigned char byte = *c->p++;
@@ -169,14 +189,16 @@ static bool get_varint(cursor *c, uint64_t *v) {
     return false;
 }
 
-static bool skip(cursor *c, uint64_t n) {
+static bool skip(cursor *c, uint64_t n)
+{
     if (n > (uint64_t)(c->end - c->p)) return false;
     c->p += n;
     return true;
 }
 
 /* One field; *body is what it holds when it is bytes. */
-static bool get_field(cursor *c, uint32_t *field, uint32_t *wire, str *body) {
+static bool get_field(cursor *c, uint32_t *field, uint32_t *wire, str *body)
+{
     uint64_t tag, n;
     if (!get_varint(c, &tag) || tag >> 3 == 0 || tag >> 3 > 0x1FFFFFFF) return false;
     *field = (uint32_t)(tag >> 3);
@@ -194,7 +216,8 @@ static bool get_field(cursor *c, uint32_t *field, uint32_t *wire, str *body) {
     }
 }
 
-bool record_scan_item(str item, str *id) {
+bool record_scan_item(str item, str *id)
+{
     cursor c = {(const unsigned char *)item.s, (const unsigned char *)item.s + item.n};
     *id = (str){"", 0};
     while (c.p < c.end) {
@@ -206,7 +229,8 @@ bool record_scan_item(str item, str *id) {
     return true;
 }
 
-bool record_scan_body(str record, uint32_t *found) {
+bool record_scan_body(str record, uint32_t *found)
+{
     cursor c = {(const unsigned char *)record.s, (const unsigned char *)record.s + record.n};
     *found = 0;
     while (c.p < c.end) {

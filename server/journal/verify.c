@@ -39,13 +39,15 @@ typedef struct walk {
 static _Thread_local sigjmp_buf fault_jump;
 static _Thread_local volatile sig_atomic_t fault_armed;
 
-static void on_fault(int signal) {
+static void on_fault(int signal)
+{
     if (fault_armed) siglongjmp(fault_jump, signal);
     struct sigaction plain = {.sa_handler = SIG_DFL}; /* not ours: as if we had not been here */
     sigaction(signal, &plain, NULL);
 }
 
-static void on_assert(MDB_env *env, const char *what) {
+static void on_assert(MDB_env *env, const char *what)
+{
     (void)env, (void)what;
     if (fault_armed) siglongjmp(fault_jump, SIGABRT);
 }
@@ -53,7 +55,8 @@ static void on_assert(MDB_env *env, const char *what) {
 /* ---- what is wrong
  * --------------------------------------------------------------------------------------------------- */
 
-static void bad(walk *w, uint64_t sequence, sinter_error *e, const sinter_error *why) {
+static void bad(walk *w, uint64_t sequence, sinter_error *e, const sinter_error *why)
+{
     if (!w->v->bad_records++) {
         w->v->first_bad = sequence;
         if (e) *e = *why;
@@ -61,7 +64,8 @@ static void bad(walk *w, uint64_t sequence, sinter_error *e, const sinter_error 
     }
 }
 
-static sinter_status bad_entry(walk *w, uint64_t sequence, sinter_error *e, const char *table, const char *what) {
+static sinter_status bad_entry(walk *w, uint64_t sequence, sinter_error *e, const char *table, const char *what)
+{
     sinter_error why = SINTER_ERROR_INIT;
     error_set(&why, SINTER_DATA_LOSS, NULL, "restore a backup",
               "table '%s' of the journal is broken at record %" PRIu64 ": %s", table, sequence, what);
@@ -69,7 +73,8 @@ static sinter_status bad_entry(walk *w, uint64_t sequence, sinter_error *e, cons
     return SINTER_OK;
 }
 
-static void step(walk *w) {
+static void step(walk *w)
+{
     w->done++;
     if (w->progress && w->done % 4096 == 0) w->progress(w->ctx, w->done, w->total);
 }
@@ -79,7 +84,8 @@ static void step(walk *w) {
 
 typedef Sinter__Storage__V1__Record record;
 
-static void count_ordinal(walk *w, uint32_t collection, uint32_t ordinal) {
+static void count_ordinal(walk *w, uint32_t collection, uint32_t ordinal)
+{
     if (collection >= w->counts) {
         uint32_t n = collection < (1u << 20) ? collection + 16 : 0;
         if (!n) return; /* nonsense: the tables will not agree with it */
@@ -90,7 +96,8 @@ static void count_ordinal(walk *w, uint32_t collection, uint32_t ordinal) {
     if (ordinal >= w->count[collection].ordinals) w->count[collection].ordinals = ordinal + 1;
 }
 
-static void check_body(walk *w, const record *rec, sinter_error *e) {
+static void check_body(walk *w, const record *rec, sinter_error *e)
+{
     bool impression = rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_ANSWERED ||
                       rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_RECORDED_REQUEST;
     if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_ITEM_PUT) {
@@ -102,7 +109,8 @@ static void check_body(walk *w, const record *rec, sinter_error *e) {
         bad_entry(w, rec->sequence, e, "log", "an impression in the catalogue's journal");
 }
 
-static sinter_status walk_log(walk *w, MDB_cursor *c, sinter_error *e) {
+static sinter_status walk_log(walk *w, MDB_cursor *c, sinter_error *e)
+{
     MDB_val k, v;
     uint64_t before = 0, sequence;
     int code;
@@ -132,7 +140,8 @@ static sinter_status walk_log(walk *w, MDB_cursor *c, sinter_error *e) {
  * --------------------------------------------------------------------------------------------------- */
 
 /* The record that an entry stands for; NULL: missing or broken, which has been noted. */
-static const record *record_of(walk *w, uint64_t sequence, const char *table, sinter_error *e) {
+static const record *record_of(walk *w, uint64_t sequence, const char *table, sinter_error *e)
+{
     MDB_val v;
     int code;
     record *rec;
@@ -147,7 +156,8 @@ static const record *record_of(walk *w, uint64_t sequence, const char *table, si
     return rec;
 }
 
-static const Sinter__Storage__V1__ItemPut *put_of(walk *w, uint64_t sequence, const char *table, sinter_error *e) {
+static const Sinter__Storage__V1__ItemPut *put_of(walk *w, uint64_t sequence, const char *table, sinter_error *e)
+{
     const record *rec = record_of(w, sequence, table, e);
     if (!rec) return NULL;
     if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_ITEM_PUT && rec->item_put->item) return rec->item_put;
@@ -155,7 +165,8 @@ static const Sinter__Storage__V1__ItemPut *put_of(walk *w, uint64_t sequence, co
     return NULL;
 }
 
-static sinter_status walk_items(walk *w, MDB_cursor *c, sinter_error *e) {
+static sinter_status walk_items(walk *w, MDB_cursor *c, sinter_error *e)
+{
     MDB_val k, v;
     int code;
     while ((code = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
@@ -179,7 +190,8 @@ static sinter_status walk_items(walk *w, MDB_cursor *c, sinter_error *e) {
     return code == MDB_NOTFOUND ? SINTER_OK : store_fail(e, &w->s, code, "walk");
 }
 
-static sinter_status walk_ordinals(walk *w, MDB_cursor *c, sinter_error *e) {
+static sinter_status walk_ordinals(walk *w, MDB_cursor *c, sinter_error *e)
+{
     MDB_val k, v;
     int code;
     while ((code = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
@@ -203,7 +215,8 @@ static sinter_status walk_ordinals(walk *w, MDB_cursor *c, sinter_error *e) {
 }
 
 /* With a broken record the counts cannot be told: the record's item was not counted. */
-static sinter_status walk_counts(walk *w, MDB_cursor *c, sinter_error *e) {
+static sinter_status walk_counts(walk *w, MDB_cursor *c, sinter_error *e)
+{
     MDB_val k, v;
     int code;
     bool whole = w->v->bad_records == 0;
@@ -221,7 +234,8 @@ static sinter_status walk_counts(walk *w, MDB_cursor *c, sinter_error *e) {
     return code == MDB_NOTFOUND ? SINTER_OK : store_fail(e, &w->s, code, "walk");
 }
 
-static sinter_status walk_writes(walk *w, MDB_cursor *c, sinter_error *e) {
+static sinter_status walk_writes(walk *w, MDB_cursor *c, sinter_error *e)
+{
     MDB_val k, v;
     int code;
     while ((code = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
@@ -237,7 +251,8 @@ static sinter_status walk_writes(walk *w, MDB_cursor *c, sinter_error *e) {
     return code == MDB_NOTFOUND ? SINTER_OK : store_fail(e, &w->s, code, "walk");
 }
 
-static sinter_status walk_collections(walk *w, MDB_cursor *c, sinter_error *e) {
+static sinter_status walk_collections(walk *w, MDB_cursor *c, sinter_error *e)
+{
     MDB_val k, v;
     int code;
     while ((code = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
@@ -258,7 +273,8 @@ static sinter_status walk_collections(walk *w, MDB_cursor *c, sinter_error *e) {
 
 typedef sinter_status table_walk(walk *w, MDB_cursor *c, sinter_error *e);
 
-static sinter_status walk_tables(walk *w, sinter_error *e) {
+static sinter_status walk_tables(walk *w, sinter_error *e)
+{
     const tables *t = &w->s.t;
     const struct {
         MDB_dbi dbi;
@@ -289,7 +305,8 @@ static sinter_status walk_tables(walk *w, sinter_error *e) {
     return SINTER_OK;
 }
 
-static sinter_status walk_guarded(walk *w, sinter_error *e) {
+static sinter_status walk_guarded(walk *w, sinter_error *e)
+{
     int code = mdb_txn_begin(w->s.env, NULL, MDB_RDONLY, &w->txn);
     if (code) return store_fail(e, &w->s, code, "read");
     mdb_env_set_assert(w->s.env, on_assert);
@@ -297,7 +314,8 @@ static sinter_status walk_guarded(walk *w, sinter_error *e) {
 }
 
 /* Also after a fault: a reader holds no lock, and ending it touches no page. */
-static void walk_end(walk *w) {
+static void walk_end(walk *w)
+{
     if (w->cursor) mdb_cursor_close(w->cursor);
     if (w->txn) mdb_txn_abort(w->txn);
     if (w->s.env) store_close(&w->s);
@@ -307,7 +325,8 @@ static void walk_end(walk *w) {
 }
 
 /* LMDB maps whatever is there: fewer bytes than its two meta pages must not get that far. */
-static sinter_status check_file(const char *dir, sinter_error *e) {
+static sinter_status check_file(const char *dir, sinter_error *e)
+{
     char *path = xasprintf("%s/data.mdb", dir);
     struct stat st;
     sinter_status s = SINTER_OK;
@@ -320,7 +339,8 @@ static sinter_status check_file(const char *dir, sinter_error *e) {
     return s;
 }
 
-static sinter_status fault_verdict(walk *w, int signal, sinter_error *e) {
+static sinter_status fault_verdict(walk *w, int signal, sinter_error *e)
+{
     const char *what = signal == SIGBUS ? "the file is truncated" : "a page of the file is broken";
     w->v->bad_records++;
     if (!w->v->first_bad) w->v->first_bad = w->at ? w->at : 1;
@@ -328,14 +348,16 @@ static sinter_status fault_verdict(walk *w, int signal, sinter_error *e) {
                      "the journal is broken at or after record %" PRIu64 ": %s", w->v->first_bad, what);
 }
 
-static sinter_status verify_open(walk *w, const char *dir, journal_kind kind, sinter_error *e) {
+static sinter_status verify_open(walk *w, const char *dir, journal_kind kind, sinter_error *e)
+{
     sinter_status s = check_file(dir, e);
     return s ? s : store_open(&w->s, dir, kind, true, e);
 }
 
 sinter_status journal_verify(const char *dir, journal_kind kind,
                              void (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx,
-                             journal_verdict *out, sinter_error *e) {
+                             journal_verdict *out, sinter_error *e)
+{
     static const int SIGNALS[] = {SIGBUS, SIGSEGV};
     struct sigaction before[ARRAY_LEN(SIGNALS)], fault = {.sa_handler = on_fault, .sa_flags = SA_NODEFER};
     walk *w = xcalloc(1, sizeof *w);

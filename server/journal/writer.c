@@ -31,7 +31,8 @@ struct entry {
 /* ---- queueing: any thread ------------------------------------------------------------------------------------------
  */
 
-static char *copy(char **at, str s) {
+static char *copy(char **at, str s)
+{
     char *p = *at;
     if (s.n) memcpy(p, s.s, s.n);
     *at += s.n;
@@ -39,7 +40,8 @@ static char *copy(char **at, str s) {
 }
 
 /* One block: the entry, its operations, all bytes. */
-static entry *entry_new(const journal_write *w, journal_done *done, void *ctx) {
+static entry *entry_new(const journal_write *w, journal_done *done, void *ctx)
+{
     size_t bytes = w->write_id.n;
     for (uint32_t i = 0; i < w->n; i++)
         bytes += w->op[i].id.n + w->op[i].bytes.n;
@@ -57,13 +59,15 @@ static entry *entry_new(const journal_write *w, journal_done *done, void *ctx) {
     return n;
 }
 
-static sinter_status refuse_op(sinter_error *e, uint32_t i, const char *what) {
+static sinter_status refuse_op(sinter_error *e, uint32_t i, const char *what)
+{
     char where[32];
     snprintf(where, sizeof where, "op[%u]", i);
     return error_set(e, SINTER_INVALID, where, NULL, "%s", what);
 }
 
-static sinter_status check_put(const journal *j, const journal_op *op, uint32_t i, sinter_error *e) {
+static sinter_status check_put(const journal *j, const journal_op *op, uint32_t i, sinter_error *e)
+{
     str id;
     if (j->store.kind != JOURNAL_CATALOGUE) return refuse_op(e, i, "items belong in the catalogue's journal");
     const char *problem = id_problem(op->id.s, op->id.n);
@@ -74,7 +78,8 @@ static sinter_status check_put(const journal *j, const journal_op *op, uint32_t 
     return SINTER_OK;
 }
 
-static sinter_status check_record(const journal_op *op, uint32_t i, sinter_error *e) {
+static sinter_status check_record(const journal_op *op, uint32_t i, sinter_error *e)
+{
     uint32_t field;
     if (!record_scan_body(op->bytes, &field)) return refuse_op(e, i, "the bytes are not a packed record");
     if (field == 0) return refuse_op(e, i, "the record has no body");
@@ -82,7 +87,8 @@ static sinter_status check_record(const journal_op *op, uint32_t i, sinter_error
     return SINTER_OK;
 }
 
-static sinter_status check_write(const journal *j, const journal_write *w, sinter_error *e) {
+static sinter_status check_write(const journal *j, const journal_write *w, sinter_error *e)
+{
     if (w->write_id.n > WRITE_ID_MOST)
         return error_set(e, SINTER_INVALID, "write_id", NULL, "a write_id has at most %d bytes", WRITE_ID_MOST);
     for (uint32_t i = 0; i < w->n; i++) {
@@ -98,12 +104,14 @@ static sinter_status check_write(const journal *j, const journal_write *w, sinte
     return SINTER_OK;
 }
 
-static sinter_status refuse_failed(const journal *j, sinter_error *e) {
+static sinter_status refuse_failed(const journal *j, sinter_error *e)
+{
     return error_set(e, SINTER_PRECONDITION, j->store.dir, "check the disk, then restart the server",
                      "the journal stopped taking writes when the disk failed to sync");
 }
 
-static sinter_status enqueue(journal *j, entry *n, sinter_error *e) {
+static sinter_status enqueue(journal *j, entry *n, sinter_error *e)
+{
     sinter_status s = SINTER_OK;
     pthread_mutex_lock(&j->lock);
     if (j->closing)
@@ -123,7 +131,8 @@ static sinter_status enqueue(journal *j, entry *n, sinter_error *e) {
     return s;
 }
 
-sinter_status journal_append(journal *j, const journal_write *w, journal_done *done, void *ctx, sinter_error *e) {
+sinter_status journal_append(journal *j, const journal_write *w, journal_done *done, void *ctx, sinter_error *e)
+{
     if (j->read_only)
         return error_set(e, SINTER_PRECONDITION, j->store.dir, NULL, "the journal is open for reading only");
     if (atomic_load(&j->failed)) return refuse_failed(j, e);
@@ -146,7 +155,8 @@ typedef struct waiter {
     sinter_error *e;
 } waiter;
 
-static void wake_waiter(void *ctx, const journal_result *r) {
+static void wake_waiter(void *ctx, const journal_result *r)
+{
     waiter *w = ctx;
     pthread_mutex_lock(&w->lock);
     *w->r = *r;
@@ -157,7 +167,8 @@ static void wake_waiter(void *ctx, const journal_result *r) {
     pthread_mutex_unlock(&w->lock);
 }
 
-sinter_status journal_append_wait(journal *j, const journal_write *write, journal_result *r, sinter_error *e) {
+sinter_status journal_append_wait(journal *j, const journal_write *write, journal_result *r, sinter_error *e)
+{
     journal_result ignored;
     waiter w = {.r = r ? r : &ignored, .e = e};
     pthread_mutex_init(&w.lock, NULL);
@@ -177,7 +188,8 @@ sinter_status journal_append_wait(journal *j, const journal_write *write, journa
     return s;
 }
 
-void journal_listen(journal *j, void (*fn)(void *ctx, uint64_t sequence), void *ctx) {
+void journal_listen(journal *j, void (*fn)(void *ctx, uint64_t sequence), void *ctx)
+{
     pthread_mutex_lock(&j->lock);
     j->listen = fn;
     j->listen_ctx = ctx;
@@ -187,27 +199,31 @@ void journal_listen(journal *j, void (*fn)(void *ctx, uint64_t sequence), void *
 /* ---- committing: the writer thread ----------------------------------------------------------------------------------
  */
 
-static void entry_fail(entry *n, sinter_status s, const sinter_error *why) {
+static void entry_fail(entry *n, sinter_status s, const sinter_error *why)
+{
     n->result = (journal_result){.status = s};
     if (!n->error) n->error = xmalloc(sizeof *n->error);
     *n->error = *why;
     n->error->status = s;
 }
 
-static void group_fail(entry *group, sinter_status s, const sinter_error *why) {
+static void group_fail(entry *group, sinter_status s, const sinter_error *why)
+{
     for (entry *n = group; n; n = n->next) {
         if (n->result.status == SINTER_OK) entry_fail(n, s, why);
     }
 }
 
 /* A write that filled the disk may have ended short, which LMDB reports as EIO: then it was no failed sync. */
-static bool disk_is_full(const store *s, uint64_t bytes) {
+static bool disk_is_full(const store *s, uint64_t bytes)
+{
     struct statvfs v;
     return statvfs(s->dir, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize < bytes + ((uint64_t)4 << 20);
 }
 
 /* Builds and commits one transaction. False: it is aborted; *retry: its writes may be tried one by one. */
-static bool try_commit(journal *j, build *b, entry *group, bool *retry, sinter_error *e) {
+static bool try_commit(journal *j, build *b, entry *group, bool *retry, sinter_error *e)
+{
     *retry = true;
     int code = build_begin(b, &j->store);
     for (entry *n = group; n && !code; n = n->next) {
@@ -237,7 +253,8 @@ static bool try_commit(journal *j, build *b, entry *group, bool *retry, sinter_e
     return false;
 }
 
-static void forget_results(entry *group) {
+static void forget_results(entry *group)
+{
     for (entry *n = group; n; n = n->next) {
         free(n->error);
         n->error = NULL;
@@ -245,14 +262,16 @@ static void forget_results(entry *group) {
     }
 }
 
-static void publish(journal *j, const build *b) {
+static void publish(journal *j, const build *b)
+{
     atomic_fetch_add(&j->records, b->records);
     atomic_fetch_add(&j->bytes, b->bytes);
     if (b->changed) atomic_fetch_add(&j->commits, 1);
     atomic_store(&j->last, b->sequence);
 }
 
-static void commit_group(journal *j, build *b, entry *group) {
+static void commit_group(journal *j, build *b, entry *group)
+{
     sinter_error why = SINTER_ERROR_INIT;
     bool retry;
     if (atomic_load(&j->failed)) {
@@ -278,7 +297,8 @@ static void commit_group(journal *j, build *b, entry *group) {
     }
 }
 
-static void finish(journal *j, entry *n) {
+static void finish(journal *j, entry *n)
+{
     n->result.error = n->result.status ? n->error : NULL;
     if (n->result.repeated) atomic_fetch_add(&j->repeated, 1);
     if (n->result.status) atomic_fetch_add(&j->refused, 1);
@@ -290,13 +310,15 @@ static void finish(journal *j, entry *n) {
 /* ---- the thread
  * ------------------------------------------------------------------------------------------------------ */
 
-static void wait_until(journal *j, uint64_t ns) {
+static void wait_until(journal *j, uint64_t ns)
+{
     struct timespec t = {.tv_sec = (time_t)(ns / SECOND_NS), .tv_nsec = (long)(ns % SECOND_NS)};
     pthread_cond_timedwait(&j->wake, &j->lock, &t);
 }
 
 /* With something queued: waits for company, if the options say so. */
-static void linger(journal *j) {
+static void linger(journal *j)
+{
     uint64_t until = j->oldest_ns + (uint64_t)j->options.linger_ms * 1000000u;
     while (!j->closing && j->options.linger_ms && j->queued_bytes < GROUP_BYTES &&
            j->queued_records < j->options.queue_records / 2 && clock_mono_ns() < until)
@@ -304,7 +326,8 @@ static void linger(journal *j) {
 }
 
 /* Takes the group off the queue; NULL: nothing left and closing. Frees slots of dead readers while it is idle. */
-static entry *take_group(journal *j, uint64_t *reader_check_ns) {
+static entry *take_group(journal *j, uint64_t *reader_check_ns)
+{
     pthread_mutex_lock(&j->lock);
     for (;;) {
         int dead;
@@ -332,7 +355,8 @@ static entry *take_group(journal *j, uint64_t *reader_check_ns) {
     return group;
 }
 
-static void tell_listener(journal *j, uint64_t before) {
+static void tell_listener(journal *j, uint64_t before)
+{
     uint64_t last = atomic_load(&j->last);
     if (last == before) return;
     pthread_mutex_lock(&j->lock);
@@ -342,7 +366,8 @@ static void tell_listener(journal *j, uint64_t before) {
     if (listen) listen(ctx, last);
 }
 
-static void writer_main(void *arg) {
+static void writer_main(void *arg)
+{
     journal *j = arg;
     build b = {0};
     uint64_t reader_check_ns = clock_mono_ns() + READER_CHECK_NS;
@@ -358,7 +383,8 @@ static void writer_main(void *arg) {
     build_free(&b);
 }
 
-sinter_status writer_start(journal *j, sinter_error *e) {
+sinter_status writer_start(journal *j, sinter_error *e)
+{
     pthread_condattr_t attr;
     pthread_mutex_init(&j->lock, NULL);
     pthread_condattr_init(&attr);
@@ -374,7 +400,8 @@ sinter_status writer_start(journal *j, sinter_error *e) {
     return s;
 }
 
-void writer_stop(journal *j) {
+void writer_stop(journal *j)
+{
     pthread_mutex_lock(&j->lock);
     j->closing = true;
     pthread_cond_signal(&j->wake);
@@ -387,7 +414,8 @@ void writer_stop(journal *j) {
 /* ---- collections
  * ------------------------------------------------------------------------------------------------------ */
 
-static sinter_status read_collection(journal *j, str name, collection_entry *c, sinter_error *e) {
+static sinter_status read_collection(journal *j, str name, collection_entry *c, sinter_error *e)
+{
     MDB_txn *txn;
     int code = mdb_txn_begin(j->store.env, NULL, MDB_RDONLY, &txn);
     if (code) return store_fail(e, &j->store, code, "read");
@@ -398,7 +426,8 @@ static sinter_status read_collection(journal *j, str name, collection_entry *c, 
     return code ? store_fail(e, &j->store, code, "read") : SINTER_OK;
 }
 
-sinter_status journal_collection(journal *j, const char *name, uint32_t *number, char uuid[37], sinter_error *e) {
+sinter_status journal_collection(journal *j, const char *name, uint32_t *number, char uuid[37], sinter_error *e)
+{
     str n = str_of(name);
     const char *problem = id_problem(n.s, n.n);
     if (problem) return error_set(e, SINTER_INVALID, "collection", NULL, "%s", problem);

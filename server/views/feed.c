@@ -23,11 +23,13 @@ static const uint64_t DISK_LEAST = (uint64_t)16 << 20;
 /* ---- newest records by ordinal
  * --------------------------------------------------------------------------------------- */
 
-static uint64_t record_of(const feed *f, uint32_t ordinal) {
+static uint64_t record_of(const feed *f, uint32_t ordinal)
+{
     return ordinal < f->records ? f->record[ordinal] : 0;
 }
 
-static void record_set(feed *f, uint32_t ordinal, uint64_t sequence) {
+static void record_set(feed *f, uint32_t ordinal, uint64_t sequence)
+{
     if (ordinal >= f->records) {
         uint32_t n = ordinal < UINT32_MAX / 2 ? (ordinal + 1024) / 2 * 3 : UINT32_MAX;
         f->record = xrealloc(f->record, n * sizeof *f->record);
@@ -40,13 +42,15 @@ static void record_set(feed *f, uint32_t ordinal, uint64_t sequence) {
 /* ---- when the index fails
  * ---------------------------------------------------------------------------------------------- */
 
-static bool disk_is_full(const feed *f) {
+static bool disk_is_full(const feed *f)
+{
     struct statvfs s;
     return statvfs(f->dir, &s) == 0 && (uint64_t)s.f_bavail * s.f_frsize < DISK_LEAST;
 }
 
 /* With a full disk the readers there are go on; any other failure makes the index suspect, and it is made anew. */
-static void feed_break(feed *f, const sinter_error *why) {
+static void feed_break(feed *f, const sinter_error *why)
+{
     bool full = why->status == SINTER_EXHAUSTED || disk_is_full(f);
     uint64_t now = clock_mono_ns();
     log_error("index.broken", "collection %s: %s; %s", f->schema->name, why->what,
@@ -67,7 +71,8 @@ static void feed_break(feed *f, const sinter_error *why) {
 /* ---- giving items to the index
  * ------------------------------------------------------------------------------------------- */
 
-static void index_put(views *v, feed *f, const record *rec) {
+static void index_put(views *v, feed *f, const record *rec)
+{
     sinter_error e = SINTER_ERROR_INIT;
     (void)v;
     if (text_index_put(f->index, f->catalog, rec->item_put->ordinal, rec->item_put->item, &e)) {
@@ -79,7 +84,8 @@ static void index_put(views *v, feed *f, const record *rec) {
 }
 
 /* A delete is seen through the live bitmap: it holds no sequence back. */
-static void index_delete(feed *f, uint32_t ordinal) {
+static void index_delete(feed *f, uint32_t ordinal)
+{
     sinter_error e = SINTER_ERROR_INIT;
     if (text_index_delete(f->index, ordinal, &e))
         feed_break(f, &e);
@@ -87,7 +93,8 @@ static void index_delete(feed *f, uint32_t ordinal) {
         f->pending_ns = clock_mono_ns();
 }
 
-void feed_commit(views *v, feed *f) {
+void feed_commit(views *v, feed *f)
+{
     sinter_error e = SINTER_ERROR_INIT;
     uint64_t from = clock_mono_ns();
     if (text_index_commit(f->index, f->index_at, &e)) {
@@ -111,7 +118,8 @@ void feed_commit(views *v, feed *f) {
     pthread_mutex_unlock(&v->lock);
 }
 
-uint64_t feed_sequence(const views *v, const feed *f) {
+uint64_t feed_sequence(const views *v, const feed *f)
+{
     if (!f->readers) return 0;
     if (f->state != FEED_LIVE) return f->committed;
     return f->first_pending ? f->first_pending - 1 : v->at;
@@ -121,7 +129,8 @@ uint64_t feed_sequence(const views *v, const feed *f) {
  * ------------------------------------------------------------------------------------------------------------ */
 
 /* What the item was before, from the journal; NULL: nothing, or it cannot be told. */
-static const Sinter__V1__Item *item_before(views *v, const feed *f, const record *rec) {
+static const Sinter__V1__Item *item_before(views *v, const feed *f, const record *rec)
+{
     uint64_t sequence = record_of(f, rec->item_put->ordinal);
     record *before;
     if (!sequence || sequence >= rec->sequence) return NULL;
@@ -130,7 +139,8 @@ static const Sinter__V1__Item *item_before(views *v, const feed *f, const record
     return IS_PUT(before) ? before->item_put->item : NULL;
 }
 
-static void apply_put(views *v, feed *f, const record *rec) {
+static void apply_put(views *v, feed *f, const record *rec)
+{
     sinter_error e = SINTER_ERROR_INIT;
     bool changed, told = rec->sequence > f->filled;
     if (catalog_apply(f->catalog, rec, told ? item_before(v, f, rec) : NULL, &changed, &e))
@@ -140,7 +150,8 @@ static void apply_put(views *v, feed *f, const record *rec) {
     if (f->state == FEED_LIVE && (changed || !told)) index_put(v, f, rec);
 }
 
-static void apply_delete(feed *f, const record *rec) {
+static void apply_delete(feed *f, const record *rec)
+{
     sinter_error e = SINTER_ERROR_INIT;
     bool changed;
     if (catalog_apply(f->catalog, rec, NULL, &changed, &e)) log_error("views.apply", "%s", e.what);
@@ -149,7 +160,8 @@ static void apply_delete(feed *f, const record *rec) {
     if (f->state == FEED_LIVE) index_delete(f, rec->item_delete->ordinal);
 }
 
-void feed_apply(views *v, feed *f, const record *rec) {
+void feed_apply(views *v, feed *f, const record *rec)
+{
     if (IS_PUT(rec))
         apply_put(v, f, rec);
     else
@@ -164,19 +176,22 @@ typedef struct step {
     feed *f;
 } step;
 
-static bool walk_item(void *ctx, const record *rec) {
+static bool walk_item(void *ctx, const record *rec)
+{
     step *s = ctx;
     index_put(s->v, s->f, rec);
     return s->f->state == FEED_REBUILD;
 }
 
-static void feed_fail_read(feed *f, const sinter_error *e) {
+static void feed_fail_read(feed *f, const sinter_error *e)
+{
     log_error("views.read", "collection %s: %s", f->schema->name, e->what);
     feed_break(f, e);
     f->retry_ns = clock_mono_ns() + 5 * SECOND_NS;
 }
 
-static bool step_rebuild(views *v, feed *f) {
+static bool step_rebuild(views *v, feed *f)
+{
     step s = {v, f};
     sinter_error e = SINTER_ERROR_INIT;
     if (journal_items(v->reader, f->number, f->walk_next, STEP_RECORDS, walk_item, &s, &f->walk_next, &e)) {
@@ -188,7 +203,8 @@ static bool step_rebuild(views *v, feed *f) {
 }
 
 /* Older than the columns: what they do not hold any more has been replaced by a record that is still to come. */
-static bool catch_up_record(void *ctx, const record *rec) {
+static bool catch_up_record(void *ctx, const record *rec)
+{
     step *s = ctx;
     feed *f = s->f;
     if (rec->sequence > s->v->at) return false;
@@ -199,7 +215,8 @@ static bool catch_up_record(void *ctx, const record *rec) {
     return f->state == FEED_CATCH_UP;
 }
 
-static void go_live(views *v, feed *f) {
+static void go_live(views *v, feed *f)
+{
     bool was_ready = f->readers != NULL;
     f->index_at = v->at;
     f->state = FEED_LIVE;
@@ -208,7 +225,8 @@ static void go_live(views *v, feed *f) {
         log_info("index.ready", "collection %s: the index is ready at sequence %" PRIu64, f->schema->name, f->index_at);
 }
 
-static bool step_catch_up(views *v, feed *f) {
+static bool step_catch_up(views *v, feed *f)
+{
     step s = {v, f};
     uint64_t before = f->index_at, last;
     sinter_error e = SINTER_ERROR_INIT;
@@ -223,7 +241,8 @@ static bool step_catch_up(views *v, feed *f) {
 /* ---- opening
  * ---------------------------------------------------------------------------------------------------------------- */
 
-static void begin_rebuild(views *v, feed *f, const char *reason) {
+static void begin_rebuild(views *v, feed *f, const char *reason)
+{
     f->state = FEED_REBUILD;
     f->index_at = v->at;
     f->committed = 0;
@@ -241,7 +260,8 @@ static void begin_rebuild(views *v, feed *f, const char *reason) {
     pthread_mutex_unlock(&v->lock);
 }
 
-static sinter_status open_index(views *v, feed *f, bool may_rebuild, sinter_error *e) {
+static sinter_status open_index(views *v, feed *f, bool may_rebuild, sinter_error *e)
+{
     text_index_state state;
     uint64_t sequence;
     char reason[256] = "";
@@ -269,7 +289,8 @@ static sinter_status open_index(views *v, feed *f, bool may_rebuild, sinter_erro
 }
 
 /* Opens a broken index again. */
-static void step_broken(views *v, feed *f) {
+static void step_broken(views *v, feed *f)
+{
     sinter_error e = SINTER_ERROR_INIT;
     if (clock_mono_ns() < f->retry_ns) return;
     sinter_status s = f->wipe ? dir_remove(f->dir, &e) : SINTER_OK;
@@ -277,7 +298,8 @@ static void step_broken(views *v, feed *f) {
     if (s) feed_break(f, &e);
 }
 
-bool feed_step(views *v, feed *f) {
+bool feed_step(views *v, feed *f)
+{
     switch (f->state) {
     case FEED_REBUILD: return step_rebuild(v, f);
     case FEED_CATCH_UP: return step_catch_up(v, f);
@@ -286,7 +308,8 @@ bool feed_step(views *v, feed *f) {
     }
 }
 
-static bool fill_item(void *ctx, const record *rec) {
+static bool fill_item(void *ctx, const record *rec)
+{
     step *s = ctx;
     sinter_error e = SINTER_ERROR_INIT;
     bool changed;
@@ -295,7 +318,8 @@ static bool fill_item(void *ctx, const record *rec) {
     return true;
 }
 
-static sinter_status fill_columns(views *v, feed *f, sinter_error *e) {
+static sinter_status fill_columns(views *v, feed *f, sinter_error *e)
+{
     step s = {v, f};
     uint32_t next = 0, ordinals;
     sinter_status status = journal_count(v->reader, f->number, &ordinals, NULL, e);
@@ -309,7 +333,8 @@ static sinter_status fill_columns(views *v, feed *f, sinter_error *e) {
 }
 
 /* A broken index is no reason to refuse the start; one for another schema is. */
-static sinter_status open_parts(views *v, feed *f, sinter_error *e) {
+static sinter_status open_parts(views *v, feed *f, sinter_error *e)
+{
     sinter_status s = journal_collection(v->journal, f->schema->name, &f->number, f->uuid, e);
     if (!s) s = catalog_open(f->schema, f->number, f->uuid, v->own_epochs, &f->catalog, e);
     if (!s) s = text_analyzer_new(f->schema, &f->analyzer, e);
@@ -321,16 +346,19 @@ static sinter_status open_parts(views *v, feed *f, sinter_error *e) {
     return SINTER_OK;
 }
 
-sinter_status feed_open(views *v, feed *f, sinter_error *e) {
+sinter_status feed_open(views *v, feed *f, sinter_error *e)
+{
     f->dir = xasprintf("%s/index/%s", v->config->server.data_dir, f->schema->name);
     return open_parts(v, f, e);
 }
 
-static bool is_whole(const feed *f) {
+static bool is_whole(const feed *f)
+{
     return f->state == FEED_LIVE && f->readers;
 }
 
-void feed_close(views *v, feed *f) {
+void feed_close(views *v, feed *f)
+{
     if (f->index && is_whole(f) && (f->pending_ns || f->committed < f->index_at)) feed_commit(v, f);
     if (f->index) text_index_close(f->index, is_whole(f));
     readers_leave(f->readers);

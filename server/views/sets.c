@@ -8,7 +8,8 @@
 /* ---- readers ------------------------------------------------------------------------------------------------------
  */
 
-reader_group *readers_open(const views *v, const feed *f, sinter_error *e) {
+reader_group *readers_open(const views *v, const feed *f, sinter_error *e)
+{
     reader_group *g = xcalloc(1, sizeof *g + v->lanes * sizeof(text_reader *));
     atomic_init(&g->refs, 1);
     for (; g->n < v->lanes; g->n++) {
@@ -20,7 +21,8 @@ reader_group *readers_open(const views *v, const feed *f, sinter_error *e) {
     return g;
 }
 
-void readers_leave(reader_group *g) {
+void readers_leave(reader_group *g)
+{
     if (!g || atomic_fetch_sub(&g->refs, 1) != 1) return;
     for (uint32_t i = 0; i < g->n; i++)
         text_reader_close(g->reader[i]);
@@ -31,7 +33,8 @@ void readers_leave(reader_group *g) {
  */
 
 /* Of the lanes' domain: on the thread that reclaims. */
-static void free_set(void *p, void *ctx) {
+static void free_set(void *p, void *ctx)
+{
     (void)ctx;
     set_holder *h = p;
     views *v = h->v;
@@ -45,7 +48,8 @@ static void free_set(void *p, void *ctx) {
 }
 
 /* A slot in the collections' domain; false: lanes hold all sets there may be. */
-static bool take_hold(views *v, uint32_t *hold) {
+static bool take_hold(views *v, uint32_t *hold)
+{
     for (uint32_t i = 0; i < HOLDS; i++) {
         bool expected = false;
         if (!atomic_compare_exchange_strong(&v->held[i], &expected, true)) continue;
@@ -55,7 +59,8 @@ static bool take_hold(views *v, uint32_t *hold) {
     return false;
 }
 
-static void fill_collection(const views *v, feed *f, view_collection *c) {
+static void fill_collection(const views *v, feed *f, view_collection *c)
+{
     if (f->moved || !catalog_current(f->catalog)) catalog_publish(f->catalog, v->at);
     f->moved = false;
     *c = (view_collection){.catalog = f->catalog, .columns = catalog_current(f->catalog), .ready = f->readers != NULL};
@@ -65,7 +70,8 @@ static void fill_collection(const views *v, feed *f, view_collection *c) {
     atomic_fetch_add(&f->readers->refs, 1);
 }
 
-static set_holder *make_set(views *v, uint32_t hold) {
+static set_holder *make_set(views *v, uint32_t hold)
+{
     set_holder *h = xcalloc(1, sizeof *h + v->n * sizeof h->group[0]);
     *h = (set_holder){.v = v, .hold = hold, .set = xcalloc(1, sizeof *h->set + v->n * sizeof(view_collection))};
     h->set->n = v->n;
@@ -81,7 +87,8 @@ static set_holder *make_set(views *v, uint32_t hold) {
     return h;
 }
 
-void sets_publish(views *v) {
+void sets_publish(views *v)
+{
     uint32_t hold;
     epoch_reclaim(v->lanes_epochs);
     if (!take_hold(v, &hold)) {
@@ -103,7 +110,8 @@ void sets_publish(views *v) {
     pthread_mutex_unlock(&v->lock);
 }
 
-void sets_end(views *v) {
+void sets_end(views *v)
+{
     atomic_store(&v->set, NULL);
     epoch_retire(v->lanes_epochs, v->holder, free_set, NULL);
     v->holder = NULL;

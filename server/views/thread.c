@@ -19,14 +19,16 @@ static const uint64_t WAITED_FOR_NS = 5 * MS; /* while requests are parked */
 /* ---- following the journal ----------------------------------------------------------------------------------------
  */
 
-static feed *feed_of(views *v, uint32_t number) {
+static feed *feed_of(views *v, uint32_t number)
+{
     for (uint32_t i = 0; i < v->n; i++) {
         if (v->feed[i].number == number) return &v->feed[i];
     }
     return NULL;
 }
 
-static bool apply_record(void *ctx, const record *rec) {
+static bool apply_record(void *ctx, const record *rec)
+{
     views *v = ctx;
     feed *f = NULL;
     if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_ITEM_PUT) f = feed_of(v, rec->item_put->collection);
@@ -36,7 +38,8 @@ static bool apply_record(void *ctx, const record *rec) {
 }
 
 /* True: there may be more. */
-static bool follow(views *v, uint64_t *blocked_ns) {
+static bool follow(views *v, uint64_t *blocked_ns)
+{
     sinter_error e = SINTER_ERROR_INIT;
     uint64_t last, now = clock_mono_ns();
     if (v->at >= journal_last_sequence(v->journal) || now < *blocked_ns) return false;
@@ -54,17 +57,20 @@ static bool follow(views *v, uint64_t *blocked_ns) {
 /* ---- what is due ----------------------------------------------------------------------------------------------------
  */
 
-static uint64_t commit_after(const views *v) {
+static uint64_t commit_after(const views *v)
+{
     return v->config->server.commit_after_ns ? v->config->server.commit_after_ns : 250 * MS;
 }
 
 /* While there is a backlog a commit would only make it longer. */
-static uint64_t due_ns(const views *v, const feed *f) {
+static uint64_t due_ns(const views *v, const feed *f)
+{
     bool backlog = v->at < journal_last_sequence(v->journal);
     return f->pending_ns + commit_after(v) * (backlog ? 3 : 1);
 }
 
-static bool commit_is_due(views *v, const feed *f, uint64_t now) {
+static bool commit_is_due(views *v, const feed *f, uint64_t now)
+{
     if (f->state != FEED_LIVE) return false;
     if (f->pending_ns && now >= due_ns(v, f)) return true;
     if (f->first_pending && now >= f->commit_end_ns + EARLY_NS && waits_want(v, f->first_pending - 1, v->at))
@@ -72,7 +78,8 @@ static bool commit_is_due(views *v, const feed *f, uint64_t now) {
     return !f->pending_ns && f->committed < f->index_at && now >= f->commit_end_ns + STAMP_NS;
 }
 
-static bool set_is_stale(const views *v) {
+static bool set_is_stale(const views *v)
+{
     const view_set *set = v->holder->set;
     for (uint32_t i = 0; i < v->n; i++) {
         text_reader *const *now = v->feed[i].readers ? v->feed[i].readers->reader : NULL;
@@ -81,7 +88,8 @@ static bool set_is_stale(const views *v) {
     return v->publish_now;
 }
 
-static void publish_if_due(views *v) {
+static void publish_if_due(views *v)
+{
     bool moved = v->at > v->published_at;
     if (set_is_stale(v) ||
         (moved && (clock_mono_ns() >= v->published_ns + PUBLISH_NS || waits_want(v, v->holder->set->sequence, v->at))))
@@ -91,7 +99,8 @@ static void publish_if_due(views *v) {
 /* ---- state
  * ------------------------------------------------------------------------------------------------------------- */
 
-static void tell_collection(const feed *f, const view_collection *c, views_collection_state *s) {
+static void tell_collection(const feed *f, const view_collection *c, views_collection_state *s)
+{
     s->name = f->schema->name;
     s->state = !c->ready ? "rebuilding" : f->state == FEED_LIVE ? "ready" : "catching up";
     s->sequence = c->sequence;
@@ -101,7 +110,8 @@ static void tell_collection(const feed *f, const view_collection *c, views_colle
     memcpy(s->reason, f->reason, sizeof s->reason);
 }
 
-static void tell_state(views *v) {
+static void tell_state(views *v)
+{
     const view_set *set = v->holder->set;
     pthread_mutex_lock(&v->lock);
     v->state.sequence = set->sequence;
@@ -116,7 +126,8 @@ static void tell_state(views *v) {
 /* ---- the thread
  * ---------------------------------------------------------------------------------------------------------- */
 
-void views_heard(void *ctx, uint64_t sequence) {
+void views_heard(void *ctx, uint64_t sequence)
+{
     views *v = ctx;
     (void)sequence;
     pthread_mutex_lock(&v->lock);
@@ -125,11 +136,13 @@ void views_heard(void *ctx, uint64_t sequence) {
     pthread_mutex_unlock(&v->lock);
 }
 
-static uint64_t least(uint64_t a, uint64_t b) {
+static uint64_t least(uint64_t a, uint64_t b)
+{
     return a < b ? a : b;
 }
 
-static uint64_t next_due(const views *v) {
+static uint64_t next_due(const views *v)
+{
     uint64_t next = clock_mono_ns() + IDLE_NS;
     if (v->at > v->published_at) next = least(next, v->published_ns + PUBLISH_NS);
     for (uint32_t i = 0; i < v->n; i++) {
@@ -141,7 +154,8 @@ static uint64_t next_due(const views *v) {
 }
 
 /* Until something is due, the journal has grown, somebody waits, or the end. False: the end. */
-static bool rest(views *v, bool busy) {
+static bool rest(views *v, bool busy)
+{
     uint64_t until = next_due(v);
     pthread_mutex_lock(&v->lock);
     if (v->n_park) until = least(least(until, clock_mono_ns() + WAITED_FOR_NS), waits_deadline(v));
@@ -155,7 +169,8 @@ static bool rest(views *v, bool busy) {
     return on;
 }
 
-void views_run(void *arg) {
+void views_run(void *arg)
+{
     views *v = arg;
     uint64_t blocked_ns = 0;
     bool busy = true;

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-static void init_shared(views *v) {
+static void init_shared(views *v)
+{
     pthread_condattr_t attr;
     pthread_mutex_init(&v->lock, NULL);
     pthread_condattr_init(&attr);
@@ -15,7 +16,8 @@ static void init_shared(views *v) {
     pthread_condattr_destroy(&attr);
 }
 
-static void destroy(views *v) {
+static void destroy(views *v)
+{
     if (v->holder) sets_end(v);
     for (uint32_t i = 0; v->feed && i < v->n; i++)
         feed_close(v, &v->feed[i]);
@@ -29,14 +31,16 @@ static void destroy(views *v) {
     free(v);
 }
 
-static sinter_status make_folder(const config *c, sinter_error *e) {
+static sinter_status make_folder(const config *c, sinter_error *e)
+{
     char *dir = xasprintf("%s/index", c->server.data_dir);
     sinter_status s = dir_make(dir, e);
     free(dir);
     return s;
 }
 
-static sinter_status open_feeds(views *v, sinter_error *e) {
+static sinter_status open_feeds(views *v, sinter_error *e)
+{
     sinter_status s = make_folder(v->config, e);
     if (!s) s = journal_reader_open(v->journal, &v->reader, e);
     v->at = s ? 0 : journal_last_sequence(v->journal);
@@ -46,7 +50,8 @@ static sinter_status open_feeds(views *v, sinter_error *e) {
 }
 
 sinter_status views_open(const config *c, journal *j, epoch_domain *epochs, uint32_t lanes, views **out,
-                         sinter_error *e) {
+                         sinter_error *e)
+{
     views *v = xcalloc(1, sizeof *v);
     *out = NULL;
     v->config = c;
@@ -76,7 +81,8 @@ sinter_status views_open(const config *c, journal *j, epoch_domain *epochs, uint
     return SINTER_OK;
 }
 
-void views_close(views *v) {
+void views_close(views *v)
+{
     if (!v) return;
     journal_listen(v->journal, NULL, NULL);
     pthread_mutex_lock(&v->lock);
@@ -88,7 +94,8 @@ void views_close(views *v) {
     destroy(v);
 }
 
-sinter_status views_discard(const config *c, sinter_error *e) {
+sinter_status views_discard(const config *c, sinter_error *e)
+{
     sinter_status s = SINTER_OK;
     for (uint32_t i = 0; i < c->n_collections && !s; i++) {
         char *dir = xasprintf("%s/index/%s", c->server.data_dir, c->collection[i].name);
@@ -98,11 +105,13 @@ sinter_status views_discard(const config *c, sinter_error *e) {
     return s;
 }
 
-const view_set *views_current(const views *v) {
+const view_set *views_current(const views *v)
+{
     return atomic_load(&v->set);
 }
 
-int32_t views_find(const views *v, const char *collection) {
+int32_t views_find(const views *v, const char *collection)
+{
     for (uint32_t i = 0; i < v->n; i++) {
         if (strcmp(v->feed[i].schema->name, collection) == 0) return (int32_t)i;
     }
@@ -110,13 +119,15 @@ int32_t views_find(const views *v, const char *collection) {
 }
 
 /* The lock is all that changes. */
-static views *locked(const views *v) {
+static views *locked(const views *v)
+{
     views *w = (views *)(uintptr_t)v;
     pthread_mutex_lock(&w->lock);
     return w;
 }
 
-void views_status(const views *v, views_state *out) {
+void views_status(const views *v, views_state *out)
+{
     views *w = locked(v);
     *out = w->state;
     out->parked = w->n_park;
@@ -124,7 +135,8 @@ void views_status(const views *v, views_state *out) {
     out->journal = journal_last_sequence(v->journal);
 }
 
-bool views_collection_status(const views *v, uint32_t collection, views_collection_state *out) {
+bool views_collection_status(const views *v, uint32_t collection, views_collection_state *out)
+{
     if (collection >= v->n) return false;
     views *w = locked(v);
     *out = w->collection_state[collection];

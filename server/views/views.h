@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Views: what the journal's catalogue looks like to a request. Columns and a text index a collection, kept up by one thread
- * that tails the journal, and published as immutable view sets.
+/* Views: what the journal's catalogue looks like to a request. Columns and a text index a collection, kept up by one
+ * thread that tails the journal, and published as immutable view sets.
  *
- * A request loads views_current once, inside its epoch, and uses nothing else: the set holds, for each collection, a column
- * set and one text reader a lane. Columns are never older than the index. A delete acts with the next set through the
- * columns' live bitmap, at most 50 ms after it was durable; a change of words when the index has committed, 250 ms
- * (server.commit_after) after the oldest change not yet in it. `sequence` of a collection: every write up to it is
- * reflected. A change that touches no word (a price) moves the columns alone.
+ * A request loads views_current once, inside its epoch, and uses nothing else: the set holds, for each collection, a
+ * column set and one text reader a lane. Columns are never older than the index. A delete acts with the next set
+ * through the columns' live bitmap, at most 50 ms after it was durable; a change of words when the index has committed,
+ * 250 ms (server.commit_after) after the oldest change not yet in it. `sequence` of a collection: every write up to it
+ * is reflected. A change that touches no word (a price) moves the columns alone.
  *
- * A text_reader may answer UNAVAILABLE when its index has been committed twice since it was opened: the lane then leaves
- * its epoch, enters again and retries once with the newest set.
+ * A text_reader may answer UNAVAILABLE when its index has been committed twice since it was opened: the lane then
+ * leaves its epoch, enters again and retries once with the newest set.
  *
  * Everything here can be deleted and is rebuilt from the journal: in the background, `ready` false meanwhile.
  *
@@ -43,10 +43,12 @@ typedef struct view_set {
 
 /* Makes the collections in the journal, fills columns from the newest item records, opens the indexes in
  * data_dir/index/NAME, and starts the view thread, which rebuilds what could not be used. Blocks for the columns only.
- * Becomes the journal's listener. `c`, `j` and `epochs` must outlive it. PRECONDITION with file:line:column when an index
- * was built for other groups, languages or types of field: views_discard, then open, rebuilds it. */
-sinter_status views_open(const config *c, journal *j, epoch_domain *epochs, uint32_t lanes, views **out, sinter_error *e);
-/* Commits and stamps the indexes as cleanly stopped. Waits still parked get UNAVAILABLE. No reader may be inside the epoch. */
+ * Becomes the journal's listener. `c`, `j` and `epochs` must outlive it. PRECONDITION with file:line:column when an
+ * index was built for other groups, languages or types of field: views_discard, then open, rebuilds it. */
+sinter_status views_open(const config *c, journal *j, epoch_domain *epochs, uint32_t lanes, views **out,
+                         sinter_error *e);
+/* Commits and stamps the indexes as cleanly stopped. Waits still parked get UNAVAILABLE. No reader may be inside the
+ * epoch. */
 void views_close(views *v);
 /* Deletes the indexes of every collection of a configuration; before views_open. */
 sinter_status views_discard(const config *c, sinter_error *e);
@@ -56,29 +58,34 @@ const view_set *views_current(const views *v);
 /* Number of a collection in every set, -1: unknown. */
 int32_t views_find(const views *v, const char *collection);
 
-/* ---- waiting for a write ------------------------------------------------------------------------------------------- */
+/* ---- waiting for a write -------------------------------------------------------------------------------------------
+ */
 
-/* On the view thread, once; must not block. OK: a set that reflects the sequence has been published. DEADLINE, or UNAVAILABLE
- * when the views close. */
+/* On the view thread, once; must not block. OK: a set that reflects the sequence has been published. DEADLINE, or
+ * UNAVAILABLE when the views close. */
 typedef void views_waited(void *ctx, sinter_status status);
 
-/* Parks until the newest set has reached `sequence` or CLOCK_MONOTONIC `deadline_ns`, and asks for an early commit of the
- * index. `fn` is called on the view thread (never from inside this call) exactly once if this returned OK and the wait was not
- * cancelled. EXHAUSTED beyond server.max_parked; INVALID for a sequence that the journal has not given yet. */
-sinter_status views_wait(views *v, uint64_t sequence, uint64_t deadline_ns, views_waited *fn, void *ctx, sinter_error *e);
-/* Takes the wait with this ctx back. True: its fn will never be called; false: it has been called or is being called. */
+/* Parks until the newest set has reached `sequence` or CLOCK_MONOTONIC `deadline_ns`, and asks for an early commit of
+ * the index. `fn` is called on the view thread (never from inside this call) exactly once if this returned OK and the
+ * wait was not cancelled. EXHAUSTED beyond server.max_parked; INVALID for a sequence that the journal has not given
+ * yet. */
+sinter_status views_wait(views *v, uint64_t sequence, uint64_t deadline_ns, views_waited *fn, void *ctx,
+                         sinter_error *e);
+/* Takes the wait with this ctx back. True: its fn will never be called; false: it has been called or is being called.
+ */
 bool views_cancel(views *v, void *ctx);
 
-/* ---- state ----------------------------------------------------------------------------------------------------------- */
+/* ---- state
+ * ----------------------------------------------------------------------------------------------------------- */
 
 typedef struct views_state {
     uint64_t sequence; /* of the newest set */
     uint64_t journal;  /* newest durable sequence */
     bool ready;        /* all collections are */
     uint32_t parked;
-    uint64_t waited, expired;            /* waits that ended by their sequence, by their deadline; since open */
-    uint64_t sets, commits, rebuilds;    /* published, of an index, begun; since open */
-    uint64_t last_commit_ns;             /* how long the newest commit took */
+    uint64_t waited, expired;         /* waits that ended by their sequence, by their deadline; since open */
+    uint64_t sets, commits, rebuilds; /* published, of an index, begun; since open */
+    uint64_t last_commit_ns;          /* how long the newest commit took */
 } views_state;
 
 typedef struct views_collection_state {

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 
 sinter_status views_wait(views *v, uint64_t sequence, uint64_t deadline_ns, views_waited *fn, void *ctx,
-                         sinter_error *e) {
+                         sinter_error *e)
+{
     uint64_t last = journal_last_sequence(v->journal);
     if (sequence > last)
         return error_set(e, SINTER_INVALID, "after_sequence", "pass the sequence that the write was answered with",
@@ -31,7 +32,8 @@ sinter_status views_wait(views *v, uint64_t sequence, uint64_t deadline_ns, view
     return s;
 }
 
-bool views_cancel(views *v, void *ctx) {
+bool views_cancel(views *v, void *ctx)
+{
     bool found = false;
     pthread_mutex_lock(&v->lock);
     for (uint32_t i = 0; i < v->n_park && !found; i++) {
@@ -44,7 +46,8 @@ bool views_cancel(views *v, void *ctx) {
 }
 
 /* One that is due, taken out; false: none. */
-static bool take_due(views *v, uint64_t reached, uint64_t now, parked *out, sinter_status *status) {
+static bool take_due(views *v, uint64_t reached, uint64_t now, parked *out, sinter_status *status)
+{
     bool found = false;
     pthread_mutex_lock(&v->lock);
     for (uint32_t i = 0; i < v->n_park && !found; i++) {
@@ -60,7 +63,8 @@ static bool take_due(views *v, uint64_t reached, uint64_t now, parked *out, sint
     return found;
 }
 
-void waits_finish(views *v, uint64_t reached) {
+void waits_finish(views *v, uint64_t reached)
+{
     parked p;
     sinter_status s;
     uint64_t now = clock_mono_ns();
@@ -68,7 +72,8 @@ void waits_finish(views *v, uint64_t reached) {
         p.fn(p.ctx, s);
 }
 
-void waits_refuse(views *v) {
+void waits_refuse(views *v)
+{
     pthread_mutex_lock(&v->lock);
     while (v->n_park) {
         parked p = v->park[--v->n_park];
@@ -82,7 +87,8 @@ void waits_refuse(views *v) {
     pthread_mutex_unlock(&v->lock);
 }
 
-bool waits_want(views *v, uint64_t after, uint64_t upto) {
+bool waits_want(views *v, uint64_t after, uint64_t upto)
+{
     bool want = false;
     pthread_mutex_lock(&v->lock);
     for (uint32_t i = 0; i < v->n_park && !want; i++)
@@ -91,7 +97,8 @@ bool waits_want(views *v, uint64_t after, uint64_t upto) {
     return want;
 }
 
-uint64_t waits_deadline(const views *v) {
+uint64_t waits_deadline(const views *v)
+{
     uint64_t least = UINT64_MAX;
     for (uint32_t i = 0; i < v->n_park; i++) {
         if (v->park[i].deadline_ns < least) least = v->park[i].deadline_ns;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Bytes as a stored record, as a packed item and as a packed record: none may crash or be read beyond their end, and what
- * the scanner accepts as an item must come back whole from the record that is put together around it. */
+/* Bytes as a stored record, as a packed item and as a packed record: none may crash or be read beyond their end, and
+ * what the scanner accepts as an item must come back whole from the record that is put together around it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,11 +8,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-static void must(bool ok) {
+static void must(bool ok)
+{
     if (!ok) abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
     str in = {(const char *)data, n}, id, packed;
     arena *a = arena_new(1 << 16);
     Sinter__Storage__V1__Record *rec;

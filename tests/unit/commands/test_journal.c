@@ -11,7 +11,8 @@
 int command_journal(int argc, char **argv);
 
 /* Runs the command with standard output in `out`. */
-static int run(buffer *out, const char *const *words, int n) {
+static int run(buffer *out, const char *const *words, int n)
+{
     char *argv[12] = {(char *)(uintptr_t) "journal"}, path[] = "/tmp/sinter-out-XXXXXX";
     int fd = mkstemp(path), saved = dup(STDOUT_FILENO);
     for (int i = 0; i < n; i++)
@@ -29,7 +30,8 @@ static int run(buffer *out, const char *const *words, int n) {
 }
 #define RUN(out, ...) run(out, (const char *const[]){__VA_ARGS__}, (int)ARRAY_LEN(((const char *const[]){__VA_ARGS__})))
 
-static char *data_dir(void) {
+static char *data_dir(void)
+{
     char *dir = folder_make(), *path = xasprintf("%s/journal/catalogue", dir);
     journal *j = must_open(path);
     uint32_t shop = must_collection(j, "shop");
@@ -41,14 +43,16 @@ static char *data_dir(void) {
     return dir;
 }
 
-static size_t lines(const buffer *b) {
+static size_t lines(const buffer *b)
+{
     size_t n = 0;
     for (size_t i = 0; i < b->len; i++)
         n += b->data[i] == '\n';
     return n;
 }
 
-static void verify_says_whole_or_names_the_broken_record(void **state) {
+static void verify_says_whole_or_names_the_broken_record(void **state)
+{
     (void)state;
     char *dir = data_dir(), *path = xasprintf("%s/journal/catalogue/data.mdb", dir);
     buffer out = {0};
@@ -65,7 +69,8 @@ static void verify_says_whole_or_names_the_broken_record(void **state) {
     folder_remove(dir);
 }
 
-static void dump_prints_one_line_a_record_and_filters(void **state) {
+static void dump_prints_one_line_a_record_and_filters(void **state)
+{
     (void)state;
     char *dir = data_dir();
     buffer out = {0};
@@ -81,7 +86,8 @@ static void dump_prints_one_line_a_record_and_filters(void **state) {
     folder_remove(dir);
 }
 
-static void wrong_arguments_are_usage(void **state) {
+static void wrong_arguments_are_usage(void **state)
+{
     (void)state;
     buffer out = {0};
     assert_int_equal(RUN(&out, "verify"), EXIT_USAGE);
@@ -95,7 +101,8 @@ static void wrong_arguments_are_usage(void **state) {
     buffer_free(&out);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verify_says_whole_or_names_the_broken_record),
         cmocka_unit_test(dump_prints_one_line_a_record_and_filters),

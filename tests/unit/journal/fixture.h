@@ -17,19 +17,22 @@
 
 typedef Sinter__Storage__V1__Record record;
 
-static inline char *folder_make(void) {
+static inline char *folder_make(void)
+{
     char path[] = "/tmp/sinter-journal-XXXXXX";
     assert_non_null(mkdtemp(path));
     return xasprintf("%s", path);
 }
 
-static inline void folder_remove(char *path) {
+static inline void folder_remove(char *path)
+{
     sinter_error e = SINTER_ERROR_INIT;
     assert_int_equal(dir_remove(path, &e), SINTER_OK);
     free(path);
 }
 
-static inline journal *must_open_kind(const char *dir, journal_kind kind) {
+static inline journal *must_open_kind(const char *dir, journal_kind kind)
+{
     sinter_error e = SINTER_ERROR_INIT;
     journal *j;
     sinter_status s = journal_open(&(journal_options){.dir = dir, .kind = kind}, &j, &e);
@@ -37,11 +40,13 @@ static inline journal *must_open_kind(const char *dir, journal_kind kind) {
     return j;
 }
 
-static inline journal *must_open(const char *dir) {
+static inline journal *must_open(const char *dir)
+{
     return must_open_kind(dir, JOURNAL_CATALOGUE);
 }
 
-static inline uint32_t must_collection(journal *j, const char *name) {
+static inline uint32_t must_collection(journal *j, const char *name)
+{
     uint32_t number;
     char uuid[37];
     sinter_error e = SINTER_ERROR_INIT;
@@ -51,7 +56,8 @@ static inline uint32_t must_collection(journal *j, const char *name) {
 }
 
 /* A packed item with a title, in a buffer to free. */
-static inline str item_pack(const char *id, const char *title) {
+static inline str item_pack(const char *id, const char *title)
+{
     Sinter__V1__Value value = SINTER__V1__VALUE__INIT;
     value.kind_case = SINTER__V1__VALUE__KIND_STRING_VALUE;
     value.string_value = (char *)(uintptr_t)title;
@@ -73,7 +79,8 @@ typedef struct put_options {
 } put_options;
 
 static inline sinter_status try_put(journal *j, uint32_t collection, const char *id, const char *title, put_options o,
-                                    journal_result *r) {
+                                    journal_result *r)
+{
     static _Thread_local sinter_error e;
     e = (sinter_error)SINTER_ERROR_INIT;
     str item = item_pack(id, title);
@@ -85,13 +92,15 @@ static inline sinter_status try_put(journal *j, uint32_t collection, const char 
     return s;
 }
 
-static inline journal_result must_put(journal *j, uint32_t collection, const char *id, const char *title) {
+static inline journal_result must_put(journal *j, uint32_t collection, const char *id, const char *title)
+{
     journal_result r;
     if (try_put(j, collection, id, title, (put_options){0}, &r)) fail_msg("put: %s", r.error->what);
     return r;
 }
 
-static inline journal_result must_delete(journal *j, uint32_t collection, const char *id) {
+static inline journal_result must_delete(journal *j, uint32_t collection, const char *id)
+{
     sinter_error e = SINTER_ERROR_INIT;
     journal_result r;
     journal_op op = {.kind = JOURNAL_DELETE, .collection = collection, .id = str_of(id)};
@@ -100,14 +109,16 @@ static inline journal_result must_delete(journal *j, uint32_t collection, const 
     return r;
 }
 
-static inline journal_reader *must_reader(journal *j) {
+static inline journal_reader *must_reader(journal *j)
+{
     sinter_error e = SINTER_ERROR_INIT;
     journal_reader *r;
     if (journal_reader_open(j, &r, &e)) fail_msg("reader: %s", e.what);
     return r;
 }
 
-static inline journal_verdict must_verify(const char *dir) {
+static inline journal_verdict must_verify(const char *dir)
+{
     sinter_error e = SINTER_ERROR_INIT;
     journal_verdict v;
     if (journal_verify(dir, JOURNAL_CATALOGUE, NULL, NULL, &v, &e)) fail_msg("verify: %s", e.what);

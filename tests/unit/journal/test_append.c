@@ -4,7 +4,8 @@
 
 #include <unistd.h>
 
-static void what_is_appended_is_read_back(void **state) {
+static void what_is_appended_is_read_back(void **state)
+{
     (void)state;
     char *dir = folder_make();
     journal *j = must_open(dir);
@@ -30,7 +31,8 @@ static void what_is_appended_is_read_back(void **state) {
     folder_remove(dir);
 }
 
-static void an_upsert_keeps_its_ordinal_and_a_new_life_gets_a_new_one(void **state) {
+static void an_upsert_keeps_its_ordinal_and_a_new_life_gets_a_new_one(void **state)
+{
     (void)state;
     char *dir = folder_make();
     journal *j = must_open(dir);
@@ -63,7 +65,8 @@ static void an_upsert_keeps_its_ordinal_and_a_new_life_gets_a_new_one(void **sta
     folder_remove(dir);
 }
 
-static void a_write_id_makes_a_retry_idempotent_for_ever(void **state) {
+static void a_write_id_makes_a_retry_idempotent_for_ever(void **state)
+{
     (void)state;
     char *dir = folder_make();
     journal *j = must_open(dir);
@@ -93,7 +96,8 @@ static void a_write_id_makes_a_retry_idempotent_for_ever(void **state) {
     folder_remove(dir);
 }
 
-static void a_fence_that_is_behind_is_a_conflict_and_stores_nothing(void **state) {
+static void a_fence_that_is_behind_is_a_conflict_and_stores_nothing(void **state)
+{
     (void)state;
     char *dir = folder_make();
     journal *j = must_open(dir);
@@ -107,7 +111,8 @@ static void a_fence_that_is_behind_is_a_conflict_and_stores_nothing(void **state
     folder_remove(dir);
 }
 
-static void a_bad_operation_is_refused_before_it_is_queued(void **state) {
+static void a_bad_operation_is_refused_before_it_is_queued(void **state)
+{
     (void)state;
     char *dir = folder_make();
     journal *j = must_open(dir);
@@ -137,7 +142,8 @@ static void a_bad_operation_is_refused_before_it_is_queued(void **state) {
     folder_remove(dir);
 }
 
-static void a_second_opener_is_refused_naming_the_process(void **state) {
+static void a_second_opener_is_refused_naming_the_process(void **state)
+{
     (void)state;
     char *dir = folder_make(), pid[32];
     journal *j = must_open(dir), *second;
@@ -153,7 +159,8 @@ static void a_second_opener_is_refused_naming_the_process(void **state) {
     folder_remove(dir);
 }
 
-static void a_journal_of_another_kind_or_none_is_refused(void **state) {
+static void a_journal_of_another_kind_or_none_is_refused(void **state)
+{
     (void)state;
     char *dir = folder_make();
     journal *j;
@@ -170,7 +177,8 @@ typedef struct seen {
     journal_reader *reader;
 } seen;
 
-static bool see(void *ctx, const record *rec) {
+static bool see(void *ctx, const record *rec)
+{
     seen *s = ctx;
     uint64_t sequence;
     s->sequence[s->n++] = rec->sequence;
@@ -182,7 +190,8 @@ static bool see(void *ctx, const record *rec) {
     return s->n != s->stop_at;
 }
 
-static void a_tail_resumes_by_sequence_and_stops_where_told(void **state) {
+static void a_tail_resumes_by_sequence_and_stops_where_told(void **state)
+{
     (void)state;
     char *dir = folder_make(), id[16];
     journal *j = must_open(dir);
@@ -235,7 +244,8 @@ static void a_tail_resumes_by_sequence_and_stops_where_told(void **state) {
     folder_remove(dir);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_appended_is_read_back),
         cmocka_unit_test(an_upsert_keeps_its_ordinal_and_a_new_life_gets_a_new_one),

@@ -19,18 +19,21 @@ typedef struct one {
     uint32_t number;
 } one;
 
-static void check_done(void *ctx, const journal_result *r) {
+static void check_done(void *ctx, const journal_result *r)
+{
     crowd *c = ctx;
     assert_int_equal(r->status, SINTER_OK);
     if (journal_last_sequence(c->j) >= r->sequence) atomic_fetch_add(&c->readable, 1);
     atomic_fetch_add(&c->done, 1);
 }
 
-static void hear(void *ctx, uint64_t sequence) {
+static void hear(void *ctx, uint64_t sequence)
+{
     atomic_store(&((crowd *)ctx)->heard, sequence);
 }
 
-static void append_many(void *arg) {
+static void append_many(void *arg)
+{
     one *o = arg;
     char id[32];
     for (int i = 0; i < EACH; i++) {
@@ -46,7 +49,8 @@ static void append_many(void *arg) {
     }
 }
 
-static void read_along(void *arg) {
+static void read_along(void *arg)
+{
     one *o = arg;
     journal_reader *r = must_reader(o->c->j);
     arena *a = arena_new(1 << 12);
@@ -63,7 +67,8 @@ static void read_along(void *arg) {
     journal_reader_close(r);
 }
 
-static void many_threads_share_their_commits(void **state) {
+static void many_threads_share_their_commits(void **state)
+{
     (void)state;
     char *dir = folder_make();
     crowd c = {.j = must_open(dir)};
@@ -101,14 +106,16 @@ typedef struct slot {
     uint32_t i;
 } slot;
 
-static void hold(void *ctx, const journal_result *r) {
+static void hold(void *ctx, const journal_result *r)
+{
     held *h = ctx;
     (void)r;
     pthread_mutex_lock(&h->lock); /* until the test has queued the group */
     pthread_mutex_unlock(&h->lock);
 }
 
-static void keep(void *ctx, const journal_result *r) {
+static void keep(void *ctx, const journal_result *r)
+{
     slot *s = ctx;
     s->h->status[s->i] = r->status;
     s->h->sequence[s->i] = r->sequence;
@@ -116,7 +123,8 @@ static void keep(void *ctx, const journal_result *r) {
 }
 
 /* The first write's completion holds the writer until the others stand in the queue: they become one group. */
-static void one_bad_write_in_a_group_fails_alone(void **state) {
+static void one_bad_write_in_a_group_fails_alone(void **state)
+{
     (void)state;
     char *dir = folder_make();
     journal *j = must_open(dir);
@@ -156,7 +164,8 @@ static void one_bad_write_in_a_group_fails_alone(void **state) {
     folder_remove(dir);
 }
 
-static void a_full_queue_refuses_and_close_commits_what_is_queued(void **state) {
+static void a_full_queue_refuses_and_close_commits_what_is_queued(void **state)
+{
     (void)state;
     char *dir = folder_make();
     sinter_error e = SINTER_ERROR_INIT;
@@ -181,7 +190,8 @@ static void a_full_queue_refuses_and_close_commits_what_is_queued(void **state) 
     folder_remove(dir);
 }
 
-static void impressions_linger_for_company(void **state) {
+static void impressions_linger_for_company(void **state)
+{
     (void)state;
     char *dir = folder_make();
     sinter_error e = SINTER_ERROR_INIT;
@@ -207,7 +217,8 @@ static void impressions_linger_for_company(void **state) {
     folder_remove(dir);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_threads_share_their_commits),
         cmocka_unit_test(one_bad_write_in_a_group_fails_alone),

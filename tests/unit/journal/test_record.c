@@ -6,7 +6,8 @@
 
 static const record_stamp STAMP = {.sequence = 300, .write_id = {"shop/Upsert/w1", 14}, .time_ms = 1767225600123};
 
-static void assert_packs_as(const record *want, const buffer *stored) {
+static void assert_packs_as(const record *want, const buffer *stored)
+{
     size_t n = sinter__storage__v1__record__get_packed_size(want);
     uint8_t *bytes = xmalloc(n);
     sinter__storage__v1__record__pack(want, bytes);
@@ -15,7 +16,8 @@ static void assert_packs_as(const record *want, const buffer *stored) {
     free(bytes);
 }
 
-static record stamped(const record_stamp *t) {
+static record stamped(const record_stamp *t)
+{
     record r = SINTER__STORAGE__V1__RECORD__INIT;
     r.sequence = t->sequence;
     r.write_id = (char *)(uintptr_t)t->write_id.s;
@@ -23,7 +25,8 @@ static record stamped(const record_stamp *t) {
     return r;
 }
 
-static void a_put_is_what_protobuf_packs(void **state) {
+static void a_put_is_what_protobuf_packs(void **state)
+{
     (void)state;
     static const uint32_t ORDINALS[] = {0, 1, 127, 128, 70000, UINT32_MAX - 1};
     str packed = item_pack("a-1", "Blue chair");
@@ -45,7 +48,8 @@ static void a_put_is_what_protobuf_packs(void **state) {
     buffer_free(&b);
 }
 
-static void a_delete_and_a_collection_are_what_protobuf_packs(void **state) {
+static void a_delete_and_a_collection_are_what_protobuf_packs(void **state)
+{
     (void)state;
     buffer b = {0};
     Sinter__Storage__V1__ItemDelete del = SINTER__STORAGE__V1__ITEM_DELETE__INIT;
@@ -69,7 +73,8 @@ static void a_delete_and_a_collection_are_what_protobuf_packs(void **state) {
     buffer_free(&b);
 }
 
-static void the_stamp_overrides_what_a_record_says_of_itself(void **state) {
+static void the_stamp_overrides_what_a_record_says_of_itself(void **state)
+{
     (void)state;
     Sinter__Storage__V1__Setting setting = SINTER__STORAGE__V1__SETTING__INIT;
     setting.key = (char *)(uintptr_t) "k";
@@ -94,7 +99,8 @@ static void the_stamp_overrides_what_a_record_says_of_itself(void **state) {
     buffer_free(&b);
 }
 
-static void every_flipped_bit_and_every_cut_is_found(void **state) {
+static void every_flipped_bit_and_every_cut_is_found(void **state)
+{
     (void)state;
     str packed = item_pack("a-1", "Blue chair"), out;
     buffer b = {0};
@@ -111,7 +117,8 @@ static void every_flipped_bit_and_every_cut_is_found(void **state) {
     buffer_free(&b);
 }
 
-static void a_scan_finds_the_id_and_refuses_what_is_not_wire(void **state) {
+static void a_scan_finds_the_id_and_refuses_what_is_not_wire(void **state)
+{
     (void)state;
     str packed = item_pack("some id", "x"), id;
     assert_true(record_scan_item(packed, &id));
@@ -125,7 +132,8 @@ static void a_scan_finds_the_id_and_refuses_what_is_not_wire(void **state) {
     free((char *)(uintptr_t)packed.s);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_put_is_what_protobuf_packs),
         cmocka_unit_test(a_delete_and_a_collection_are_what_protobuf_packs),

@@ -8,7 +8,8 @@
 
 enum { ITEMS = 300 };
 
-static char *filled(void) {
+static char *filled(void)
+{
     char *dir = folder_make(), id[16], write_id[16];
     journal *j = must_open(dir);
     uint32_t shop = must_collection(j, "shop");
@@ -16,18 +17,21 @@ static char *filled(void) {
     for (int i = 0; i < ITEMS; i++) {
         snprintf(id, sizeof id, "id-%d", i % 200);
         snprintf(write_id, sizeof write_id, "w-%d", i);
-        assert_int_equal(try_put(j, shop, id, "A title long enough to be a target", (put_options){.write_id = write_id}, &r), 0);
+        assert_int_equal(
+            try_put(j, shop, id, "A title long enough to be a target", (put_options){.write_id = write_id}, &r), 0);
         if (i % 50 == 0) must_delete(j, shop, id);
     }
     journal_close(j);
     return dir;
 }
 
-static char *file_of(const char *dir) {
+static char *file_of(const char *dir)
+{
     return xasprintf("%s/data.mdb", dir);
 }
 
-static void flip(const char *path, off_t at) {
+static void flip(const char *path, off_t at)
+{
     int fd = open(path, O_RDWR);
     unsigned char byte;
     assert_int_equal(pread(fd, &byte, 1, at), 1);
@@ -37,7 +41,8 @@ static void flip(const char *path, off_t at) {
 }
 
 /* Offsets of a text in the file. */
-static size_t occurrences(const char *path, const char *text, off_t *at, size_t most) {
+static size_t occurrences(const char *path, const char *text, off_t *at, size_t most)
+{
     buffer b = {0};
     assert_int_equal(file_read(path, 1 << 30, &b, NULL), SINTER_OK);
     size_t n = 0;
@@ -51,11 +56,13 @@ typedef struct told {
     uint64_t done, total;
 } told;
 
-static void tell(void *ctx, uint64_t done, uint64_t total) {
+static void tell(void *ctx, uint64_t done, uint64_t total)
+{
     *(told *)ctx = (told){done, total};
 }
 
-static void a_whole_journal_verifies_and_says_how_far_it_is(void **state) {
+static void a_whole_journal_verifies_and_says_how_far_it_is(void **state)
+{
     (void)state;
     char *dir = filled();
     journal_verdict v;
@@ -70,7 +77,8 @@ static void a_whole_journal_verifies_and_says_how_far_it_is(void **state) {
 }
 
 /* Pages that are no longer used keep old copies of records: at least one place of each text must be live. */
-static void a_flipped_byte_of_a_record_is_found_and_named(void **state) {
+static void a_flipped_byte_of_a_record_is_found_and_named(void **state)
+{
     (void)state;
     char *dir = filled(), *path = file_of(dir);
     off_t at[64];
@@ -97,7 +105,8 @@ static void a_flipped_byte_of_a_record_is_found_and_named(void **state) {
 }
 
 /* Whatever byte is flipped, there is a verdict and no crash; what was flipped without one is not read by anybody. */
-static void no_flipped_byte_crashes_the_walk(void **state) {
+static void no_flipped_byte_crashes_the_walk(void **state)
+{
     (void)state;
     char *dir = filled(), *path = file_of(dir);
     struct stat st;
@@ -119,7 +128,8 @@ static void no_flipped_byte_crashes_the_walk(void **state) {
     folder_remove(dir);
 }
 
-static void a_truncated_file_is_a_verdict(void **state) {
+static void a_truncated_file_is_a_verdict(void **state)
+{
     (void)state;
     static const double SHARES[] = {0.9, 0.5, 0.1, 0.0};
     for (size_t i = 0; i < ARRAY_LEN(SHARES); i++) {
@@ -136,7 +146,8 @@ static void a_truncated_file_is_a_verdict(void **state) {
     }
 }
 
-static void what_is_no_journal_is_said_to_be_none(void **state) {
+static void what_is_no_journal_is_said_to_be_none(void **state)
+{
     (void)state;
     char *dir = folder_make(), *path = file_of(dir), junk[16384];
     sinter_error e = SINTER_ERROR_INIT;
@@ -150,7 +161,8 @@ static void what_is_no_journal_is_said_to_be_none(void **state) {
 }
 
 /* The newest record is looked at by every opening. */
-static void a_broken_end_is_refused_at_open(void **state) {
+static void a_broken_end_is_refused_at_open(void **state)
+{
     (void)state;
     char *dir = filled(), *path = file_of(dir);
     off_t at[64];
@@ -161,8 +173,10 @@ static void a_broken_end_is_refused_at_open(void **state) {
         journal *j;
         flip(path, at[i]);
         sinter_status s = journal_open(&(journal_options){.dir = dir, .read_only = true}, &j, &e);
-        if (s) assert_int_equal(s, SINTER_DATA_LOSS);
-        else journal_close(j);
+        if (s)
+            assert_int_equal(s, SINTER_DATA_LOSS);
+        else
+            journal_close(j);
         refused += s != SINTER_OK;
         flip(path, at[i]);
     }
@@ -171,7 +185,8 @@ static void a_broken_end_is_refused_at_open(void **state) {
     folder_remove(dir);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_journal_verifies_and_says_how_far_it_is),
         cmocka_unit_test(a_flipped_byte_of_a_record_is_found_and_named),

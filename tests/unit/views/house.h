@@ -30,7 +30,8 @@ typedef struct house {
     uint64_t last; /* sequence of the newest write */
 } house;
 
-static inline void house_file(const house *h, const char *name, const char *text) {
+static inline void house_file(const house *h, const char *name, const char *text)
+{
     char *path = xasprintf("%s/%s", h->dir, name), *slash = strrchr(path, '/');
     *slash = '\0';
     assert_int_equal(dir_make(path, NULL), SINTER_OK);
@@ -39,7 +40,8 @@ static inline void house_file(const house *h, const char *name, const char *text
     free(path);
 }
 
-static inline void house_open(house *h) {
+static inline void house_open(house *h)
+{
     sinter_error e = SINTER_ERROR_INIT;
     char *yaml = xasprintf("%s/config/sinter.yaml", h->dir), uuid[37];
     char *dir = xasprintf("%s/data/journal/catalogue", h->dir);
@@ -56,7 +58,8 @@ static inline void house_open(house *h) {
     free(dir);
 }
 
-static inline void house_close(house *h) {
+static inline void house_close(house *h)
+{
     text_analyzer_free(h->analyzer);
     views_close(h->views);
     journal_close(h->journal);
@@ -65,7 +68,8 @@ static inline void house_close(house *h) {
 }
 
 /* `settings`: further lines of sinter.yaml. */
-static inline house house_new(const char *settings) {
+static inline house house_new(const char *settings)
+{
     char path[] = "/tmp/sinter-views-XXXXXX", *yaml;
     assert_non_null(mkdtemp(path));
     house h = {.dir = xasprintf("%s", path)};
@@ -79,7 +83,8 @@ static inline house house_new(const char *settings) {
     return h;
 }
 
-static inline void house_end(house *h) {
+static inline void house_end(house *h)
+{
     house_close(h);
     assert_int_equal(dir_remove(h->dir, NULL), SINTER_OK);
     free(h->dir);
@@ -87,7 +92,8 @@ static inline void house_end(house *h) {
 
 /* ---- writes ---------------------------------------------------------------------------------------------------- */
 
-static inline void put(house *h, const char *id, const char *title, double price) {
+static inline void put(house *h, const char *id, const char *title, double price)
+{
     Sinter__V1__Value text = SINTER__V1__VALUE__INIT, number = SINTER__V1__VALUE__INIT;
     text.kind_case = SINTER__V1__VALUE__KIND_STRING_VALUE;
     text.string_value = (char *)(uintptr_t)title;
@@ -112,7 +118,8 @@ static inline void put(house *h, const char *id, const char *title, double price
     free(bytes);
 }
 
-static inline void drop(house *h, const char *id) {
+static inline void drop(house *h, const char *id)
+{
     journal_op op = {.kind = JOURNAL_DELETE, .collection = h->shop, .id = str_of(id)};
     journal_result r;
     assert_int_equal(
@@ -125,14 +132,16 @@ typedef struct waiting {
     _Atomic uint64_t at_ns;
 } waiting;
 
-static inline void note(void *ctx, sinter_status s) {
+static inline void note(void *ctx, sinter_status s)
+{
     waiting *w = ctx;
     atomic_store(&w->at_ns, clock_mono_ns());
     atomic_store(&w->status, s);
 }
 
 /* Until the newest write is reflected; how long that took. */
-static inline uint64_t settle(house *h) {
+static inline uint64_t settle(house *h)
+{
     sinter_error e = SINTER_ERROR_INIT;
     waiting w = {.status = -1};
     uint64_t from = clock_mono_ns();
@@ -144,7 +153,8 @@ static inline uint64_t settle(house *h) {
 }
 
 /* After a rebuild too: until the collection is ready. */
-static inline void until_ready(house *h) {
+static inline void until_ready(house *h)
+{
     views_state s;
     for (int i = 0; i < 20000; i++) {
         views_status(h->views, &s);
@@ -165,7 +175,8 @@ typedef struct found {
 } found;
 
 static inline void search_set(house *h, const view_collection *c, uint32_t lane, const char *words, arena *a,
-                              found *out) {
+                              found *out)
+{
     text_query *q;
     text_weights w;
     text_hits hits;
@@ -183,7 +194,8 @@ static inline void search_set(house *h, const view_collection *c, uint32_t lane,
 }
 
 /* As a lane does it, with its one retry. */
-static inline found search(house *h, uint32_t lane, const char *words) {
+static inline found search(house *h, uint32_t lane, const char *words)
+{
     found f = {.status = SINTER_UNAVAILABLE};
     arena *a = arena_new(1 << 16);
     for (int try = 0; try < 2 && f.status == SINTER_UNAVAILABLE; try++) {
@@ -196,7 +208,8 @@ static inline found search(house *h, uint32_t lane, const char *words) {
     return f;
 }
 
-static inline uint32_t count(house *h, const char *words) {
+static inline uint32_t count(house *h, const char *words)
+{
     found f = search(h, 0, words);
     assert_int_equal(f.status, SINTER_OK);
     return f.n;

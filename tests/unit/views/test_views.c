@@ -5,13 +5,15 @@
 #include <dirent.h>
 #include <math.h>
 
-static views_state state_of(house *h) {
+static views_state state_of(house *h)
+{
     views_state s;
     views_status(h->views, &s);
     return s;
 }
 
-static void an_upsert_is_found_once_its_sequence_is_reached(void **state) {
+static void an_upsert_is_found_once_its_sequence_is_reached(void **state)
+{
     (void)state;
     house h = house_new("");
     until_ready(&h);
@@ -26,7 +28,8 @@ static void an_upsert_is_found_once_its_sequence_is_reached(void **state) {
     house_end(&h);
 }
 
-static double price_of(house *h, uint32_t item) {
+static double price_of(house *h, uint32_t item)
+{
     epoch_enter(h->epochs, 0);
     const view_set *set = views_current(h->views);
     double price = column_number(catalog_column(set->collection[0].columns, "price"), item);
@@ -35,7 +38,8 @@ static double price_of(house *h, uint32_t item) {
 }
 
 /* With commits an hour away, only what needs none can be seen. */
-static void a_price_and_a_delete_need_no_commit_of_the_index(void **state) {
+static void a_price_and_a_delete_need_no_commit_of_the_index(void **state)
+{
     (void)state;
     house h = house_new("commit_after: 60s\n");
     until_ready(&h);
@@ -58,7 +62,8 @@ static void a_price_and_a_delete_need_no_commit_of_the_index(void **state) {
     house_end(&h);
 }
 
-static void without_anybody_waiting_a_write_is_found_within_a_second(void **state) {
+static void without_anybody_waiting_a_write_is_found_within_a_second(void **state)
+{
     (void)state;
     house h = house_new("");
     until_ready(&h);
@@ -70,7 +75,8 @@ static void without_anybody_waiting_a_write_is_found_within_a_second(void **stat
     house_end(&h);
 }
 
-static void fill(house *h, uint32_t seed, uint32_t n) {
+static void fill(house *h, uint32_t seed, uint32_t n)
+{
     static const char *const WORDS[] = {"blue", "red",  "green", "chair", "desk",
                                         "lamp", "sofa", "shelf", "oak",   "steel"};
     char id[16], title[128];
@@ -90,14 +96,16 @@ static void fill(house *h, uint32_t seed, uint32_t n) {
 static const char *const QUERIES[] = {"blue",           "oak desk",    "red green",
                                       "\"steel lamp\"", "chair -blue", "sofa shelf oak"};
 
-static void answers(house *h, found out[ARRAY_LEN(QUERIES)]) {
+static void answers(house *h, found out[ARRAY_LEN(QUERIES)])
+{
     for (size_t i = 0; i < ARRAY_LEN(QUERIES); i++) {
         out[i] = search(h, 1, QUERIES[i]);
         assert_int_equal(out[i].status, SINTER_OK);
     }
 }
 
-static void assert_same(const found *a, const found *b) {
+static void assert_same(const found *a, const found *b)
+{
     for (size_t i = 0; i < ARRAY_LEN(QUERIES); i++) {
         assert_int_equal(a[i].n, b[i].n);
         for (uint32_t k = 0; k < a[i].n; k++) {
@@ -107,7 +115,8 @@ static void assert_same(const found *a, const found *b) {
     }
 }
 
-static void a_restart_catches_up_with_what_came_meanwhile(void **state) {
+static void a_restart_catches_up_with_what_came_meanwhile(void **state)
+{
     (void)state;
     house h = house_new("");
     until_ready(&h);
@@ -131,7 +140,8 @@ static void a_restart_catches_up_with_what_came_meanwhile(void **state) {
     house_end(&h);
 }
 
-static void a_rebuilt_index_answers_as_the_old_one(void **state) {
+static void a_rebuilt_index_answers_as_the_old_one(void **state)
+{
     (void)state;
     house h = house_new("");
     until_ready(&h);
@@ -157,7 +167,8 @@ static void a_rebuilt_index_answers_as_the_old_one(void **state) {
 }
 
 /* Overwrites the middle of every file of the index. */
-static void scribble(const house *h) {
+static void scribble(const house *h)
+{
     char *dir = xasprintf("%s/data/index/shop", h->dir);
     DIR *d = opendir(dir);
     assert_non_null(d);
@@ -175,7 +186,8 @@ static void scribble(const house *h) {
     free(dir);
 }
 
-static void a_corrupt_index_is_rebuilt_by_itself(void **state) {
+static void a_corrupt_index_is_rebuilt_by_itself(void **state)
+{
     (void)state;
     house h = house_new("");
     until_ready(&h);
@@ -199,7 +211,8 @@ static void a_corrupt_index_is_rebuilt_by_itself(void **state) {
     house_end(&h);
 }
 
-static void another_schema_is_refused_until_the_index_is_discarded(void **state) {
+static void another_schema_is_refused_until_the_index_is_discarded(void **state)
+{
     (void)state;
     house h = house_new("");
     until_ready(&h);
@@ -223,7 +236,8 @@ static void another_schema_is_refused_until_the_index_is_discarded(void **state)
     house_end(&h);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_upsert_is_found_once_its_sequence_is_reached),
         cmocka_unit_test(a_price_and_a_delete_need_no_commit_of_the_index),

@@ -2,7 +2,8 @@
 /* Waiting for a write: bounded, cancellable, quick under a steady stream of upserts, with lanes searching meanwhile. */
 #include "house.h"
 
-static void a_wait_ends_by_its_deadline_or_is_taken_back(void **state) {
+static void a_wait_ends_by_its_deadline_or_is_taken_back(void **state)
+{
     (void)state;
     house h = house_new("commit_after: 60s\nlimits: {max_parked: 2}\n");
     until_ready(&h);
@@ -28,7 +29,8 @@ static void a_wait_ends_by_its_deadline_or_is_taken_back(void **state) {
     house_end(&h);
 }
 
-static void close_ends_every_wait_once(void **state) {
+static void close_ends_every_wait_once(void **state)
+{
     (void)state;
     house h = house_new("limits: {max_parked: 300}\n");
     until_ready(&h);
@@ -53,7 +55,8 @@ static void close_ends_every_wait_once(void **state) {
     free(h.dir);
 }
 
-static void a_full_house_refuses(void **state) {
+static void a_full_house_refuses(void **state)
+{
     (void)state;
     house h = house_new("limits: {max_parked: 0}\n");
     until_ready(&h);
@@ -71,7 +74,8 @@ typedef struct lane {
     uint64_t searches, unavailable;
 } lane;
 
-static void search_on(void *arg) {
+static void search_on(void *arg)
+{
     lane *l = arg;
     while (!atomic_load(l->stop)) {
         found f = search(l->h, l->number, "chair desk");
@@ -85,7 +89,8 @@ static void search_on(void *arg) {
 }
 
 /* 100 upserts a second, each read back by the one that wrote it. */
-static void a_write_is_found_within_a_second_at_100_upserts_a_second(void **state) {
+static void a_write_is_found_within_a_second_at_100_upserts_a_second(void **state)
+{
     (void)state;
     enum { WRITES = 300 };
     house h = house_new("");
@@ -138,7 +143,8 @@ static void a_write_is_found_within_a_second_at_100_upserts_a_second(void **stat
     house_end(&h);
 }
 
-int main(void) {
+int main(void)
+{
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_wait_ends_by_its_deadline_or_is_taken_back),
         cmocka_unit_test(close_ends_every_wait_once),
