@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Tools that measure, built on demand: tests/quality and tests/bench.
 if(EXISTS ${CMAKE_SOURCE_DIR}/tests/quality/text_eval.c)
-  add_executable(text_eval EXCLUDE_FROM_ALL tests/quality/text_eval.c tests/quality/quality_items.c tests/quality/filter_stub.c)
+  add_executable(text_eval EXCLUDE_FROM_ALL tests/quality/text_eval.c tests/quality/quality_items.c)
   target_include_directories(text_eval PRIVATE ${CMAKE_SOURCE_DIR}/server tests/quality)
   target_link_libraries(text_eval PRIVATE sinter_flags sinter_recall sinter_lib_jansson)
 endif()

@@ -12,6 +12,10 @@
 static const walk_key GROUP_KEYS[] = {
     {"weight", WALK_DOUBLE, offsetof(config_group, weight), "1", 0, 1000, NULL, false, "of the group's words in the text score"},
     {"b", WALK_DOUBLE, offsetof(config_group, b), NULL, 0, 1, NULL, false, "length normalisation; default: the collection's"},
+    {"count_bits", WALK_U32, offsetof(config_group, count_bits), "0", 0, 12, NULL, false,
+     "of a posting for the count of a word; default: by the number of groups"},
+    {"length_bits", WALK_U32, offsetof(config_group, length_bits), "0", 0, 8, NULL, false,
+     "of a posting for the length; all groups' bits together: at most 28"},
 };
 const walk_table WALK_GROUP = {"a group", GROUP_KEYS, ARRAY_LEN(GROUP_KEYS), false};
 

@@ -5,36 +5,28 @@
 #include <math.h>
 
 #define MAX_BITS 28u
-#define LONGEST 200000.0 /* words that the last level stands for */
+#define LONGEST 4000.0 /* words that the last level stands for: longer fields count as this long */
 
-/* Widths by number of groups. 14 bits are two bytes of a posting, 21 three, 28 four. */
+/* Count and length bits by number of groups and place: the first declared is mostly a title (small counts, lengths that
+ * must be exact), the second prose. Two bytes of a posting for one group, three for two, four for more. */
 static const struct {
     uint8_t count, length;
-} WIDTHS[CONFIG_MAX_GROUPS + 1] = {{0, 0}, {6, 8}, {5, 6}, {4, 5}, {3, 4}};
+} WIDTHS[CONFIG_MAX_GROUPS + 1][CONFIG_MAX_GROUPS] = {
+    {{0, 0}},
+    {{6, 8}},
+    {{4, 6}, {5, 6}},
+    {{3, 6}, {5, 5}, {4, 5}},
+    {{3, 5}, {4, 4}, {3, 3}, {3, 3}},
+};
 
-/* Levels 1, 2, 3, … as long as steps of one are finer than a ratio, then by that ratio, ending at LONGEST or above. */
-static double fill_levels(float *level, uint32_t n, double ratio)
-{
-    double at = 1;
-    level[0] = 0;
-    for (uint32_t i = 1; i < n; i++) {
-        level[i] = (float)at;
-        at = fmax(at + 1, floor(at * ratio + 0.5));
-    }
-    return level[n - 1];
-}
-
+/* The first half of the levels is exact: among items that hold a word once in a short title, a word more or less in it is
+ * all that tells them apart. The rest rises by one ratio up to LONGEST. */
 static void make_levels(float *level, uint32_t n)
 {
-    double low = 1, high = LONGEST;
-    for (int i = 0; i < 60; i++) {
-        double middle = sqrt(low * high);
-        if (fill_levels(level, n, middle) < LONGEST)
-            low = middle;
-        else
-            high = middle;
-    }
-    fill_levels(level, n, high);
+    uint32_t exact = n / 2;
+    double ratio = pow(fmax(LONGEST / exact, 2), 1.0 / (double)(n - 1 - exact));
+    for (uint32_t i = 0; i < n; i++)
+        level[i] = i <= exact ? (float)i : (float)fmax(level[i - 1] + 1, floor(exact * pow(ratio, i - exact) + 0.5));
 }
 
 bool text_layout_of(const config_collection *schema, text_layout *out)
@@ -43,8 +35,8 @@ bool text_layout_of(const config_collection *schema, text_layout *out)
     *out = (text_layout){.n_groups = n};
     for (uint32_t g = 0; g < n; g++) {
         const config_group *k = &schema->group[g];
-        uint32_t count = k->count_bits ? k->count_bits : WIDTHS[n].count;
-        uint32_t length = k->length_bits ? k->length_bits : WIDTHS[n].length;
+        uint32_t count = k->count_bits ? k->count_bits : WIDTHS[n][g].count;
+        uint32_t length = k->length_bits ? k->length_bits : WIDTHS[n][g].length;
         if (count > 12 || length > 8 || used + count + length > MAX_BITS)
             return false;
         out->count_bits[g] = (uint8_t)count;
