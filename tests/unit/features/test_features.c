@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Names of the registry: what resolves, what is refused with which words, and that the documentation lists every kind. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "features/features.h"
+#include "features/registry.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const config_field FIELDS[] = {
+    {.name = "title", .type = FIELD_TEXT},
+    {.name = "price", .type = FIELD_NUMBER},
+    {.name = "sales", .type = FIELD_INTEGER},
+    {.name = "brand", .type = FIELD_KEYWORD},
+    {.name = "released", .type = FIELD_TIMESTAMP},
+    {.name = "attributes.n_*", .type = FIELD_NUMBER, .pattern = true},
+};
+static const config_collection SCHEMA = {.name = "things",
+                                         .field = FIELDS,
+                                         .n_fields = ARRAY_LEN(FIELDS),
+                                         .group = {{.name = "title"}, {.name = "body"}},
+                                         .n_groups = 2,
+                                         .age_field = "released"};
+static const char *const SOURCES[] = {"text", "cf"};
+static const char *const RANKERS[] = {"words", "taste"};
+
+static feature_scope scope(uint32_t limit)
+{
+    return (feature_scope){.schema = &SCHEMA, .source = SOURCES, .n_sources = 2, .ranker = RANKERS, .n_rankers = 2, .list_limit = limit};
+}
+
+static void every_documented_form_resolves(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        feature_kind_id kind;
+        uint32_t index;
+    } rows[] = {{"text.bm25", FEATURE_TEXT_BM25, 0},
+                {"text.body", FEATURE_TEXT_GROUP, 1},
+                {"text.body.count", FEATURE_TEXT_COUNT, 1},
+                {"text.title.words", FEATURE_TEXT_WORDS, 0},
+                {"text.title.length", FEATURE_TEXT_LENGTH, 0},
+                {"text.title.proximity", FEATURE_TEXT_PROXIMITY, 0},
+                {"query.coverage", FEATURE_QUERY_COVERAGE, 0},
+                {"query.words", FEATURE_QUERY_WORDS, 0},
+                {"query.length", FEATURE_QUERY_LENGTH, 0},
+                {"query.empty", FEATURE_QUERY_EMPTY, 0},
+                {"item.price", FEATURE_ITEM, 0},
+                {"item.attributes.n_weight", FEATURE_ITEM, 0},
+                {"item.released", FEATURE_ITEM, 0},
+                {"item.released.age_days", FEATURE_ITEM_AGE, 0},
+                {"item.age_days", FEATURE_ITEM_AGE, 0},
+                {"recall.cf", FEATURE_RECALL, 1},
+                {"recall.cf.rank", FEATURE_RECALL_RANK, 1},
+                {"score.taste", FEATURE_SCORE, 1},
+                {"before", FEATURE_BEFORE, 0},
+                {"now.hour", FEATURE_NOW_HOUR, 0},
+                {"now.weekday", FEATURE_NOW_WEEKDAY, 0},
+                {"user.loyalty", FEATURE_USER, 0},
+                {"context.width", FEATURE_CONTEXT, 0}};
+    feature_scope sc = scope(50);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        sinter_error e = SINTER_ERROR_INIT;
+        feature f;
+        if (feature_resolve(&sc, rows[i].name, &f, &e)) fail_msg("%s: %s", rows[i].name, e.what);
+        assert_int_equal(f.kind, rows[i].kind);
+        assert_int_equal(f.index, rows[i].index);
+    }
+}
+
+static void refusals_say_what_is_near_or_why(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        sinter_status status;
+        const char *what, *fix;
+    } rows[] = {
+        {"text.titel", SINTER_NOT_FOUND, "unknown feature 'text.titel'", "did you mean 'text.title'? All names are in docs/features.md"},
+        {"item.brand", SINTER_INVALID, "feature 'item.brand': 'brand' is a keyword field",
+         "a feature is a number: use an integer, number, boolean or timestamp field, or ask for the field as an id feature"},
+        {"score.deep", SINTER_NOT_FOUND, "unknown feature 'score.deep'", NULL},
+        {"text.title.proximity", SINTER_INVALID,
+         "feature 'text.title.proximity': up to 1000 candidates enter this stage, proximity is for at most 100",
+         "ask for it in a later stage, behind one that keeps at most 100"},
+        {"", SINTER_NOT_FOUND, "unknown feature ''", NULL},
+        {"text.G", SINTER_NOT_FOUND, "unknown feature 'text.G'", NULL},
+    };
+    feature_scope sc = scope(1000);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        sinter_error e = SINTER_ERROR_INIT;
+        feature f;
+        assert_int_equal(feature_resolve(&sc, rows[i].name, &f, &e), rows[i].status);
+        assert_string_equal(e.what, rows[i].what);
+        if (rows[i].fix) assert_string_equal(e.fix, rows[i].fix);
+    }
+}
+
+static void every_listed_name_resolves(void **state)
+{
+    (void)state;
+    arena *a = arena_new(4096);
+    feature_scope sc = scope(100);
+    const char *const *names;
+    uint32_t n = feature_names(&sc, a, &names);
+    assert_true(n > 20);
+    for (uint32_t i = 0; i < n; i++) {
+        sinter_error e = SINTER_ERROR_INIT;
+        feature f;
+        if (feature_resolve(&sc, names[i], &f, &e)) fail_msg("%s: %s", names[i], e.what);
+    }
+    arena_free(a);
+}
+
+static void time_features_follow_the_requests_clock(void **state)
+{
+    (void)state;
+    sinter_context context = {.now_ms = 1764082800000}; /* Tuesday 2025-11-25T15:00:00Z */
+    sinter_user user = {0};
+    sinter_request request = {.context = &context, .user = &user};
+    feature_source s = {.request = &request};
+    feature hour = {.kind = FEATURE_NOW_HOUR}, day = {.kind = FEATURE_NOW_WEEKDAY};
+    assert_float_equal(feature_of_request(&hour, &s), 15.0, 1e-3);
+    assert_float_equal(feature_of_request(&day, &s), 1.0, 0);
+    context.now_ms = -86400000; /* Wednesday 1969-12-31 */
+    assert_float_equal(feature_of_request(&day, &s), 2.0, 0);
+}
+
+static void attributes_are_numbers_or_missing(void **state)
+{
+    (void)state;
+    sinter_attribute attributes[] = {{{"age", 3}, {.type = SINTER_VALUE_INTEGER, .u.integer = 42}},
+                                     {{"member", 6}, {.type = SINTER_VALUE_BOOLEAN, .u.boolean = true}},
+                                     {{"name", 4}, {.type = SINTER_VALUE_STRING}}};
+    sinter_user user = {.attribute = attributes, .n_attributes = 3};
+    sinter_context context = {0};
+    sinter_request request = {.context = &context, .user = &user};
+    feature_source s = {.request = &request};
+    feature f = {.kind = FEATURE_USER, .attribute = "age"};
+    assert_float_equal(feature_of_request(&f, &s), 42, 0);
+    f.attribute = "member";
+    assert_float_equal(feature_of_request(&f, &s), 1, 0);
+    f.attribute = "name";
+    assert_true(isnan(feature_of_request(&f, &s)));
+    f.attribute = "absent";
+    assert_true(isnan(feature_of_request(&f, &s)));
+}
+
+static void the_documentation_lists_every_kind_with_its_meaning(void **state)
+{
+    (void)state;
+    const char *source = getenv("SINTER_SOURCE");
+    char path[512];
+    buffer b = {0};
+    sinter_error e = SINTER_ERROR_INIT;
+    snprintf(path, sizeof path, "%s/docs/features.md", source ? source : ".");
+    if (file_read(path, 1 << 20, &b, &e)) fail_msg("%s", e.what);
+    for (int k = 0; k < FEATURE_KINDS_N; k++) {
+        char row[512];
+        snprintf(row, sizeof row, "| `%s` | %s | %s |", FEATURE_KINDS[k].name, FEATURE_KINDS[k].per_request ? "request" : "candidate",
+                 FEATURE_KINDS[k].doc);
+        if (!strstr(b.data, row)) fail_msg("docs/features.md lacks the row: %s", row);
+    }
+    buffer_free(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_documented_form_resolves),
+        cmocka_unit_test(refusals_say_what_is_near_or_why),
+        cmocka_unit_test(every_listed_name_resolves),
+        cmocka_unit_test(time_features_follow_the_requests_clock),
+        cmocka_unit_test(attributes_are_numbers_or_missing),
+        cmocka_unit_test(the_documentation_lists_every_kind_with_its_meaning),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
