@@ -15,12 +15,18 @@ static int command_version(int argc, char **argv) {
 
 int command_demo(int argc, char **argv);
 int command_journal(int argc, char **argv);
+int command_reload(int argc, char **argv);
+int command_search(int argc, char **argv);
+int command_status(int argc, char **argv);
 int command_serve(int argc, char **argv);
 
 const struct command COMMANDS[] = {
     {"demo", "generate a seeded shop with planted tastes", command_demo},
     {"journal", "verify or dump the journal of a data directory", command_journal},
+    {"reload", "have a running server read its configuration again", command_reload},
+    {"search", "search a collection, ranked and explained", command_search},
     {"serve", "serve search, catalogue and administration over gRPC", command_serve},
+    {"status", "what a running server serves, and how it fares", command_status},
     {"version", "print the version", command_version},
 };
 const size_t COMMANDS_N = ARRAY_LEN(COMMANDS);

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The printer behind search_text.h. Items' words come from outside: nothing in them may move a terminal's cursor. */
+#include "search_text.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { NAME_WIDTH = 66, LINE_WIDTH = 84, BAR_WIDTH = 24, LABEL_WIDTH = 10 };
+
+static const char *bold(const search_view *v)
+{
+    return v->colour ? "\033[1m" : "";
+}
+
+static const char *dim(const search_view *v)
+{
+    return v->colour ? "\033[2m" : "";
+}
+
+static const char *plain(const search_view *v)
+{
+    return v->colour ? "\033[0m" : "";
+}
+
+/* ---- text ---------------------------------------------------------------------------------------------------------- */
+
+/* One line of at most `width` characters; control characters become spaces. Returns the characters printed. */
+static int put_text(FILE *out, const char *s, int width)
+{
+    int printed = 0;
+    const unsigned char *p = (const unsigned char *)s;
+    while (*p && printed < width) {
+        size_t n = *p < 0x80 ? 1 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
+        n = strnlen((const char *)p, n);
+        bool control = *p < 0x20 || *p == 0x7f || (*p == 0xc2 && n == 2 && p[1] < 0xa0);
+        if (printed == width - 1 && p[n]) {
+            fputs("…", out);
+        } else if (control) {
+            fputc(' ', out);
+        } else {
+            fwrite(p, 1, n, out);
+        }
+        p += n, printed++;
+    }
+    return printed;
+}
+
+static void put_padded(FILE *out, const char *s, int width)
+{
+    for (int n = put_text(out, s, width); n < width; n++)
+        fputc(' ', out);
+}
+
+/* A value as one line of text, appended to `b`. */
+static void value_text(buffer *b, const Sinter__V1__Value *v)
+{
+    char text[32];
+    switch (v->kind_case) {
+    case SINTER__V1__VALUE__KIND_STRING_VALUE: buffer_puts(b, v->string_value); break;
+    case SINTER__V1__VALUE__KIND_NUMBER_VALUE: buffer_printf(b, "%.10g", v->number_value); break;
+    case SINTER__V1__VALUE__KIND_INTEGER_VALUE: buffer_printf(b, "%lld", (long long)v->integer_value); break;
+    case SINTER__V1__VALUE__KIND_BOOLEAN_VALUE: buffer_puts(b, v->boolean_value ? "yes" : "no"); break;
+    case SINTER__V1__VALUE__KIND_TIMESTAMP_VALUE:
+        time_format_ms(v->timestamp_value->seconds * 1000, text);
+        buffer_puts(b, text);
+        break;
+    case SINTER__V1__VALUE__KIND_STRINGS_VALUE:
+        for (size_t i = 0; i < v->strings_value->n_values; i++)
+            buffer_printf(b, "%s%s", i ? ", " : "", v->strings_value->values[i]);
+        break;
+    case SINTER__V1__VALUE__KIND_VECTOR_VALUE: buffer_printf(b, "%zu numbers", v->vector_value->n_values); break;
+    case SINTER__V1__VALUE__KIND_GEO_VALUE:
+        buffer_printf(b, "%.6g, %.6g", v->geo_value->latitude, v->geo_value->longitude);
+        break;
+    default: break;
+    }
+}
+
+static const Sinter__V1__Value *field_of(const Sinter__V1__Hit *h, const char *name)
+{
+    for (size_t i = 0; name && i < h->n_fields; i++) {
+        if (strcmp(h->fields[i]->key, name) == 0) return h->fields[i]->value;
+    }
+    return NULL;
+}
+
+/* ---- one hit's ledger ---------------------------------------------------------------------------------------------- */
+
+/* Largest share of any ranker in any stage of any hit: the length of a whole bar. */
+static double largest_share(const Sinter__V1__SearchResponse *r)
+{
+    double most = 0;
+    for (size_t h = 0; h < r->n_hits; h++) {
+        const Sinter__V1__Explanation *x = r->hits[h]->explanation;
+        for (size_t s = 0; x && s < x->n_stages; s++) {
+            for (size_t k = 0; k < x->stages[s]->n_rankers; k++)
+                most = fmax(most, fabs(x->stages[s]->rankers[k]->contribution));
+        }
+    }
+    return most;
+}
+
+/* In eighths of a character; a share below zero is shaded. */
+static void put_bar(FILE *out, double share, double most)
+{
+    static const char *const part[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+    int eighths = most > 0 ? (int)lround(fabs(share) / most * BAR_WIDTH * 8) : 0, n = eighths / 8;
+    for (int i = 0; i < n; i++)
+        fputs(share < 0 ? "▒" : "█", out);
+    if (eighths % 8 && n < BAR_WIDTH) fputs(share < 0 ? "▒" : part[eighths % 8], out), n++;
+    for (; n < BAR_WIDTH; n++)
+        fputc(' ', out);
+}
+
+static void put_features(FILE *out, Sinter__V1__FeatureShare *const *f, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        fprintf(out, "%s%s %.4g", i % 4 ? ", " : "\n                 ", f[i]->name, f[i]->value);
+}
+
+static void put_ranker(FILE *out, const search_view *v, const Sinter__V1__RankerShare *k, double most)
+{
+    fputs("      ", out);
+    put_padded(out, k->ranker, LABEL_WIDTH);
+    fputc(' ', out);
+    if (k->missing) {
+        fprintf(out, "%smissing: no score from it for this item%s", dim(v), plain(v));
+    } else {
+        put_bar(out, k->contribution, most);
+        fprintf(out, " %+.4f  %sof raw %.4g%s", k->contribution, dim(v), k->raw, plain(v));
+    }
+    put_features(out, k->features, k->n_features);
+    fputc('\n', out);
+}
+
+static void put_stage(FILE *out, const search_view *v, const Sinter__V1__StageLedger *s, bool named, double most)
+{
+    if (s->n_rankers == 0) { /* a finish step tells only what it moved */
+        if (s->rank_before == s->rank_after) return;
+        fputs("      ", out);
+        put_padded(out, s->name, LABEL_WIDTH);
+        fprintf(out, " %splace %u → %u%s\n", dim(v), s->rank_before, s->rank_after, plain(v));
+        return;
+    }
+    if (named)
+        fprintf(out, "      %sstage %s: place %u → %u, score %.4f%s\n", dim(v), s->name, s->rank_before, s->rank_after,
+                s->score_after, plain(v));
+    for (size_t k = 0; k < s->n_rankers; k++)
+        put_ranker(out, v, s->rankers[k], most);
+    if (fabs(s->bias) > 1e-9) fprintf(out, "      %-*s %*s %+.4f\n", LABEL_WIDTH, "bias", BAR_WIDTH, "", s->bias);
+}
+
+static void put_rule(FILE *out, const Sinter__V1__RuleFired *f)
+{
+    fputs("      rule       ", out);
+    put_text(out, f->rule, 40);
+    fprintf(out, ": %s", f->action);
+    if (*f->detail) {
+        fputs(", ", out);
+        put_text(out, f->detail, LINE_WIDTH);
+    }
+    fprintf(out, " (in %s)\n", f->stage);
+}
+
+static void put_ledger(FILE *out, const search_view *v, const Sinter__V1__Explanation *x, double most)
+{
+    size_t scoring = 0;
+    for (size_t i = 0; i < x->n_stages; i++)
+        scoring += x->stages[i]->n_rankers > 0;
+    for (size_t i = 0; i < x->n_stages; i++)
+        put_stage(out, v, x->stages[i], scoring > 1, most);
+    for (size_t i = 0; i < x->n_rules; i++)
+        put_rule(out, x->rules[i]);
+}
+
+/* ---- hits ------------------------------------------------------------------------------------------------------------ */
+
+static void put_field(FILE *out, const search_view *v, const char *name, const Sinter__V1__Value *value)
+{
+    buffer b = {0};
+    value_text(&b, value);
+    if (b.len > 0) {
+        fprintf(out, "      %s%s:%s ", dim(v), name, plain(v));
+        put_text(out, b.data, LINE_WIDTH);
+        fputc('\n', out);
+    }
+    buffer_free(&b);
+}
+
+static bool names_field(const search_view *v, const char *name)
+{
+    return (v->title_field && strcmp(name, v->title_field) == 0) || (v->summary_field && strcmp(name, v->summary_field) == 0);
+}
+
+static void put_hit(FILE *out, const search_view *v, const Sinter__V1__Hit *h, size_t place, double most)
+{
+    const Sinter__V1__Value *title = field_of(h, v->title_field), *summary = field_of(h, v->summary_field);
+    buffer name = {0};
+    if (title) value_text(&name, title);
+    if (name.len == 0) buffer_puts(&name, h->id);
+    fprintf(out, "%s%3zu  ", bold(v), place);
+    put_padded(out, name.data, NAME_WIDTH);
+    fprintf(out, "%s  %9.4f", plain(v), h->score);
+    if (strcmp(name.data, h->id) != 0) fprintf(out, "  %s%s%s", dim(v), h->id, plain(v));
+    fputc('\n', out);
+    buffer_clear(&name);
+    if (summary) value_text(&name, summary);
+    if (name.len > 0) {
+        fprintf(out, "     %s", dim(v));
+        put_text(out, name.data, LINE_WIDTH);
+        fprintf(out, "%s\n", plain(v));
+    }
+    for (size_t i = 0; v->n_fields && i < h->n_fields; i++) {
+        if (!names_field(v, h->fields[i]->key)) put_field(out, v, h->fields[i]->key, h->fields[i]->value);
+    }
+    if (h->explanation) put_ledger(out, v, h->explanation, most);
+    buffer_free(&name);
+}
+
+/* ---- what surrounds the hits ------------------------------------------------------------------------------------------ */
+
+static void put_head(FILE *out, const search_view *v, const Sinter__V1__SearchResponse *r)
+{
+    fprintf(out, "%s%s", bold(v), v->collection);
+    if (*v->query) {
+        fputs(": ", out);
+        put_text(out, v->query, LINE_WIDTH);
+    }
+    fprintf(out, "%s\n%s%s%llu match%s in %.1f ms", plain(v), dim(v), r->total_is_exact ? "" : "about ",
+            (unsigned long long)r->total, r->total == 1 ? "" : "es", v->milliseconds);
+    if (r->assignment) fprintf(out, ", pipeline %s", r->assignment->pipeline);
+    fprintf(out, "%s\n", plain(v));
+    if (*r->corrected_query) fprintf(out, "searched instead: %s\n", r->corrected_query);
+    if (r->redirect) fprintf(out, "redirect to %s (rule %s)\n", r->redirect->url, r->redirect->rule);
+    for (size_t i = 0; r->assignment && i < r->assignment->n_notes; i++)
+        fprintf(out, "note: %s\n", r->assignment->notes[i]);
+}
+
+/* "CODE_NOT_FINITE" → "not finite" */
+static void put_code(FILE *out, Sinter__V1__Degraded__Code code)
+{
+    const ProtobufCEnumValue *v = protobuf_c_enum_descriptor_get_value(&sinter__v1__degraded__code__descriptor, (int)code);
+    for (const char *p = v ? v->name + strlen("CODE_") : ""; *p; p++)
+        fputc(*p == '_' ? ' ' : *p >= 'A' && *p <= 'Z' ? *p + 32 : *p, out);
+}
+
+static void put_degraded(FILE *out, const Sinter__V1__Degraded *d)
+{
+    fprintf(out, "degraded: %s was ", d->name);
+    put_code(out, d->code);
+    if (*d->reason) fprintf(out, ": %s", d->reason);
+    if (d->candidates) fprintf(out, " (%u of %u candidates scored)", d->candidates_scored, d->candidates);
+    fputc('\n', out);
+}
+
+static void put_timings(FILE *out, const search_view *v, const Sinter__V1__SearchResponse *r)
+{
+    if (r->n_timings == 0) return;
+    fputs(dim(v), out);
+    for (size_t i = 0; i < r->n_timings; i++) {
+        const Sinter__V1__StageTiming *t = r->timings[i];
+        fprintf(out, "%s%s %.2f ms", i ? " · " : "", t->name, t->milliseconds);
+        if (t->candidates_out) fprintf(out, " (%u)", t->candidates_out);
+    }
+    fprintf(out, "%s\n", plain(v));
+}
+
+void search_print(FILE *out, const search_view *v, const Sinter__V1__SearchResponse *r)
+{
+    double most = largest_share(r);
+    put_head(out, v, r);
+    fputc('\n', out);
+    for (size_t i = 0; i < r->n_hits; i++)
+        put_hit(out, v, r->hits[i], i + 1 + v->offset, most);
+    if (r->n_hits == 0) fputs("     nothing found\n", out);
+    fputc('\n', out);
+    for (size_t i = 0; i < r->n_degraded; i++)
+        put_degraded(out, r->degraded[i]);
+    put_timings(out, v, r);
+    if (*r->cursor) fprintf(out, "%smore: --cursor %s%s\n", dim(v), r->cursor, plain(v));
+}
