@@ -84,3 +84,8 @@ if(TARGET plugin_function)
            $<TARGET_FILE:formula_lines> ${CMAKE_BINARY_DIR}/plugins/function.so)
   set_tests_properties(plugins/function/python PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
 endif()
+
+# `sinter plugin list | check` on the zoo and on the plugins themselves.
+find_program(SINTER_PYTHON NAMES /usr/bin/python3 python3 REQUIRED)
+add_test(NAME plugin/command COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/plugin/test_command.py $<TARGET_FILE:sinter> ${CMAKE_BINARY_DIR})
+set_tests_properties(plugin/command PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)

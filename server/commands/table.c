@@ -19,6 +19,7 @@ int command_reload(int argc, char **argv);
 int command_search(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_serve(int argc, char **argv);
+int command_plugin(int argc, char **argv);
 
 const struct command COMMANDS[] = {
     {"demo", "generate a seeded shop with planted tastes", command_demo},
@@ -27,6 +28,7 @@ const struct command COMMANDS[] = {
     {"search", "search a collection, ranked and explained", command_search},
     {"serve", "serve search, catalogue and administration over gRPC", command_serve},
     {"status", "what a running server serves, and how it fares", command_status},
+    {"plugin", "list plugins, or check that one keeps the contract", command_plugin},
     {"version", "print the version", command_version},
 };
 const size_t COMMANDS_N = ARRAY_LEN(COMMANDS);

@@ -4,6 +4,7 @@
 struct sinter_worker {
     uint32_t calls;
     int64_t nth;
+    const sinter_host *host;
 };
 static int64_t nth;
 static const sinter_option options[] = {{.size = sizeof(sinter_option), .type = SINTER_OPTION_INTEGER, .key = "nth",
@@ -17,12 +18,12 @@ static sinter_status worker_open(const sinter_instance *me, sinter_worker **out,
 {
     UNUSED(err);
     *out = me->host->alloc(me->host, sizeof **out);
-    **out = (sinter_worker){.nth = nth};
+    **out = (sinter_worker){.nth = nth, .host = me->host};
     return SINTER_OK;
 }
 static void worker_close(sinter_worker *w)
 {
-    UNUSED(w); /* leaks: the account of bytes shows it */
+    w->host->free(w->host, w);
 }
 static sinter_status score(const sinter_instance *me, sinter_worker *w, const sinter_batch *b, float *out, sinter_error *err)
 {
