@@ -74,6 +74,13 @@ with tempfile.TemporaryDirectory() as folder:
         expect(got == FINE and listed["example"]["roles"] == ["ranker"], f"list: {got} {out}{err}")
         expect({o["key"] for o in listed["example"]["options"]} == {"feature", "half_life_days"}, f"list: {out}")
 
+    rules = BUILD / "plugins" / "rules.so"
+    source = pathlib.Path(__file__).resolve().parents[2]
+    for name, roles in (("shop", ["ranker", "finisher"]), ("shop-queries", ["rewriter"]), ("packages", ["ranker", "finisher"])):
+        options.write_text(f"file: {source}/config/rules/{name}.yaml\n")
+        got, out, err = run("check", rules, "--options", options)
+        expect(got == FINE and all(f"as {role}; it asks" in out for role in roles), f"config/rules/{name}.yaml: {got} {out}{err}")
+
 expect(run("check", "/nowhere.so")[0] == 5, "a file that is not there is exit code 5")
 expect(run("check")[0] == 2, "check without a file is exit code 2")
 expect(run("list", "--nonsense")[0] == 2, "an unknown option is exit code 2")
