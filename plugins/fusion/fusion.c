@@ -249,13 +249,6 @@ static sinter_status take_weights(sinter_worker *w, const sinter_fusion_batch *b
 
 /* ---- fuse and explain ---- */
 
-/* A float that is finite: the sum of many great weights may leave a float's range. */
-static float rounded(double total)
-{
-    const double most = 3.4028234663852886e38;
-    return (float)(total > most ? most : total < -most ? -most : total);
-}
-
 static sinter_status fuse(const sinter_instance *me, sinter_worker *w, const sinter_fusion_batch *b, float *out /* [n] */,
                           sinter_error *err)
 {
@@ -265,12 +258,9 @@ static sinter_status fuse(const sinter_instance *me, sinter_worker *w, const sin
         status = take_weights(w, b, err);
     if (status != SINTER_OK || b->n == 0)
         return status;
-    w->dense = UINT64_MAX;
-    for (uint32_t i = 0; i < b->n; i++)
-        w->dense &= b->present[i];
+    w->dense = common_bits(b->present, b->n);
     (me->method == FUSION_WEIGHTED ? weighted_fuse : voting_fuse)(w, b);
-    for (uint32_t i = 0; i < b->n; i++)
-        w->score[i] = rounded(w->total[i]);
+    round_totals(w->score, w->total, b->n);
     memcpy(out, w->score, b->n * sizeof *out);
     w->n = b->n;
     return SINTER_OK;

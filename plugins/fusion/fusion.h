@@ -67,15 +67,18 @@ struct sinter_worker {
     double weight_sum;    /* of the rankers that scored anything */
     uint64_t dense;       /* bit r: ranker r scored every item */
     bool has_ordinals;
-    uint64_t tied;        /* bit r: many of ranker r's scores were equal last time: only a guess at the quickest way */
+    uint64_t tied;        /* bit r: many of ranker r's scores were equal in some list: only a guess at the quickest way */
 };
 
-/* Least, greatest and sum of scores. */
-typedef struct fusion_spread {
-    double least, most, sum;
-} fusion_spread;
+uint64_t common_bits(const uint64_t *present /* [n] */, uint32_t n);
 
-fusion_spread spread_of(const float *score /* [n] */, uint32_t n); /* n > 0 */
+/* Floats that are finite: the sum of many great weights may leave a float's range. */
+void round_totals(float *score, const double *total, uint32_t n);
+
+/* Of n > 0 scores: least and greatest, sum, sum of squared distances to the mean. */
+void range_of(const float *x, uint32_t n, float *least, float *most);
+double sum_of(const float *x, uint32_t n);
+double squares_around(const float *x, uint32_t n, double mean);
 
 /* One ranker's present scores side by side: the list's own array where it scored every item, else packed into the worker, with
  * their places in worker->entry[0] (where the list is dense, place i is i and nothing is written). Returns how many. */

@@ -1,37 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One ranker's present scores side by side, and their spread: what both methods start from. */
+/* Loops over a whole list that both methods share: presence, range and sums, the present scores side by side, rounding. */
 #include "fusion.h"
 
-enum { LANES = 8 }; /* scores at a time, so that compilers turn loops into vector code */
+/* In this file only: numbers are finite, and sums may be taken in any order, so that plain reductions become vector code. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("finite-math-only", "no-signed-zeros", "associative-math")
+#endif
 
-FUSION_WIDE fusion_spread spread_of(const float *x, uint32_t n)
+FUSION_WIDE void range_of(const float *x, uint32_t n, float *least, float *most)
 {
-    float least[LANES], most[LANES];
-    double sum[LANES];
-    for (uint32_t k = 0; k < LANES; k++) {
-        least[k] = most[k] = x[0];
-        sum[k] = 0;
+    float low = x[0], high = x[0];
+    for (uint32_t i = 0; i < n; i++) {
+        low = x[i] < low ? x[i] : low;
+        high = x[i] > high ? x[i] : high;
     }
-    uint32_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        for (uint32_t k = 0; k < LANES; k++)
-            least[k] = x[i + k] < least[k] ? x[i + k] : least[k];
-        for (uint32_t k = 0; k < LANES; k++)
-            most[k] = x[i + k] > most[k] ? x[i + k] : most[k];
-        for (uint32_t k = 0; k < LANES; k++)
-            sum[k] += (double)x[i + k];
+    *least = low;
+    *most = high;
+}
+
+FUSION_WIDE double sum_of(const float *x, uint32_t n)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += (double)x[i];
+    return sum;
+}
+
+FUSION_WIDE double squares_around(const float *x, uint32_t n, double mean)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += ((double)x[i] - mean) * ((double)x[i] - mean);
+    return sum;
+}
+
+FUSION_WIDE uint64_t common_bits(const uint64_t *present, uint32_t n)
+{
+    uint64_t common = UINT64_MAX;
+    for (uint32_t i = 0; i < n; i++)
+        common &= present[i];
+    return common;
+}
+
+FUSION_WIDE void round_totals(float *score, const double *total, uint32_t n)
+{
+    const double most = 3.4028234663852886e38;
+    for (uint32_t i = 0; i < n; i++) {
+        double low = total[i] < most ? total[i] : most;
+        score[i] = (float)(low > -most ? low : -most);
     }
-    for (; i < n; i++) {
-        least[0] = x[i] < least[0] ? x[i] : least[0];
-        most[0] = x[i] > most[0] ? x[i] : most[0];
-        sum[0] += (double)x[i];
-    }
-    for (uint32_t k = 1; k < LANES; k++) {
-        least[0] = least[k] < least[0] ? least[k] : least[0];
-        most[0] = most[k] > most[0] ? most[k] : most[0];
-        sum[0] += sum[k];
-    }
-    return (fusion_spread){(double)least[0], (double)most[0], sum[0]};
 }
 
 uint32_t pack_scores(sinter_worker *w, const sinter_fusion_batch *b, uint32_t ranker, const float **score)

@@ -15,7 +15,6 @@ enum {
     QUICK_MOST = 65536,   /* a place is sixteen bits of an entry */
     TIES_MOST = 16,       /* one in so many may be equal to its neighbour before the order of ordinals pays */
     REPAIRS_PER_ITEM = 4, /* moves; beyond, the exact way is quicker */
-    LANES = 8
 };
 
 /* ---- exact ---- */
@@ -81,30 +80,6 @@ static uint32_t entry_of(float score, float most, float scale, uint32_t place)
     float step = (most - score) * scale;
     step = step < (float)STEPS ? step : (float)STEPS;
     return (uint32_t)(int32_t)step << 16 | place;
-}
-
-/* Least and greatest of n > 0 scores: eight at a time, so that compilers turn the loop into vector code. */
-FUSION_WIDE static void range_of(const float *x, uint32_t n, float *least, float *most)
-{
-    float low[LANES], high[LANES];
-    uint32_t i = 0;
-    for (uint32_t k = 0; k < LANES; k++)
-        low[k] = high[k] = x[0];
-    for (; i + LANES <= n; i += LANES)
-        for (uint32_t k = 0; k < LANES; k++) {
-            low[k] = x[i + k] < low[k] ? x[i + k] : low[k];
-            high[k] = x[i + k] > high[k] ? x[i + k] : high[k];
-        }
-    for (; i < n; i++) {
-        low[0] = x[i] < low[0] ? x[i] : low[0];
-        high[0] = x[i] > high[0] ? x[i] : high[0];
-    }
-    for (uint32_t k = 1; k < LANES; k++) {
-        low[0] = low[k] < low[0] ? low[k] : low[0];
-        high[0] = high[k] > high[0] ? high[k] : high[0];
-    }
-    *least = low[0];
-    *most = high[0];
 }
 
 FUSION_WIDE static void cut_dense(uint32_t *entry, const float *score, float most, float scale, uint32_t n)
@@ -184,30 +159,43 @@ static void strip_steps(uint32_t *entry, uint32_t n)
         entry[i] &= 0xffff;
 }
 
-/* Items by ordinal, found like ranks: ordinals cut into steps. */
+FUSION_WIDE static void ordinal_range(const uint32_t *item, uint32_t n, uint32_t *least, uint32_t *most)
+{
+    uint32_t low = item[0], high = item[0];
+    for (uint32_t i = 0; i < n; i++) {
+        low = item[i] < low ? item[i] : low;
+        high = item[i] > high ? item[i] : high;
+    }
+    *least = low;
+    *most = high;
+}
+
+static bool ascends(const uint32_t *item, const uint32_t *place, uint32_t n)
+{
+    bool sorted = true;
+    for (uint32_t i = 1; i < n; i++)
+        sorted &= item[place[i - 1]] < item[place[i]];
+    return sorted;
+}
+
+/* Items by ordinal, found like ranks: ordinals cut into steps, of which each holds one item where the range is short. */
 static void order_ordinals(sinter_worker *w, const sinter_fusion_batch *b)
 {
-    uint32_t least = UINT32_MAX, most = 0;
-    for (uint32_t i = 0; i < b->n; i++) {
-        least = b->item[i] < least ? b->item[i] : least;
-        most = b->item[i] > most ? b->item[i] : most;
-    }
-    uint32_t shift = 0;
+    uint32_t least, most, shift = 0;
+    ordinal_range(b->item, b->n, &least, &most);
     while ((most - least) >> shift > STEPS)
         shift++;
     for (uint32_t i = 0; i < b->n; i++)
         w->entry[0][i] = (b->item[i] - least) >> shift << 16 | i;
     sort_steps(w->entry[0], w->entry[1], w->by_ordinal, b->n);
-    bool sorted = true;
     strip_steps(w->by_ordinal, b->n);
-    for (uint32_t i = 1; i < b->n; i++)
-        sorted &= b->item[w->by_ordinal[i - 1]] < b->item[w->by_ordinal[i]];
-    for (uint32_t i = 0; !sorted && i < b->n; i++) {
-        w->key[0][i] = b->item[i];
-        w->entry[0][i] = i;
-    }
-    if (!sorted)
+    if (shift > 0 && !ascends(b->item, w->by_ordinal, b->n)) {
+        for (uint32_t i = 0; i < b->n; i++) {
+            w->key[0][i] = b->item[i];
+            w->entry[0][i] = i;
+        }
         sort_exact(w, w->by_ordinal, b->n);
+    }
     w->has_ordinals = true;
 }
 
@@ -254,7 +242,7 @@ uint32_t rank_order(sinter_worker *w, const sinter_fusion_batch *b, uint32_t ran
     uint32_t n;
     if (b->n > QUICK_MOST)
         return order_exact(w, b, ranker);
-    bool by_ordinal = (w->tied & bit) != 0; /* what held for the ranker's last list may hold for this one */
+    bool by_ordinal = (w->tied & bit) != 0; /* what held for another list of the ranker may hold for this one */
     repaired result = order_quick(w, b, ranker, by_ordinal, &n);
     if (result == TOO_MANY_TIES && n > 1) {
         w->tied |= bit;

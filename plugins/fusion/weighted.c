@@ -3,12 +3,10 @@
  *
  * A missing score is replaced by a calibrated value (by default the ranker's mean over the list: no opinion neither lifts nor
  * sinks), which counts as bias and not as the ranker's share. An item that no ranker scored gets the lowest score that the
- * method can give in this list. Loops work on eight scores at a time so that compilers turn them into vector code. */
+ * method can give in this list. */
 #include "fusion.h"
 
 #include <math.h>
-
-enum { LANES = 8 };
 
 static bool has(const sinter_fusion_batch *b, uint32_t row, uint32_t ranker)
 {
@@ -16,20 +14,6 @@ static bool has(const sinter_fusion_batch *b, uint32_t row, uint32_t ranker)
 }
 
 /* ---- calibration ---- */
-
-FUSION_WIDE static double squares_around(const float *x, uint32_t n, double mean)
-{
-    double sum[LANES] = {0};
-    uint32_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (uint32_t k = 0; k < LANES; k++)
-            sum[k] += ((double)x[i + k] - mean) * ((double)x[i + k] - mean);
-    for (; i < n; i++)
-        sum[0] += ((double)x[i] - mean) * ((double)x[i] - mean);
-    for (uint32_t k = 1; k < LANES; k++)
-        sum[0] += sum[k];
-    return sum[0];
-}
 
 /* A constant list says nothing about its items: all of them get the middle, 0.5 by min-max and 0 by z-score. */
 static fusion_calibration calibrate(sinter_worker *w, const sinter_fusion_batch *b, uint32_t ranker)
@@ -39,18 +23,19 @@ static fusion_calibration calibrate(sinter_worker *w, const sinter_fusion_batch 
     fusion_calibration c = {.scale = 1, .n = pack_scores(w, b, ranker, &x)};
     if (c.n == 0)
         return c;
-    fusion_spread s = spread_of(x, c.n);
-    double mean = s.sum / c.n;
+    float least, most;
+    range_of(x, c.n, &least, &most);
+    double range = (double)most - (double)least, mean = sum_of(x, c.n) / c.n;
     if (me->calibrate == CALIBRATE_MINMAX) {
-        c.shift = s.least;
-        c.scale = s.most > s.least ? 1 / (s.most - s.least) : 0;
-        c.offset = s.most > s.least ? 0 : 0.5;
+        c.shift = (double)least;
+        c.scale = range > 0 ? 1 / range : 0;
+        c.offset = range > 0 ? 0 : 0.5;
     } else if (me->calibrate == CALIBRATE_ZSCORE) {
         double deviation = sqrt(squares_around(x, c.n, mean) / c.n);
         c.shift = mean;
-        c.scale = s.most > s.least && deviation > 0 ? 1 / deviation : 0;
+        c.scale = range > 0 && deviation > 0 ? 1 / deviation : 0;
     }
-    c.lowest = (s.least - c.shift) * c.scale + c.offset;
+    c.lowest = ((double)least - c.shift) * c.scale + c.offset;
     if (me->missing == MISSING_MEAN)
         c.imputed = (mean - c.shift) * c.scale + c.offset;
     else if (me->missing == MISSING_LOWEST)
@@ -76,11 +61,7 @@ static double lowest_of(const sinter_worker *w, uint32_t n_rankers)
 
 FUSION_WIDE static void add_dense(double *total, const float *x, uint32_t n, double shift, double factor, double constant)
 {
-    uint32_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (uint32_t k = 0; k < LANES; k++)
-            total[i + k] += ((double)x[i + k] - shift) * factor + constant;
-    for (; i < n; i++)
+    for (uint32_t i = 0; i < n; i++)
         total[i] += ((double)x[i] - shift) * factor + constant;
 }
 

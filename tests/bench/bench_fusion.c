@@ -2,7 +2,7 @@
 /* Speed of fusion: 1,000 items × 5 rankers through the real fusion.so, one core, the median over interleaved rounds.
  *
  * The lists differ from call to call, so that branch predictors learn none of them. Prints a line a bar, and
- * the same with a fifth of the scores missing for information; ends with status 1 where a bar is missed. */
+ * the same with missing and with equal scores for information; ends with status 1 where a bar is missed. */
 #include "../../plugins/fusion/tests/lists.h"
 
 #include <string.h>
@@ -12,24 +12,24 @@ enum { LISTS = 8, ROUNDS = 1000, ITEMS = 1000, RANKERS = 5 };
 typedef struct way {
     const char *name; /* the bar's; NULL: for information */
     const char *label, *method, *rule;
-    bool gaps;
+    uint32_t kind; /* of list: 0 whole, 1 with gaps, 2 with ties */
     fusing f;
     double us[ROUNDS];
 } way;
 
-static scored_list lists[2][LISTS]; /* dense, with gaps */
+static scored_list lists[3][LISTS]; /* by kind */
 
-/* Eight lists stay in the second cache, as scores just written by rankers are.
- * Scores as rankers give them: uniform, bell, skewed, a few distinct values, negative. */
-static void make_list(const sinter_host *host, scored_list *l, uint64_t seed, bool gaps)
+/* Eight lists stay in the second cache, as scores just written by rankers are. Scores of five shapes: uniform, bell, two
+ * skewed, negative; or, with ties, cut to whole numbers, as counts and stars are. */
+static void make_list(const sinter_host *host, scored_list *l, uint64_t seed, bool gaps, bool ties)
 {
     list_start(l, ITEMS, RANKERS);
     for (uint32_t i = 0; i < ITEMS; i++)
         for (uint32_t r = 0; r < RANKERS; r++) {
             const double u = host->random(seed, i * 16 + r * 3), v = host->random(seed, i * 16 + r * 3 + 1);
-            const double shapes[RANKERS] = {u * 30, u + v + u * v, 1 / (0.02 + u), (double)(int)(u * 200) / 8, -u * v};
+            const double shapes[RANKERS] = {u * 30, u + v + u * v, 1 / (0.02 + u), u * u * v, -u * v};
             if (!gaps || host->random(seed, i * 16 + r * 3 + 2) > 0.2)
-                list_set(l, r, i, (float)shapes[r]);
+                list_set(l, r, i, ties ? (float)(int)(shapes[r] * 200) : (float)shapes[r]);
         }
 }
 
@@ -50,8 +50,9 @@ int main(int argc, char **argv)
     static way ways[] = {
         {.name = "speed/fusion/weighted", .method = "weighted", .rule = "rrf"},
         {.name = "speed/fusion/voting", .method = "voting", .rule = "rrf"},
-        {.label = "weighted, a fifth missing", .method = "weighted", .rule = "rrf", .gaps = true},
-        {.label = "voting, a fifth missing", .method = "voting", .rule = "rrf", .gaps = true},
+        {.label = "weighted, a fifth missing", .method = "weighted", .rule = "rrf", .kind = 1},
+        {.label = "voting, a fifth missing", .method = "voting", .rule = "rrf", .kind = 1},
+        {.label = "voting, scores cut to whole numbers", .method = "voting", .rule = "rrf", .kind = 2},
         {.label = "voting by borda", .method = "voting", .rule = "borda"},
     };
     enum { WAYS = sizeof ways / sizeof *ways };
@@ -63,14 +64,15 @@ int main(int argc, char **argv)
         ways[w].f = fusing_open(so, (harness_option[]){{"method", ways[w].method}, {"rule", ways[w].rule}}, 2, RANKERS);
     const sinter_host *host = harness_host(ways[0].f.h);
     for (uint32_t i = 0; i < LISTS; i++) {
-        make_list(host, &lists[0][i], i, false);
-        make_list(host, &lists[1][i], i, true);
+        make_list(host, &lists[0][i], i, false, false);
+        make_list(host, &lists[1][i], i, true, false);
+        make_list(host, &lists[2][i], i, false, true);
     }
     for (uint32_t round = 0; round < ROUNDS; round++)
         for (uint32_t w = 0; w < WAYS; w++) {
             uint64_t start = host->clock_ns();
             for (uint32_t i = 0; i < LISTS; i++)
-                fuse_list(&ways[w].f, &lists[ways[w].gaps][i], out);
+                fuse_list(&ways[w].f, &lists[ways[w].kind][i], out);
             ways[w].us[round] = (double)(host->clock_ns() - start) / 1e3 / LISTS;
         }
     for (uint32_t w = 0; w < WAYS; w++) {

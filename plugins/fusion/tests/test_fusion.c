@@ -231,24 +231,47 @@ static double plain_weighted(const variant *v, uint32_t i)
     return present > 0 ? sum : bound;
 }
 
+/* What ranker r gives item i, and by Borda what it leaves an unranked one. */
+static double plain_vote(const variant *v, uint32_t r, uint32_t i)
+{
+    uint32_t before = 0, ranked = 0;
+    double n = list.batch.n;
+    for (uint32_t j = 0; j < list.batch.n; j++)
+        if (is_present(j, r)) {
+            float a = list.score[r][j], b = list.score[r][i];
+            ranked++;
+            before += a > b || (a == b && list.item[j] < list.item[i]);
+        }
+    if (strcmp(v->rule, "rrf") == 0)
+        return is_present(i, r) ? 1.0 / (60 + before + 1) : 0;
+    return is_present(i, r) ? (n - before) / n : (n - ranked + 1) / 2 / n;
+}
+
 static double plain_voting(const variant *v, uint32_t i)
 {
-    double sum = 0, n = list.batch.n;
-    for (uint32_t r = 0; r < list.batch.n_rankers; r++) {
-        uint32_t before = 0, ranked = 0;
-        for (uint32_t j = 0; j < list.batch.n; j++)
-            if (is_present(j, r)) {
-                float a = list.score[r][j], b = list.score[r][i];
-                ranked++;
-                before += a > b || (a == b && list.item[j] < list.item[i]);
-            }
-        double weight = 1 + r;
-        if (strcmp(v->rule, "rrf") == 0)
-            sum += is_present(i, r) ? weight / (60 + before + 1) : 0;
-        else
-            sum += weight * (is_present(i, r) ? (n - before) / n : (n - ranked + 1) / 2 / n);
-    }
+    double sum = 0;
+    for (uint32_t r = 0; r < list.batch.n_rankers; r++)
+        sum += (1 + r) * plain_vote(v, r, i);
     return sum;
+}
+
+/* A share is the weight times the plain calibrated score, or the vote; with renormalise, scaled by one factor an item. */
+static void check_shares(const variant *v, uint32_t i, const sinter_share *share)
+{
+    double scale = NAN, mean, lowest;
+    for (uint32_t r = 0; r < list.batch.n_rankers; r++) {
+        if (!is_present(i, r))
+            continue;
+        double c = strcmp(v->method, "weighted") == 0 ? plain_calibrated(v, r, i, &mean, &lowest) : plain_vote(v, r, i);
+        double expected = c * (1 + r), tolerance = 1e-6 * fmax(1, fabs(expected));
+        assert_near(share[r].calibrated, c, tolerance);
+        if (strcmp(v->missing, "renormalise") != 0) {
+            assert_near(share[r].contribution, expected, tolerance);
+        } else if (fabs(expected) > 1e-3) {
+            scale = isnan(scale) ? share[r].contribution / expected : scale;
+            assert_near(share[r].contribution, expected * scale, tolerance * fmax(1, scale) * 1e3);
+        }
+    }
 }
 
 /* Every hit: the score is the plain one, and bias and shares sum to it; missing rankers get nothing. */
@@ -271,8 +294,12 @@ static void check_request(const fusing *f, const variant *v, uint64_t request)
         }
         if (!(fabs(bias + contributions - score) <= 1e-9 * fmax(1, fabs(score))))
             fail_msg("request %d, row %u: bias %.17g + shares %.17g is not %.17g", (int)request, i, bias, contributions, score);
-        if (list.batch.n < 100 || i % 97 == 0)
+        if (list.batch.n < 100 || i % 97 == 0) {
+            check_shares(v, i, share);
+            if (strcmp(v->missing, "renormalise") == 0 && list.present[i] != 0)
+                assert_near(bias, 0, 1e-6 * size); /* nothing stands in for what is missing */
             assert_near(score, weighted ? plain_weighted(v, i) : plain_voting(v, i), 3e-6 * fmax(size, fabs(bias)));
+        }
         if (!isfinite(score) || (list.present[i] == 0 && (score > least || contributions != 0)))
             fail_msg("request %d, row %u: scored by none, yet %g where the least is %g", (int)request, i, score, least);
     }
@@ -287,7 +314,7 @@ static void shares_sum_to_the_score_in_1000_random_requests(void **state)
         uint32_t n_rankers = counts[use / VARIANTS];
         harness_option option[4 + SINTER_MAX_RANKERS] = {
             {"method", v->method}, {"calibrate", v->calibrate}, {"missing", v->missing}, {"rule", v->rule}};
-        char path[SINTER_MAX_RANKERS][32], value[SINTER_MAX_RANKERS][8];
+        char path[SINTER_MAX_RANKERS][32], value[SINTER_MAX_RANKERS][12];
         for (uint32_t r = 0; r < n_rankers; r++) {
             snprintf(path[r], sizeof path[r], "weights.%s", ranker_names[r]);
             snprintf(value[r], sizeof value[r], "%u", 1 + r);
@@ -307,14 +334,15 @@ static void shares_sum_to_the_score_in_1000_random_requests(void **state)
 static void an_order_does_not_depend_on_places_or_on_how_scores_bunch(void **state)
 {
     (void)state;
-    fusing f = fusing_open(PLUGIN_PATH, (harness_option[]){{"method", "voting"}, {"k", "0"}}, 2, 1);
-    const sinter_host *host = harness_host(f.h);
-    for (uint32_t shape = 0; shape < 8; shape++) {
+    for (uint32_t shape = 0; shape < 10; shape++) {
+        fusing f = fusing_open(PLUGIN_PATH, (harness_option[]){{"method", "voting"}, {"k", "0"}}, 2, 1);
+        const sinter_host *host = harness_host(f.h);
         list_start(&list, 1200, 1);
         for (uint32_t i = 0; i < 1200; i++) {
-            double u = host->random(shape, i);
+            double u = host->random(shape, i), twin = i % 50 < 2 ? host->random(shape, i - i % 50) : u;
             const double shapes[] = {u, u < 0.5 ? 1 : 2, pow(10, u * 70 - 35), i == 3 ? 3e38 : u, (u - 0.5) * 6.8e38, u < 0.5 ? -0.0 : 0.0,
-                                     i == 0 ? 1e9 : u * 100, 1 + floor(u * 3) * 1e-7};
+                                     i == 0 ? 1e9 : u * 100, 1 + floor(u * 3) * 1e-7,
+                                     twin, 1 / (twin + 0.01)};
             if (shape != 6 || i % 3 != 0)
                 list_set(&list, 0, i, (float)shapes[shape]);
         }
@@ -327,8 +355,8 @@ static void an_order_does_not_depend_on_places_or_on_how_scores_bunch(void **sta
             if (fused[i] != (is_present(i, 0) ? (float)(1.0 / rank) : 0))
                 fail_msg("shape %u, row %u: %g, expected rank %u", shape, i, (double)fused[i], rank);
         }
+        harness_close(f.h);
     }
-    harness_close(f.h);
 }
 
 static void fusing_allocates_nothing_after_the_first_call(void **state)
