@@ -256,6 +256,13 @@ static sinter_status library_error(sinter_error *e) {
     return error_set(e, SINTER_INTERNAL, "client", NULL, "the gRPC library refused an operation");
 }
 
+static sinter_status answer_of(client *c, grpc_byte_buffer *b, const ProtobufCMessageDescriptor *type, ProtobufCMessage **answer,
+                               sinter_error *e) {
+    *answer = unpacked(b, type);
+    if (*answer) return SINTER_OK;
+    return error_set(e, SINTER_INTERNAL, c->server, "use a server of this version", "an answer is not a %s", type->name);
+}
+
 /* Waits for the call's end and says how it ended. */
 static sinter_status ended(client_stream *s, sinter_error *e) {
     if (!s->over) pluck(s->c, &s->tag_status);
@@ -322,10 +329,9 @@ sinter_status client_stream_receive(client_stream *s, ProtobufCMessage **answer,
     if (!start(s, &op, 1, &s->tag_receive)) return library_error(e);
     pluck(s->c, &s->tag_receive);
     if (!b) return ended(s, e);
-    *answer = unpacked(b, s->answer_type);
+    sinter_status status = answer_of(s->c, b, s->answer_type, answer, e);
     grpc_byte_buffer_destroy(b);
-    if (*answer) return SINTER_OK;
-    return error_set(e, SINTER_INTERNAL, s->c->server, "use a server of this version", "an answer is not a %s", s->answer_type->name);
+    return status;
 }
 
 void client_stream_close(client_stream *s) {
@@ -341,25 +347,33 @@ void client_stream_close(client_stream *s) {
     free(s);
 }
 
+/* The whole call as one batch: what was answered counts, whether the server read the request or not. */
 sinter_status client_call(client *c, const char *method, const ProtobufCMessage *request,
                           const ProtobufCMessageDescriptor *answer_type, uint64_t timeout_ns, ProtobufCMessage **answer,
                           sinter_error *e) {
-    client_stream *s;
-    ProtobufCMessage *rest = NULL;
+    outcome o = {.message = grpc_empty_slice()};
+    grpc_metadata_array headers;
+    grpc_byte_buffer *out = packed(request), *in = NULL;
+    grpc_call *call = call_new(c, method, timeout_ns);
+    grpc_metadata_array_init(&headers);
+    grpc_metadata_array_init(&o.trailers);
+    grpc_op op[] = {{.op = GRPC_OP_SEND_INITIAL_METADATA},
+                    {.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = out},
+                    {.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT},
+                    {.op = GRPC_OP_RECV_INITIAL_METADATA, .data.recv_initial_metadata.recv_initial_metadata = &headers},
+                    {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &in},
+                    {.op = GRPC_OP_RECV_STATUS_ON_CLIENT, .data.recv_status_on_client = {&o.trailers, &o.code, &o.message, NULL}}};
+    bool started = grpc_call_start_batch(call, op, ARRAY_LEN(op), call, NULL) == GRPC_CALL_OK;
+    if (started) pluck(c, call);
     *answer = NULL;
-    sinter_status status = client_stream_open(c, method, answer_type, timeout_ns, &s, e);
-    if (status != SINTER_OK) return status;
-    status = client_stream_send(s, request, e);
-    if (status == SINTER_OK) status = client_stream_finish_sending(s, e);
-    if (status == SINTER_OK) status = client_stream_receive(s, answer, e);
-    if (!*answer && s->over && s->outcome.code == GRPC_STATUS_OK)
-        status = error_set(e, SINTER_INTERNAL, c->server, NULL, "the server answered %s without a message", method);
-    if (status == SINTER_OK) status = client_stream_receive(s, &rest, e); /* the status after the answer */
-    if (rest) protobuf_c_message_free_unpacked(rest, NULL);
-    if (status != SINTER_OK && *answer) {
-        protobuf_c_message_free_unpacked(*answer, NULL);
-        *answer = NULL;
-    }
-    client_stream_close(s);
-    return status;
+    sinter_status s = started ? outcome_error(&o, e) : library_error(e);
+    if (s == SINTER_OK && !in)
+        s = error_set(e, SINTER_INTERNAL, c->server, NULL, "the server answered %s without a message", method);
+    if (s == SINTER_OK) s = answer_of(c, in, answer_type, answer, e);
+    if (in) grpc_byte_buffer_destroy(in);
+    grpc_byte_buffer_destroy(out);
+    outcome_destroy(&o);
+    grpc_metadata_array_destroy(&headers);
+    grpc_call_unref(call);
+    return s;
 }
