@@ -89,3 +89,11 @@ endif()
 find_program(SINTER_PYTHON NAMES /usr/bin/python3 python3 REQUIRED)
 add_test(NAME plugin/command COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/plugin/test_command.py $<TARGET_FILE:sinter> ${CMAKE_BINARY_DIR})
 set_tests_properties(plugin/command PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
+# Messages as JSON against python's json_format, on random messages.
+find_program(SINTER_PYTHON NAMES /usr/bin/python3 python3 REQUIRED)
+add_executable(json_lines ${CMAKE_SOURCE_DIR}/tests/unit/commands/json_lines.c)
+target_include_directories(json_lines PRIVATE ${CMAKE_SOURCE_DIR}/server)
+target_link_libraries(json_lines PRIVATE sinter_flags sinter_commands)
+add_test(NAME commands/json_python COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/unit/commands/check_json.py
+         $<TARGET_FILE:json_lines> ${CMAKE_BINARY_DIR}/gen/sinter.protoset)
+set_tests_properties(commands/json_python PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)

@@ -261,6 +261,7 @@ static sinter_status describe(worker *w, const config *c, const config_collectio
     out->items = live;
     out->ordinals = ordinals;
     if (s->default_pipeline) out->default_pipeline = arena_strdup(a, s->default_pipeline);
+    if (s->title_field) out->title_field = arena_strdup(a, s->title_field);
     describe_fields(a, s, v, out);
     describe_groups(a, s, out);
     describe_names(a, c, s, out);
