@@ -56,6 +56,15 @@ static sinter_status collect_named(const collection_raw *raw, config_collection 
     return s;
 }
 
+static sinter_status check_bits(const conf_node *at, const config_collection *c, sinter_error *e)
+{
+    uint32_t bits = 0;
+    for (uint32_t i = 0; i < c->n_groups; i++)
+        bits += c->group[i].count_bits + c->group[i].length_bits;
+    if (bits <= 28) return SINTER_OK;
+    return conf_error(e, at, "give fewer to some", "the groups ask for %u bits of a posting; there are 28", bits);
+}
+
 static sinter_status read_settings(const collection_raw *raw, config_collection *c, arena *a, sinter_error *e)
 {
     if (!raw->groups) return SINTER_OK;
@@ -75,7 +84,7 @@ static sinter_status read_settings(const collection_raw *raw, config_collection 
         if (!conf_get(raw->groups->value[i], "weight")) c->group[g].weight = weight;
         c->group[g].name = name;
     }
-    return s;
+    return s == SINTER_OK ? check_bits(raw->groups, c, e) : s;
 }
 
 /* Heavier first; of equal weight the earlier declared. */
