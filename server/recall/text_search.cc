@@ -7,6 +7,10 @@
  * what is left is scored by the one function that also makes the features. Nothing is looked up per document. */
 #include "recall_cxx.h"
 
+extern "C" {
+#include "filter_terms.h"
+}
+
 #include <algorithm>
 
 namespace {
@@ -58,6 +62,7 @@ struct plan {
     const catalog_set *set;
     uint32_t rows = 0;
     std::vector<stream> scoring, excluded;
+    std::vector<std::vector<stream>> clauses; /* keyword terms of the filter: one of each must hold */
     std::vector<phrase> phrases;
     std::vector<uint8_t> counted;  /* [rows] minimum match asks for it */
     std::vector<uint8_t> required; /* [rows] a phrase needs it */
@@ -83,10 +88,41 @@ phrase &phrase_of(std::vector<phrase> &all, std::vector<int32_t> &numbers, int32
     return all.back();
 }
 
+constexpr uint32_t MAX_CLAUSE_TERMS = 64;
+
+/* A clause of the filter is worth its lists where they are short against what they spare. The filter is still run: the
+ * clauses only narrow it down. */
+void add_clauses(plan &p, double postings)
+{
+    uint32_t n = 0;
+    const filter_clause *clause = p.f ? filter_clauses(p.f, &n) : nullptr;
+    arena *a = nullptr;
+    for (uint32_t i = 0; i < n; i++) {
+        double frequency = 0;
+        if (clause[i].n > MAX_CLAUSE_TERMS)
+            continue;
+        if (!a)
+            a = arena_new(4096);
+        std::vector<std::string> terms;
+        for (uint32_t k = 0; k < clause[i].n; k++) {
+            terms.push_back(to_string(text_keyword_term(a, clause[i].term[k].field->name, clause[i].term[k].value)));
+            frequency += double(p.r->db.get_termfreq(terms.back()));
+        }
+        if (frequency * 4 > postings)
+            continue;
+        p.clauses.emplace_back();
+        for (const std::string &term : terms)
+            p.clauses.back().emplace_back(p.r->db, term, 0, 0);
+    }
+    if (a)
+        arena_free(a);
+}
+
 void make_plan(plan &p)
 {
     std::vector<int32_t> numbers;
     bool any_required = false;
+    double postings = 0;
     for (uint32_t i = 0; i < p.q->n_words; i++) {
         const text_word &w = p.q->word[i];
         uint32_t mask = mask_of(p.r->layout, w.groups);
@@ -96,8 +132,10 @@ void make_plan(plan &p)
             f.excluded = w.excluded;
         }
         if (text_word_scores(&w)) {
-            for (uint32_t k = 0; k < w.n_terms; k++)
+            for (uint32_t k = 0; k < w.n_terms; k++) {
                 p.scoring.emplace_back(p.r->db, to_string(w.term[k]), p.rows, mask);
+                postings += p.f ? double(p.r->db.get_termfreq(to_string(w.term[k]))) : 0;
+            }
             p.counted.push_back(!w.optional);
             p.required.push_back(w.phrase >= 0);
             any_required |= w.phrase >= 0;
@@ -109,6 +147,7 @@ void make_plan(plan &p)
     p.minimum = p.q->minimum_match;
     if (!any_required)
         p.required.clear();
+    add_clauses(p, p.rows ? postings : double(p.r->db.get_lastdocid()));
 }
 
 /* ---- phrases --------------------------------------------------------------------------------------------------------- */
@@ -175,6 +214,22 @@ void drop_excluded(plan &p, uint32_t base, bitmap live)
     }
 }
 
+/* Keeps what every clause allows. */
+void keep_clauses(plan &p, uint32_t base, bitmap live)
+{
+    Xapian::docid limit = base + WINDOW + 1;
+    for (std::vector<stream> &clause : p.clauses) {
+        bitmap allowed = {};
+        for (stream &s : clause) {
+            s.skip(base + 1);
+            for (; s.id && s.id < limit; s.step())
+                allowed[(s.id - 1 - base) >> 6] |= 1ull << ((s.id - 1 - base) & 63);
+        }
+        for (uint32_t k = 0; k < WINDOW_WORDS; k++)
+            live[k] &= allowed[k];
+    }
+}
+
 bool enough(const plan &p, uint32_t at)
 {
     uint32_t found = 0;
@@ -227,15 +282,27 @@ void clear_rows(plan &p, const bitmap touched)
         }
 }
 
-uint32_t next_base(const plan &p, uint32_t from, uint32_t all)
+uint32_t least_item(const std::vector<stream> &streams)
 {
-    if (!p.rows)
-        return from;
     uint32_t least = UINT32_MAX;
-    for (const stream &s : p.scoring)
+    for (const stream &s : streams)
         if (s.id && s.id - 1 < least)
             least = s.id - 1;
-    return least == UINT32_MAX ? all : std::max(from, least / WINDOW * WINDOW);
+    return least;
+}
+
+/* The first window from `from` on that a word and every clause reach. */
+uint32_t next_base(plan &p, uint32_t from, uint32_t all)
+{
+    uint32_t first = from;
+    for (std::vector<stream> &clause : p.clauses) {
+        for (stream &s : clause)
+            s.skip(from + 1);
+        first = std::max(first, least_item(clause));
+    }
+    if (p.rows)
+        first = std::max(first, least_item(p.scoring));
+    return first >= all ? all : std::max(from, first / WINDOW * WINDOW);
 }
 
 uint32_t number_of_items(const plan &p)
@@ -275,6 +342,7 @@ template <class F> void each_window(plan &p, bool want_packed, F fn)
                 live[k] &= touched[k];
         }
         drop_excluded(p, base, live);
+        keep_clauses(p, base, live);
         uint32_t n = thin_out(p, base, live, item, pass);
         for (uint32_t w = 0; want_packed && w < p.rows; w++) {
             const uint32_t *row = p.r->window.data() + size_t(w) * WINDOW;
