@@ -163,26 +163,21 @@ static void set_not_found(answer *out, arena *a, const char *what, const char *n
     out->error_response = e;
 }
 
-/* A file and everything it imports, each once. */
+/* A file and everything it imports, each once and before what it imports itself: the set's order backwards. */
 static void set_file(answer *out, arena *a, const reflection *r, uint32_t number)
 {
     Grpc__Reflection__V1__FileDescriptorResponse *d = arena_alloc(a, sizeof *d);
     grpc__reflection__v1__file_descriptor_response__init(d);
-    uint32_t *list = ARENA_ARRAY(a, uint32_t, r->n_files), n = 0;
-    bool *taken = ARENA_ARRAY(a, bool, r->n_files);
-    list[n++] = number;
-    taken[number] = true;
-    for (uint32_t i = 0; i < n; i++) {
-        const file *f = &r->files[list[i]];
-        for (uint32_t k = 0; k < f->n_imports; k++) {
-            if (!taken[f->imports[k]]) list[n++] = f->imports[k];
-            taken[f->imports[k]] = true;
-        }
+    bool *wanted = ARENA_ARRAY(a, bool, r->n_files);
+    wanted[number] = true;
+    d->file_descriptor_proto = ARENA_ARRAY(a, ProtobufCBinaryData, number + 1);
+    for (uint32_t i = number + 1; i-- > 0;) {
+        const file *f = &r->files[i];
+        if (!wanted[i]) continue;
+        d->file_descriptor_proto[d->n_file_descriptor_proto++] = f->bytes;
+        for (uint32_t k = 0; k < f->n_imports; k++)
+            wanted[f->imports[k]] = true;
     }
-    d->file_descriptor_proto = ARENA_ARRAY(a, ProtobufCBinaryData, n);
-    d->n_file_descriptor_proto = n;
-    for (uint32_t i = 0; i < n; i++)
-        d->file_descriptor_proto[i] = r->files[list[i]].bytes;
     out->message_response_case =
         GRPC__REFLECTION__V1__SERVER_REFLECTION_RESPONSE__MESSAGE_RESPONSE_FILE_DESCRIPTOR_RESPONSE;
     out->file_descriptor_response = d;
