@@ -39,9 +39,9 @@ typedef struct serve_arguments {
 static int parse(int argc, char **argv, serve_arguments *out)
 {
     static const struct option OPTIONS[] = {
-        {"config", required_argument, NULL, 'c'}, {"port-file", required_argument, NULL, 'p'},
+        {"config", required_argument, NULL, 'c'},  {"port-file", required_argument, NULL, 'p'},
         {"rebuild-index", no_argument, NULL, 'r'}, {"check", no_argument, NULL, 'k'},
-        {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     optind = 1;
     for (int o; (o = getopt_long(argc, argv, "c:h", OPTIONS, NULL)) != -1;) {
@@ -83,8 +83,9 @@ static int tell(const sinter_error *e)
 {
     char line[1500];
     fprintf(stderr, "sinter serve: %s\n", error_line(e, line, sizeof line));
-    return e->status == SINTER_INVALID || e->status == SINTER_NOT_FOUND || e->status == SINTER_UNIMPLEMENTED ? EXIT_USAGE
-                                                                                                          : EXIT_FAILED;
+    return e->status == SINTER_INVALID || e->status == SINTER_NOT_FOUND || e->status == SINTER_UNIMPLEMENTED
+               ? EXIT_USAGE
+               : EXIT_FAILED;
 }
 
 int command_serve(int argc, char **argv)

@@ -3,6 +3,7 @@
 #include "engine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,19 +15,23 @@
 extern char **environ;
 
 /* A truncated or broken file would kill this process (SIGBUS), so a child walks the journal first. */
-static sinter_status verify_in_child(const char *exe, const char *dir, const char *kind, sinter_error *e)
+static sinter_status verify_in_child(const char *exe, const char *dir, sinter_error *e)
 {
+    enum { NOTHING_THERE = 5 }; /* sinter's exit code for what is absent: a folder made, and no journal in it yet */
     if (!exe || access(dir, F_OK) != 0) return SINTER_OK;
     char *argv[] = {(char *)(uintptr_t)exe, (char *)(uintptr_t)"journal", (char *)(uintptr_t)"verify",
-                    (char *)(uintptr_t)dir, (char *)(uintptr_t)"--kind",  (char *)(uintptr_t)kind,
-                    (char *)(uintptr_t)"--quiet", NULL};
+                    (char *)(uintptr_t)dir, NULL};
+    posix_spawn_file_actions_t quiet; /* a whole journal is no news; a broken one is told on standard error */
+    posix_spawn_file_actions_init(&quiet);
+    posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     pid_t pid;
-    int err = posix_spawn(&pid, exe, NULL, NULL, argv, environ);
+    int err = posix_spawn(&pid, exe, &quiet, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&quiet);
     if (err) return error_set(e, SINTER_IO, exe, NULL, "cannot start the journal's verification: %s", strerror(err));
     int status;
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR) return error_set(e, SINTER_IO, exe, NULL, "waitpid: %s", strerror(errno));
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return SINTER_OK;
+    if (WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == NOTHING_THERE)) return SINTER_OK;
     return error_set(e, SINTER_DATA_LOSS, dir, "run `sinter journal verify` on it, and restore a backup",
                      "the journal is broken (verification %s %d)", WIFSIGNALED(status) ? "died of signal" : "ended with",
                      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -42,7 +47,7 @@ static sinter_status open_journals(engine *g, const config *c, const char *exe, 
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         if (kinds[i].kind == JOURNAL_IMPRESSIONS && !c->server.impressions) continue;
         char *dir = xasprintf("%s/journal/%s", c->server.data_dir, kinds[i].name);
-        sinter_status st = verify_in_child(exe, dir, kinds[i].name, e);
+        sinter_status st = verify_in_child(exe, dir, e);
         if (st == SINTER_OK) st = dir_make(dir, e);
         journal_options o = {.dir = dir, .kind = kinds[i].kind, .linger_ms = kinds[i].linger_ms};
         if (st == SINTER_OK)

@@ -15,16 +15,19 @@ static void add_counter(arena *a, Sinter__V1__GetStatusResponse *r, const char *
     r->counters[r->n_counters++] = entry;
 }
 
-#define OWN_COUNTERS 16u
+#define OWN_COUNTERS 16u /* and one a lane */
 
 static void add_counters(server *s, arena *a, Sinter__V1__GetStatusResponse *r)
 {
     Sinter__V1__GetStatusResponse__CountersEntry **before = r->counters;
-    r->counters = ARENA_ARRAY(a, Sinter__V1__GetStatusResponse__CountersEntry *, r->n_counters + OWN_COUNTERS);
+    r->counters =
+        ARENA_ARRAY(a, Sinter__V1__GetStatusResponse__CountersEntry *, r->n_counters + OWN_COUNTERS + s->lanes);
     if (r->n_counters) memcpy(r->counters, before, r->n_counters * sizeof *before);
 #define X(name, help) add_counter(a, r, #name, atomic_load(&s->count.name));
     SERVER_COUNTERS(X)
 #undef X
+    for (uint32_t i = 0; i < s->lanes; i++)
+        add_counter(a, r, arena_printf(a, "lane_%u_calls", i), atomic_load(&s->lane_calls[i]));
     add_counter(a, r, "admitted", (uint64_t)atomic_load(&s->admitted));
     add_counter(a, r, "calls_open", (uint64_t)atomic_load(&s->live));
 }

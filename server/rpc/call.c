@@ -97,7 +97,8 @@ void call_post(server *s, const method *m, void *registered)
                                                     reads ? &c->payload : NULL, s->queue, s->queue, &c->on_arrival);
     } else {
         grpc_call_details_init(&c->details);
-        error = grpc_server_request_call(s->grpc, &c->call, &c->details, &c->metadata, s->queue, s->queue, &c->on_arrival);
+        error =
+            grpc_server_request_call(s->grpc, &c->call, &c->details, &c->metadata, s->queue, s->queue, &c->on_arrival);
     }
     if (error == GRPC_CALL_OK) return;
     log_error("rpc.post", "gRPC takes no request for a call: %s", grpc_call_error_to_string(error));
@@ -179,7 +180,8 @@ static void refuse_unbuilt(call *c)
 static void refuse_empty(call *c)
 {
     sinter_error e = SINTER_ERROR_INIT;
-    error_set(&e, SINTER_INVALID, c->m->request->name, "send one message, empty if need be", "the call carried no message");
+    error_set(&e, SINTER_INVALID, c->m->request->name, "send one message, empty if need be",
+              "the call carried no message");
     call_fail(c, SINTER_INVALID, &e);
 }
 
@@ -217,12 +219,17 @@ static void on_arrival(call *c, bool ok)
 
 /* ---- completions: on the receiver ---- */
 
+static void note_cancelled(call *c)
+{
+    if (!atomic_exchange(&c->cancelled, true)) atomic_fetch_add(&c->s->count.cancelled, 1);
+}
+
 static void on_close(call *c, bool ok)
 {
     (void)ok;
+    /* Set also where an answer was begun that never reached the client. */
+    if (c->closed) note_cancelled(c);
     if (c->closed && !atomic_load(&c->answered)) {
-        atomic_fetch_add(&c->s->count.cancelled, 1);
-        atomic_store(&c->cancelled, true);
         /* A parked read is taken back; a stream that waits for its client has nobody else to end it. */
         if (c->m && views_cancel(engine_views(c->s->engine), c)) {
             call_fail(c, SINTER_CANCELLED, NULL);
@@ -257,6 +264,7 @@ static void on_sent(call *c, bool ok)
         else
             call_dispatch(c);
     } else if (!ok) {
+        note_cancelled(c);
         call_fail(c, SINTER_CANCELLED, NULL);
     }
     call_release(c);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the catalogue's handlers share: finding a collection, checking ids and field names, masking fields, ids of requests
- * and writes. */
+/* What the catalogue's handlers share: finding a collection, checking ids and field names, masking fields, ids of
+ * requests and writes. */
 #include "server.h"
 
 #include <stdio.h>
@@ -30,13 +30,15 @@ sinter_status collection_find(worker *w, const char *name, const view_collection
 sinter_status ids_check(char *const *ids, size_t n, size_t most, const char *field, sinter_error *e)
 {
     if (n > most)
-        return error_set(e, SINTER_INVALID, field, "send them in several requests", "%zu ids; at most %zu fit", n, most);
+        return error_set(e, SINTER_INVALID, field, "send them in several requests", "%zu ids; at most %zu fit", n,
+                         most);
     for (size_t i = 0; i < n; i++) {
         char where[64];
         const char *problem = id_problem(ids[i], strlen(ids[i]));
         if (!problem) continue;
         snprintf(where, sizeof where, "%s[%zu]", field, i);
-        return error_set(e, SINTER_INVALID, where, "an id is 1 to 256 bytes of UTF-8 without control characters", "%s", problem);
+        return error_set(e, SINTER_INVALID, where, "an id is 1 to 256 bytes of UTF-8 without control characters", "%s",
+                         problem);
     }
     return SINTER_OK;
 }
@@ -55,7 +57,8 @@ sinter_status fields_check(const view_collection *v, char *const *fields, size_t
         if (is_prefix(fields[i]) || catalog_find_field(v->catalog, fields[i])) continue;
         snprintf(where, sizeof where, "fields[%zu]", i);
         const char *near = catalog_near_field(v->catalog, fields[i]);
-        error_set(e, SINTER_INVALID, where, "ListCollections names the fields; \"*\" returns all", "no field '%.256s'", fields[i]);
+        error_set(e, SINTER_INVALID, where, "ListCollections names the fields; \"*\" returns all", "no field '%.256s'",
+                  fields[i]);
         if (near) error_fix(e, "did you mean '%s'?", near);
         return SINTER_INVALID;
     }
@@ -76,7 +79,8 @@ void fields_mask(const view_collection *v, Sinter__V1__Item *item, char *const *
     size_t kept = 0;
     for (size_t i = 0; i < item->n_fields; i++) {
         const catalog_field *f = catalog_find_field(v->catalog, item->fields[i]->key);
-        if ((!f || f->declared->stored) && wanted(item->fields[i]->key, fields, n)) item->fields[kept++] = item->fields[i];
+        if ((!f || f->declared->stored) && wanted(item->fields[i]->key, fields, n))
+            item->fields[kept++] = item->fields[i];
     }
     item->n_fields = kept;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The control thread: work that takes seconds (a reload loads plugins and models) and may freeze neither main nor a lane. */
+/* The control thread: work that takes seconds (a reload loads plugins and models) and may freeze neither main nor a
+ * lane. */
 #include "server.h"
 
 #include <sinter/v1/admin.pb-c.h>

@@ -26,7 +26,8 @@ static void deleted(void *ctx, const journal_result *j)
     call_release(c);
 }
 
-static sinter_status check(worker *w, const Sinter__V1__DeleteItemsRequest *q, const view_collection **v, sinter_error *e)
+static sinter_status check(worker *w, const Sinter__V1__DeleteItemsRequest *q, const view_collection **v,
+                           sinter_error *e)
 {
     if (*q->filter)
         return error_set(e, SINTER_UNIMPLEMENTED, "filter", "delete by ids", "DeleteItems by filter is not built yet");
@@ -47,9 +48,12 @@ void delete_run(worker *w, call *c, const ProtobufCMessage *request)
     if (status == SINTER_OK) {
         journal_op *op = ARENA_ARRAY(w->memory, journal_op, q->n_ids);
         for (size_t i = 0; i < q->n_ids; i++)
-            op[i] = (journal_op){.kind = JOURNAL_DELETE, .collection = catalog_number(v->catalog), .id = str_of(q->ids[i])};
-        journal_write write = {.write_id = write_id_scope(w->memory, "delete", q->collection, q->write_id), .op = op,
-                               .n = (uint32_t)q->n_ids, .fence = UINT64_MAX};
+            op[i] =
+                (journal_op){.kind = JOURNAL_DELETE, .collection = catalog_number(v->catalog), .id = str_of(q->ids[i])};
+        journal_write write = {.write_id = write_id_scope(w->memory, "delete", q->collection, q->write_id),
+                               .op = op,
+                               .n = (uint32_t)q->n_ids,
+                               .fence = UINT64_MAX};
         call_reference(c);
         status = journal_append(engine_journal(w->s->engine), &write, deleted, c, &e);
         if (status != SINTER_OK) call_release(c);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* grpc.health.v1: whether a service answers, now (Check) and as it changes (Watch). Runs on the receiver, so that it answers
- * while every lane is busy. */
+/* grpc.health.v1: whether a service answers, now (Check) and as it changes (Watch). Runs on the receiver, so that it
+ * answers while every lane is busy. */
 #include "server.h"
 
 #include <grpc/health/v1/health.pb-c.h>
@@ -11,8 +11,8 @@ typedef Grpc__Health__V1__HealthCheckRequest check_request;
 typedef Grpc__Health__V1__HealthCheckResponse check_response;
 typedef Grpc__Health__V1__HealthCheckResponse__ServingStatus serving_status;
 
-#define SERVING GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
-#define NOT_SERVING GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING
+#define SERVING         GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
+#define NOT_SERVING     GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING
 #define SERVICE_UNKNOWN GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVICE_UNKNOWN
 
 /* Searches need the text indexes; writes and administration go on while those are rebuilt. */

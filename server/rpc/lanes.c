@@ -106,6 +106,7 @@ static void lane_main(void *arg)
 #ifdef SINTER_PLANT_RACE
         planted_race++;
 #endif
+        atomic_fetch_add_explicit(&start.s->lane_calls[start.number], 1, memory_order_relaxed);
         if (call_over(c)) continue;
         pipeline_lane_begin(w.lane);
         call_run(&w, c);
@@ -116,6 +117,7 @@ static void lane_main(void *arg)
 sinter_status lanes_start(server *s, sinter_error *e)
 {
     s->lane_thread = xcalloc(s->lanes, sizeof *s->lane_thread);
+    s->lane_calls = xcalloc(s->lanes, sizeof *s->lane_calls);
     for (uint32_t i = 0; i < s->lanes; i++) {
         char name[16];
         snprintf(name, sizeof name, "lane-%u", i % 10000);
@@ -137,5 +139,5 @@ void lanes_stop(server *s)
     for (uint32_t i = 0; i < s->lanes; i++)
         pthread_join(s->lane_thread[i], NULL);
     free(s->lane_thread);
-    s->lane_thread = NULL;
+    free(s->lane_calls);
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* CatalogService's reads: GetItems, ListItems (a page a message, the next one when the last has left), ListCollections. */
+/* CatalogService's reads: GetItems, ListItems (a page a message, the next one when the last has left), ListCollections.
+ */
 #include "server.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_IDS 1000u
+#define MOST_IDS     1000u
 #define PAGE_DEFAULT 100u
-#define PAGE_MOST 1000u
-#define PAGE_BYTES (1u << 20) /* a message ends here even when it holds fewer items: clients take 4 MiB */
-#define GET_BYTES (64u << 20)
+#define PAGE_MOST    1000u
+#define PAGE_BYTES   (1u << 20) /* a message ends here even when it holds fewer items: clients take 4 MiB */
+#define GET_BYTES    (64u << 20)
 
 /* ---- GetItems ---- */
 
@@ -104,8 +105,8 @@ static sinter_status choose(page *p, sinter_error *e)
     p->ordinal = ARENA_ARRAY(p->w->memory, uint32_t, p->size);
     p->sequence = ARENA_ARRAY(p->w->memory, uint64_t, p->size);
     if (!*p->q->filter) {
-        return journal_items(pipeline_lane_journal(p->w->lane), catalog_number(p->v->catalog), p->at->next, p->size, collect,
-                             p, &next, e);
+        return journal_items(pipeline_lane_journal(p->w->lane), catalog_number(p->v->catalog), p->at->next, p->size,
+                             collect, p, &next, e);
     }
     sinter_status status = filter_compile(p->v->catalog, str_of(p->q->filter), p->w->memory, &f, e);
     if (status != SINTER_OK) return status;
@@ -135,8 +136,8 @@ static sinter_status read_page(page *p, sinter_error *e)
     return SINTER_OK;
 }
 
-static sinter_status list_begin(worker *w, const Sinter__V1__ListItemsRequest *q, const view_collection *v, list_state *at,
-                                sinter_error *e)
+static sinter_status list_begin(worker *w, const Sinter__V1__ListItemsRequest *q, const view_collection *v,
+                                list_state *at, sinter_error *e)
 {
     at->left = q->limit ? q->limit : UINT64_MAX;
     if (q->page_size > PAGE_MOST)
@@ -146,7 +147,8 @@ static sinter_status list_begin(worker *w, const Sinter__V1__ListItemsRequest *q
     uint32_t ordinal;
     status = ids_check(&q->after_id, 1, 1, "after_id", e);
     if (status == SINTER_OK)
-        status = journal_item(pipeline_lane_journal(w->lane), catalog_number(v->catalog), str_of(q->after_id), &ordinal, NULL, e);
+        status = journal_item(pipeline_lane_journal(w->lane), catalog_number(v->catalog), str_of(q->after_id), &ordinal,
+                              NULL, e);
     if (status == SINTER_NOT_FOUND)
         return error_set(e, SINTER_NOT_FOUND, "after_id", "begin with an item that lives", "no item '%s'", q->after_id);
     at->next = ordinal + 1;
@@ -219,7 +221,8 @@ static void describe_fields(arena *a, const config_collection *s, const view_col
     for (uint32_t i = 0; i < s->n_fields; i++)
         out->fields[out->n_fields++] = describe_field(a, NULL, s->field[i].name, &s->field[i]);
     for (uint32_t i = 0; i < n; i++)
-        if (seen[i]->from_pattern) out->fields[out->n_fields++] = describe_field(a, seen[i], seen[i]->name, seen[i]->declared);
+        if (seen[i]->from_pattern)
+            out->fields[out->n_fields++] = describe_field(a, seen[i], seen[i]->name, seen[i]->declared);
 }
 
 static void describe_groups(arena *a, const config_collection *s, Sinter__V1__Collection *out)
@@ -282,8 +285,7 @@ void list_collections_run(worker *w, call *c, const ProtobufCMessage *request)
         if (number < 0) continue;
         Sinter__V1__Collection *out = ARENA_NEW(w->memory, Sinter__V1__Collection);
         sinter__v1__collection__init(out);
-        sinter_status status =
-            describe(w, conf, &conf->collection[i], &views_current(v)->collection[number], out, &e);
+        sinter_status status = describe(w, conf, &conf->collection[i], &views_current(v)->collection[number], out, &e);
         if (status != SINTER_OK) {
             call_fail(c, status, &e);
             return;

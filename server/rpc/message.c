@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Messages from and to the wire, within limits.
  *
- * protobuf-c trusts what it unpacks: two bytes of wire can make a hundred of memory, strings are not checked for UTF-8 and
- * end early at a NUL. So each message is unpacked into an arena through an allocator that counts, and every string of it is
- * checked by walking the descriptors. The allocator writes each block's size before it, by which a string with a NUL inside
- * is told from a shorter one. */
+ * protobuf-c trusts what it unpacks: two bytes of wire can make a hundred of memory, strings are not checked for UTF-8
+ * and end early at a NUL. So each message is unpacked into an arena through an allocator that counts, and every string
+ * of it is checked by walking the descriptors. The allocator writes each block's size before it, by which a string with
+ * a NUL inside is told from a shorter one. */
 #include "server.h"
 
 #include <grpc/byte_buffer.h>
@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HEADER 16u
+#define HEADER             16u
 #define LIVE_PER_WIRE_BYTE 16u
-#define LIVE_BASE 4096u /* the message's own struct, also when it came as no bytes */
+#define LIVE_BASE          4096u /* the message's own struct, also when it came as no bytes */
 
 typedef struct limited {
     arena *a;

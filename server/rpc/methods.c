@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The table of methods: every method that clients can call, its kind, its messages and who runs it. A row without a handler
- * answers UNIMPLEMENTED naming the method. */
+/* The table of methods: every method that clients can call, its kind, its messages and who runs it. A row without a
+ * handler answers UNIMPLEMENTED naming the method. */
 #include "server.h"
 
 #include <grpc/health/v1/health.pb-c.h>
@@ -11,41 +11,59 @@
 #include <sinter/v1/recommend.pb-c.h>
 #include <sinter/v1/search.pb-c.h>
 
-#define SEARCH "sinter.v1.SearchService"
+#define SEARCH  "sinter.v1.SearchService"
 #define CATALOG "sinter.v1.CatalogService"
-#define EVENTS "sinter.v1.EventService"
-#define ADMIN "sinter.v1.AdminService"
-#define MESSAGES(request_, response_) .request = &sinter__v1__##request_##__descriptor, .response = &sinter__v1__##response_##__descriptor
-#define UNBUILT(service_, name_, stem) {.service = service_, .name = name_, MESSAGES(stem##_request, stem##_response)}
-#define UNARY(service_, name_, stem, run_) \
-    {.service = service_, .name = name_, .run = run_, MESSAGES(stem##_request, stem##_response)}
-#define REFLECTION(service_)                                                                                         \
-    {.service = service_,                                                                                            \
-     .name = "ServerReflectionInfo",                                                                                 \
-     .kind = METHOD_BIDI,                                                                                            \
-     .place = ON_RECEIVER,                                                                                           \
-     .unlimited = true,                                                                                              \
-     .run = reflection_run,                                                                                          \
-     .request = &grpc__reflection__v1__server_reflection_request__descriptor,                                        \
-     .response = &grpc__reflection__v1__server_reflection_response__descriptor}
+#define EVENTS  "sinter.v1.EventService"
+#define ADMIN   "sinter.v1.AdminService"
+#define MESSAGES(request_, response_)                                                                                  \
+    .request = &sinter__v1__##request_##__descriptor, .response = &sinter__v1__##response_##__descriptor
+#define UNBUILT(service_, name_, stem)                                                                                 \
+    {                                                                                                                  \
+        .service = service_, .name = name_, MESSAGES(stem##_request, stem##_response)                                  \
+    }
+#define UNARY(service_, name_, stem, run_)                                                                             \
+    {                                                                                                                  \
+        .service = service_, .name = name_, .run = run_, MESSAGES(stem##_request, stem##_response)                     \
+    }
+#define REFLECTION(service_)                                                                                           \
+    {                                                                                                                  \
+        .service = service_, .name = "ServerReflectionInfo", .kind = METHOD_BIDI, .place = ON_RECEIVER,                \
+        .unlimited = true, .run = reflection_run,                                                                      \
+        .request = &grpc__reflection__v1__server_reflection_request__descriptor,                                       \
+        .response = &grpc__reflection__v1__server_reflection_response__descriptor                                      \
+    }
 
 const method METHODS[] = {
     UNARY(SEARCH, "Search", search, search_run),
     UNBUILT(SEARCH, "Suggest", suggest),
     UNBUILT("sinter.v1.RecommendService", "Recommend", recommend),
-    {.service = CATALOG, .name = "UpsertItems", .kind = METHOD_BIDI, .run = upsert_run, .sent = upsert_sent,
-     .refuse = upsert_refuse, .dispose = upsert_dispose, MESSAGES(upsert_items_request, upsert_items_response)},
+    {.service = CATALOG,
+     .name = "UpsertItems",
+     .kind = METHOD_BIDI,
+     .run = upsert_run,
+     .sent = upsert_sent,
+     .refuse = upsert_refuse,
+     .dispose = upsert_dispose,
+     MESSAGES(upsert_items_request, upsert_items_response)},
     UNBUILT(CATALOG, "UpdateItems", update_items),
     UNARY(CATALOG, "DeleteItems", delete_items, delete_run),
     UNARY(CATALOG, "GetItems", get_items, get_run),
-    {.service = CATALOG, .name = "ListItems", .kind = METHOD_SERVER_STREAM, .run = list_run, .dispose = list_dispose,
+    {.service = CATALOG,
+     .name = "ListItems",
+     .kind = METHOD_SERVER_STREAM,
+     .run = list_run,
+     .dispose = list_dispose,
      MESSAGES(list_items_request, list_items_response)},
     UNARY(CATALOG, "ListCollections", list_collections, list_collections_run),
     UNBUILT(EVENTS, "RecordEvents", record_events),
     UNBUILT(EVENTS, "StreamEvents", stream_events),
     UNBUILT(EVENTS, "EraseUser", erase_user),
     UNARY(ADMIN, "GetStatus", get_status, status_run),
-    {.service = ADMIN, .name = "Reload", .run = reload_run, .dispose = reload_dispose, MESSAGES(reload_request, reload_response)},
+    {.service = ADMIN,
+     .name = "Reload",
+     .run = reload_run,
+     .dispose = reload_dispose,
+     MESSAGES(reload_request, reload_response)},
     UNBUILT(ADMIN, "SwapPlugin", swap_plugin),
     UNBUILT(ADMIN, "DeployModel", deploy_model),
     UNBUILT(ADMIN, "Rollback", rollback),
@@ -53,11 +71,22 @@ const method METHODS[] = {
     UNBUILT(ADMIN, "GetExperimentReport", get_experiment_report),
     UNBUILT(ADMIN, "ExplainMissing", explain_missing),
     UNBUILT(ADMIN, "Replay", replay),
-    {.service = "grpc.health.v1.Health", .name = "Check", .place = ON_RECEIVER, .unlimited = true, .run = health_check_run,
-     .request = &grpc__health__v1__health_check_request__descriptor, .response = &grpc__health__v1__health_check_response__descriptor},
-    {.service = "grpc.health.v1.Health", .name = "Watch", .kind = METHOD_SERVER_STREAM, .place = ON_RECEIVER, .unlimited = true,
-     .run = health_watch_run, .dispose = watch_dispose,
-     .request = &grpc__health__v1__health_check_request__descriptor, .response = &grpc__health__v1__health_check_response__descriptor},
+    {.service = "grpc.health.v1.Health",
+     .name = "Check",
+     .place = ON_RECEIVER,
+     .unlimited = true,
+     .run = health_check_run,
+     .request = &grpc__health__v1__health_check_request__descriptor,
+     .response = &grpc__health__v1__health_check_response__descriptor},
+    {.service = "grpc.health.v1.Health",
+     .name = "Watch",
+     .kind = METHOD_SERVER_STREAM,
+     .place = ON_RECEIVER,
+     .unlimited = true,
+     .run = health_watch_run,
+     .dispose = watch_dispose,
+     .request = &grpc__health__v1__health_check_request__descriptor,
+     .response = &grpc__health__v1__health_check_response__descriptor},
     REFLECTION("grpc.reflection.v1.ServerReflection"),
     REFLECTION("grpc.reflection.v1alpha.ServerReflection"),
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* grpc.reflection: tools ask which services there are and how their messages look. Answered from the descriptor set that the
- * build embeds. v1 and v1alpha differ in nothing but their name, so that one handler on v1's types speaks both. */
+/* grpc.reflection: tools ask which services there are and how their messages look. Answered from the descriptor set
+ * that the build embeds. v1 and v1alpha differ in nothing but their name, so that one handler on v1's types speaks
+ * both. */
 #include "server.h"
 
 #include <google/protobuf/descriptor.pb-c.h>
@@ -133,7 +134,8 @@ sinter_status reflection_new(reflection **out, sinter_error *e)
         google__protobuf__file_descriptor_set__unpack(&allocator, sinter_protoset_size, sinter_protoset);
     if (!set) {
         reflection_free(r);
-        return error_set(e, SINTER_INTERNAL, "descriptors", "build again", "the embedded descriptor set cannot be read");
+        return error_set(e, SINTER_INTERNAL, "descriptors", "build again",
+                         "the embedded descriptor set cannot be read");
     }
     r->files = ARENA_ARRAY(r->memory, file, set->n_file);
     for (size_t i = 0; i < set->n_file; i++)
@@ -248,8 +250,8 @@ static sinter_status reflect(const reflection *r, const question *q, arena *a, a
         set_services(out, a);
         return SINTER_OK;
     default:
-        return error_set(e, SINTER_INVALID, "message_request", "set list_services, file_by_filename or file_containing_symbol",
-                         "the question asks nothing");
+        return error_set(e, SINTER_INVALID, "message_request",
+                         "set list_services, file_by_filename or file_containing_symbol", "the question asks nothing");
     }
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The network side: gRPC lanes, services, limits, health, reflection, drain.
  *
- * rpc_serve owns the libuv main loop, the lanes and the control thread; it returns when SIGINT or SIGTERM has been answered
- * and everything is drained, or when it could not start. */
+ * rpc_serve owns the libuv main loop, the lanes and the control thread; it returns when SIGINT or SIGTERM has been
+ * answered and everything is drained, or when it could not start. */
 #ifndef SINTER_RPC_H
 #define SINTER_RPC_H
 

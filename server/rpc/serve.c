@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The main thread: opens the house, listens, then turns the libuv loop for signals and timers until everything is drained. */
+/* The main thread: opens the house, listens, then turns the libuv loop for signals and timers until everything is
+ * drained. */
 #include "server.h"
 
 #include <signal.h>
@@ -100,7 +101,8 @@ static sinter_status write_port(const house *h, const rpc_options *o, int port, 
     const char *colon = strrchr(h->listen, ':');
     int host = colon ? (int)(colon - h->listen) : (int)strlen(h->listen);
     snprintf(text, sizeof text, "%.*s:%d\n", host, h->listen, port);
-    log_info("serve", "listening on %.*s with %u lanes, pid %d", (int)strlen(text) - 1, text, h->s.lanes, (int)getpid());
+    log_info("serve", "listening on %.*s with %u lanes, pid %d", (int)strlen(text) - 1, text, h->s.lanes,
+             (int)getpid());
     return o->port_file ? file_write_atomic(o->port_file, text, strlen(text), e) : SINTER_OK;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* gRPC's server: limits, methods, the receiver thread, drain.
  *
- * The completion queue is shut only when gRPC has said that it has no more calls and the last of ours is freed: gRPC does
- * not count a call that is held without an operation in flight, and an operation started on a shut queue ends the process. */
+ * The completion queue is shut only when gRPC has said that it has no more calls and the last of ours is freed: gRPC
+ * does not count a call that is held without an operation in flight, and an operation started on a shut queue ends the
+ * process. */
 #include "server.h"
 
 #include "order.h"
@@ -28,11 +29,19 @@ static void grpc_says(gpr_log_func_args *m)
 static grpc_server *make_server(const config_server *limits)
 {
     grpc_arg args[] = {
-        {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, .value.integer = (int)limits->max_message_bytes},
+        {.type = GRPC_ARG_INTEGER,
+         .key = (char *)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
+         .value.integer = (int)limits->max_message_bytes},
         {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, .value.integer = -1},
-        {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_MAX_CONCURRENT_STREAMS, .value.integer = (int)limits->max_streams_per_connection},
-        {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_ALLOW_REUSEPORT, .value.integer = 0}, /* else two servers share a port */
-        {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, .value.integer = 5000},
+        {.type = GRPC_ARG_INTEGER,
+         .key = (char *)GRPC_ARG_MAX_CONCURRENT_STREAMS,
+         .value.integer = (int)limits->max_streams_per_connection},
+        {.type = GRPC_ARG_INTEGER,
+         .key = (char *)GRPC_ARG_ALLOW_REUSEPORT,
+         .value.integer = 0}, /* else two servers share a port */
+        {.type = GRPC_ARG_INTEGER,
+         .key = (char *)GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+         .value.integer = 5000},
         {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_KEEPALIVE_TIME_MS, .value.integer = 60000},
         {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_KEEPALIVE_TIMEOUT_MS, .value.integer = 20000},
     };
@@ -117,7 +126,8 @@ static sinter_status listen_on(server *s, const char *listen, int *port, sinter_
     if (*port > 0) return SINTER_OK;
     char why[200];
     why_not(listen, why, sizeof why);
-    return error_set(e, SINTER_UNAVAILABLE, "listen", "stop the other server, or choose another address; port 0 is any free one",
+    return error_set(e, SINTER_UNAVAILABLE, "listen",
+                     "stop the other server, or choose another address; port 0 is any free one",
                      "cannot listen on %s: %s", listen, why);
 }
 
@@ -138,7 +148,8 @@ static void register_methods(server *s)
 static sinter_status start_failed(server *s, sinter_status status)
 {
     grpc_completion_queue_shutdown(s->queue);
-    while (grpc_completion_queue_next(s->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL).type != GRPC_QUEUE_SHUTDOWN) {
+    while (grpc_completion_queue_next(s->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL).type !=
+           GRPC_QUEUE_SHUTDOWN) {
     }
     grpc_server_destroy(s->grpc);
     grpc_completion_queue_destroy(s->queue);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the files of this room share: the server, a call's life, and the table of methods.
  *
- * One receiver thread takes everything from gRPC's completion queue: new calls, messages, ends. It hands work to the lanes
- * through one queue, so that a single connection uses them all, and stays free to refuse, to answer health checks and to
- * see cancellations while every lane is busy. A lane, the journal's writer or the control thread finishes a call with
- * call_reply, call_fail or call_send from where it stands; completions come back to the receiver.
+ * One receiver thread takes everything from gRPC's completion queue: new calls, messages, ends. It hands work to the
+ * lanes through one queue, so that a single connection uses them all, and stays free to refuse, to answer health checks
+ * and to see cancellations while every lane is busy. A lane, the journal's writer or the control thread finishes a call
+ * with call_reply, call_fail or call_send from where it stands; completions come back to the receiver.
  *
- * A call is alive while somebody holds a reference: each operation in flight, the queue or lane that works on it, and the
- * answer that is still owed. Exactly one of call_reply, call_fail and call_end pays the answer; later ones do nothing. */
+ * A call is alive while somebody holds a reference: each operation in flight, the queue or lane that works on it, and
+ * the answer that is still owed. Exactly one of call_reply, call_fail and call_end pays the answer; later ones do
+ * nothing. */
 #ifndef SINTER_RPC_SERVER_H
 #define SINTER_RPC_SERVER_H
 
@@ -34,9 +35,9 @@ struct worker {
 typedef enum { METHOD_UNARY, METHOD_SERVER_STREAM, METHOD_BIDI } method_kind;
 typedef enum { ON_LANE, ON_RECEIVER } method_place;
 
-/* Runs with the unpacked request; the worker's memory dies on return. Unary: answers once, now or later. Server stream: runs
- * again after each call_send was taken by the transport (request as at first), until it ends. Bidi: once a message;
- * NULL when the client has sent its last; the next message is read when call_receive asks for it. */
+/* Runs with the unpacked request; the worker's memory dies on return. Unary: answers once, now or later. Server stream:
+ * runs again after each call_send was taken by the transport (request as at first), until it ends. Bidi: once a
+ * message; NULL when the client has sent its last; the next message is read when call_receive asks for it. */
 typedef void method_run(worker *w, call *c, const ProtobufCMessage *request);
 
 struct method {
@@ -44,10 +45,10 @@ struct method {
     const char *name;
     method_kind kind;
     method_place place;
-    bool unlimited;   /* not counted against max_concurrent: health and reflection answer under overload */
-    method_run *run;  /* NULL: not built yet */
+    bool unlimited;  /* not counted against max_concurrent: health and reflection answer under overload */
+    method_run *run; /* NULL: not built yet */
     const ProtobufCMessageDescriptor *request, *response;
-    void (*sent)(call *c);      /* bidi; on the receiver after a call_send; NULL: call_receive */
+    void (*sent)(call *c); /* bidi; on the receiver after a call_send; NULL: call_receive */
     /* Bidi: a message that could not be taken, or a drain; NULL: call_fail. */
     void (*refuse)(call *c, sinter_status status, const sinter_error *e);
     void (*dispose)(void *state); /* frees call.state */
@@ -80,9 +81,9 @@ struct call {
     bool waited;            /* a read that was parked */
     uint64_t deadline_ns;   /* CLOCK_MONOTONIC; UINT64_MAX: none */
     uint64_t arrived_ns;
-    pthread_mutex_t lock;   /* streams: sends and the answer */
+    pthread_mutex_t lock; /* streams: sends and the answer */
     tag on_arrival, on_close, on_message, on_sent, on_answered, on_nudge;
-    int closed;             /* out parameter of RECV_CLOSE */
+    int closed; /* out parameter of RECV_CLOSE */
     grpc_byte_buffer *sending, *reply;
     grpc_slice status_text, details_bytes;
     grpc_metadata trailer;
@@ -105,13 +106,13 @@ void queue_close(call_queue *q);
 void queue_destroy(call_queue *q);
 
 /* X(name, help): counters of GetStatus. */
-#define SERVER_COUNTERS(X)                                                                                           \
-    X(requests, "calls of known methods that came in")                                                               \
-    X(errors, "calls answered with a status other than OK")                                                          \
-    X(refused_overload, "calls refused beyond max_concurrent")                                                       \
-    X(cancelled, "calls that the client or its deadline ended before the answer")                                    \
-    X(unknown_methods, "calls of methods that this server does not have")                                            \
-    X(reloads, "reloads that published a snapshot")                                                                  \
+#define SERVER_COUNTERS(X)                                                                                             \
+    X(requests, "calls of known methods that came in")                                                                 \
+    X(errors, "calls answered with a status other than OK")                                                            \
+    X(refused_overload, "calls refused beyond max_concurrent")                                                         \
+    X(cancelled, "calls that the client or its deadline ended before the answer")                                      \
+    X(unknown_methods, "calls of methods that this server does not have")                                              \
+    X(reloads, "reloads that published a snapshot")                                                                    \
     X(reloads_refused, "reloads refused")
 
 typedef struct server_counters {
@@ -131,7 +132,8 @@ struct server {
     grpc_completion_queue *queue;
     void **registered; /* [METHODS_N] gRPC's handle of each method */
     call_queue lane_queue, control_queue;
-    pthread_t *lane_thread; /* [lanes] */
+    pthread_t *lane_thread;           /* [lanes] */
+    atomic_uint_fast64_t *lane_calls; /* [lanes] messages that each took */
     pthread_t receiver_thread, control_thread;
     atomic_int live;     /* calls that arrived and are not freed */
     atomic_int admitted; /* calls admitted and not answered */
@@ -139,7 +141,7 @@ struct server {
     bool shut; /* the receiver: gRPC has no more calls for us */
     arena *receiver_memory;
     tag on_shutdown;
-    call shutdown_call; /* carries the server to on_shutdown */
+    call shutdown_call;         /* carries the server to on_shutdown */
     void (*drained)(void *ctx); /* on the receiver thread, once, when the last call has gone */
     void *drained_ctx;
     pthread_mutex_t streams_lock;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* CatalogService.UpsertItems: batches in, answers out in their order, several batches on their way to the disk at once.
  *
- * A lane checks a batch and hands its valid items to the journal; the writer's completion fills the batch's place in a ring;
- * whoever filled the oldest place sends. One message is read at a time, and none while the ring is full. */
+ * A lane checks a batch and hands its valid items to the journal; the writer's completion fills the batch's place in a
+ * ring; whoever filled the oldest place sends. One message is read at a time, and none while the ring is full. */
 #include "server.h"
 
 #include <grpc/byte_buffer.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WINDOW 16u
+#define WINDOW     16u
 #define MOST_ITEMS 1000u
 
 typedef struct place {
@@ -146,8 +146,8 @@ typedef struct batch {
     Sinter__V1__UpsertItemsResponse head;
 } batch;
 
-static void reject(batch *b, arena *a, uint32_t index, const Sinter__V1__Item *item, Sinter__V1__FieldViolation **violations,
-                   size_t n)
+static void reject(batch *b, arena *a, uint32_t index, const Sinter__V1__Item *item,
+                   Sinter__V1__FieldViolation **violations, size_t n)
 {
     Sinter__V1__Rejected *r = ARENA_NEW(a, Sinter__V1__Rejected);
     sinter__v1__rejected__init(r);
@@ -175,7 +175,9 @@ static void check_items(batch *b, arena *a, const Sinter__V1__UpsertItemsRequest
         size_t size = sinter__v1__item__get_packed_size(normal);
         uint8_t *bytes = arena_alloc(a, size);
         sinter__v1__item__pack(normal, bytes);
-        b->op[b->n++] = (journal_op){.kind = JOURNAL_PUT, .collection = catalog_number(b->v->catalog), .id = str_of(normal->id),
+        b->op[b->n++] = (journal_op){.kind = JOURNAL_PUT,
+                                     .collection = catalog_number(b->v->catalog),
+                                     .id = str_of(normal->id),
                                      .bytes = {(const char *)bytes, size}};
     }
 }
@@ -216,7 +218,9 @@ static sinter_status store(worker *w, upsert_stream *s, place *p, batch *b, cons
         place_answer(s, p, &tail);
         return SINTER_OK;
     }
-    journal_write write = {.write_id = write_id_scope(w->memory, "upsert", s->collection, write_id), .op = b->op, .n = b->n,
+    journal_write write = {.write_id = write_id_scope(w->memory, "upsert", s->collection, write_id),
+                           .op = b->op,
+                           .n = b->n,
                            .fence = UINT64_MAX};
     call_reference(p->c);
     sinter_status status = journal_append(engine_journal(w->s->engine), &write, stored, p, e);

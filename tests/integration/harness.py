@@ -188,8 +188,8 @@ class Server:
         env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", **self.env}
         if "tsan" in BUILD.name:
             env["TSAN_OPTIONS"] = "ignore_noninstrumented_modules=1:halt_on_error=0:exitcode=66 " + env.get("TSAN_OPTIONS", "")
-        self.log_file = open(self.log_path, "ab")
-        self.process = subprocess.Popen([*prefix, *self.command()], stdout=self.log_file, stderr=self.log_file, env=env)
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([*prefix, *self.command()], stdout=log, stderr=log, env=env)
         if not wait:
             return self
         end = time.monotonic() + START_SECONDS
@@ -238,8 +238,6 @@ class Server:
             self.process.kill()
             self.process.wait()
             raise AssertionError(f"sinter serve did not stop:\n{self.log()}") from None
-        finally:
-            self.log_file.close()
         self.process = self.channel = None
         if expect is not None and code != expect:
             raise AssertionError(f"sinter serve ended with {code}, not {expect}:\n{self.log()}")
@@ -250,7 +248,6 @@ class Server:
             self.channel.close()
         self.process.kill()
         self.process.wait()
-        self.log_file.close()
         self.process = self.channel = None
 
     def restart(self):

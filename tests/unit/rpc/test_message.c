@@ -15,7 +15,8 @@
 
 #define MANY (64u << 20)
 
-static sinter_status unpack(const ProtobufCMessageDescriptor *d, const void *wire, size_t n, uint64_t most, arena *a, sinter_error *e)
+static sinter_status unpack(const ProtobufCMessageDescriptor *d, const void *wire, size_t n, uint64_t most, arena *a,
+                            sinter_error *e)
 {
     ProtobufCMessage *m;
     return message_unpack(d, (str){wire, n}, most, a, &m, e);
@@ -87,13 +88,23 @@ static void strings_are_utf8_without_nul(void **state)
         {"\x12\x02\xc3\xa9", 4, NULL},
         {"\x12\x02\xc3\x28", 4, "query"},
         {"\x12\x03\xed\xa0\x80", 5, "query"}, /* a surrogate */
-        {"\x12\x03" "a\0b", 5, "query"},
+        {"\x12\x03"
+         "a\0b",
+         5, "query"},
         {"\x12\x01\0", 3, "query"},
-        {"\x22\x01" "a\x22\x01\xff", 6, "sort[1]"},
+        {"\x22\x01"
+         "a\x22\x01\xff",
+         6, "sort[1]"},
         {"\x5a\x03\x0a\x01\xff", 5, "user.user_id"},
-        {"\x5a\x08\x1a\x06\x0a\x01" "a\x12\x01\xff", 10, ""}, /* a message cut short */
-        {"\x5a\x0a\x1a\x08\x0a\x01" "a\x12\x03\x0a\x01\xff", 12, "user.attributes[0].value.string_value"},
-        {"\x5a\x09\x1a\x07\x0a\x01" "a\x12\x02\x18\x05", 11, NULL}, /* another member of the oneof */
+        {"\x5a\x08\x1a\x06\x0a\x01"
+         "a\x12\x01\xff",
+         10, ""}, /* a message cut short */
+        {"\x5a\x0a\x1a\x08\x0a\x01"
+         "a\x12\x03\x0a\x01\xff",
+         12, "user.attributes[0].value.string_value"},
+        {"\x5a\x09\x1a\x07\x0a\x01"
+         "a\x12\x02\x18\x05",
+         11, NULL}, /* another member of the oneof */
     };
     for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
         arena *a = arena_new(4096);
@@ -109,7 +120,8 @@ static void strings_are_utf8_without_nul(void **state)
     }
 }
 
-/* protobuf-c's unpacker recurses without limit: a message that can reach itself could be sent so deep that the stack ends. */
+/* protobuf-c's unpacker recurses without limit: a message that can reach itself could be sent so deep that the stack
+ * ends. */
 static void no_recursion(const ProtobufCMessageDescriptor *d, const ProtobufCMessageDescriptor **way, size_t depth)
 {
     assert_true(depth < 32);
@@ -145,7 +157,8 @@ static void the_table_says_what_the_protos_say(void **state)
             const ProtobufCMethodDescriptor *want = &SERVICES[i]->methods[k];
             const method *found = NULL;
             for (size_t m = 0; m < METHODS_N; m++)
-                if (strcmp(METHODS[m].service, SERVICES[i]->name) == 0 && strcmp(METHODS[m].name, want->name) == 0) found = &METHODS[m];
+                if (strcmp(METHODS[m].service, SERVICES[i]->name) == 0 && strcmp(METHODS[m].name, want->name) == 0)
+                    found = &METHODS[m];
             assert_non_null(found);
             assert_ptr_equal(found->request, want->input);
             assert_ptr_equal(found->response, want->output);
