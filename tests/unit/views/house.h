@@ -145,7 +145,7 @@ static inline uint64_t settle(house *h)
     sinter_error e = SINTER_ERROR_INIT;
     waiting w = {.status = -1};
     uint64_t from = clock_mono_ns();
-    if (views_wait(h->views, h->last, from + 20000000000u, note, &w, &e)) fail_msg("wait: %s", e.what);
+    if (views_wait(h->views, h->last, from + 120000000000u, note, &w, &e)) fail_msg("wait: %s", e.what);
     while (atomic_load(&w.status) < 0)
         usleep(200);
     assert_int_equal(w.status, SINTER_OK);
