@@ -63,8 +63,7 @@ static int usage(const char *what, const char *arg)
     return EXIT_USAGE;
 }
 
-/* ---- arguments -----------------------------------------------------------------------------------------------------
- */
+/* ---- arguments ----------------------------------------------------------------------------------------------- */
 
 static int parse_kind(arguments *a, const char *text)
 {
@@ -122,8 +121,7 @@ static int parse(arguments *a, int argc, char **argv)
     return EXIT_OK;
 }
 
-/* ---- which journals
- * --------------------------------------------------------------------------------------------------- */
+/* ---- which journals ------------------------------------------------------------------------------------------ */
 
 static bool holds_journal(const char *dir)
 {
@@ -164,8 +162,7 @@ static int each_journal(const arguments *a, const char *dir, visit *fn)
     return EXIT_ABSENT;
 }
 
-/* ---- verify
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- verify -------------------------------------------------------------------------------------------------- */
 
 static void show_progress(void *ctx, uint64_t done, uint64_t total)
 {
@@ -207,8 +204,7 @@ static int verify(const arguments *a, size_t kind, const char *dir)
     return print_error(&e);
 }
 
-/* ---- dump
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- dump ---------------------------------------------------------------------------------------------------- */
 
 typedef struct dumping {
     const arguments *a;

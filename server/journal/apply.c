@@ -16,8 +16,7 @@ static int put(build *b, MDB_dbi dbi, const void *key, size_t key_n, const void 
     return mdb_put(b->txn, dbi, &k, &v, flags);
 }
 
-/* ---- the transaction -----------------------------------------------------------------------------------------------
- */
+/* ---- the transaction ----------------------------------------------------------------------------------------- */
 
 /* Collection numbers are dense from 1: the last key of `counts` is the highest. */
 static int highest_collection(MDB_txn *txn, const tables *t, uint32_t *number)
@@ -91,8 +90,7 @@ void build_free(build *b)
     buffer_free(&b->scratch);
 }
 
-/* ---- operations -----------------------------------------------------------------------------------------------------
- */
+/* ---- operations ---------------------------------------------------------------------------------------------- */
 
 typedef struct step {
     build *b;
@@ -201,8 +199,7 @@ static int apply_op(step *t, const journal_op *op)
     }
 }
 
-/* ---- one write ------------------------------------------------------------------------------------------------------
- */
+/* ---- one write ----------------------------------------------------------------------------------------------- */
 
 /* Answers a repeated write with what was stored; false: it is new, or *code says what failed. */
 static bool answered_before(build *b, const store *s, str write_id, journal_result *r, int *code)

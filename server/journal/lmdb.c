@@ -31,7 +31,7 @@ enum { READERS = 512, TABLES = 7 };
 #define SYNC_FLAGS 0u
 #endif
 
-/* ---- codes, keys, values ---------------------------------------------------------------------------------------- */
+/* ---- codes, keys, values ------------------------------------------------------------------------------------- */
 
 static const struct {
     int code;
@@ -133,8 +133,7 @@ int store_last(MDB_txn *txn, const tables *t, uint64_t *sequence)
     return code == MDB_NOTFOUND ? 0 : code;
 }
 
-/* ---- one environment a process and folder -------------------------------------------------------------------------
- */
+/* ---- one environment a process and folder -------------------------------------------------------------------- */
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t (*registry)[2];
@@ -174,8 +173,7 @@ static void registry_remove(const store *s)
     pthread_mutex_unlock(&registry_lock);
 }
 
-/* ---- the environment -----------------------------------------------------------------------------------------------
- */
+/* ---- the environment ----------------------------------------------------------------------------------------- */
 
 static int open_tables(MDB_txn *txn, tables *t, bool make)
 {
@@ -291,8 +289,7 @@ void store_close(store *s)
     free(s->dir);
 }
 
-/* ---- the writer's lock ----------------------------------------------------------------------------------------------
- */
+/* ---- the writer's lock --------------------------------------------------------------------------------------- */
 
 static sinter_status lock_refused(const char *path, int fd, sinter_error *e)
 {
@@ -324,8 +321,7 @@ static sinter_status lock_take(const char *dir, int *out, sinter_error *e)
     return s;
 }
 
-/* ---- the journal ----------------------------------------------------------------------------------------------------
- */
+/* ---- the journal --------------------------------------------------------------------------------------------- */
 
 /* The newest record must hold: a torn end is found before anything is added behind it. */
 static sinter_status read_last(journal *j, sinter_error *e)

@@ -57,8 +57,7 @@ static void end(journal_reader *r)
     mdb_txn_reset(r->txn);
 }
 
-/* ---- single records
- * -------------------------------------------------------------------------------------------------- */
+/* ---- single records ------------------------------------------------------------------------------------------ */
 
 /* Inside a transaction: the stored bytes of a sequence, in the map. */
 static sinter_status find(journal_reader *r, uint64_t sequence, str *stored, sinter_error *e)
@@ -102,8 +101,7 @@ sinter_status journal_get_bytes(journal_reader *r, uint64_t sequence, str *out, 
     return s;
 }
 
-/* ---- walks
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- walks --------------------------------------------------------------------------------------------------- */
 
 typedef Sinter__Storage__V1__Record record;
 
@@ -267,8 +265,7 @@ sinter_status journal_items(journal_reader *r, uint32_t collection, uint32_t ord
     return s;
 }
 
-/* ---- items
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- items --------------------------------------------------------------------------------------------------- */
 
 sinter_status journal_item(journal_reader *r, uint32_t collection, str id, uint32_t *ordinal, uint64_t *sequence,
                            sinter_error *e)

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- writing -------------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------------------------- */
 
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
@@ -131,7 +131,7 @@ void record_any(buffer *out, const record_stamp *t, str record)
     seal(out);
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------------------------- */
 
 static sinter_status broken(sinter_error *e, uint64_t sequence, const char *why)
 {
@@ -172,7 +172,7 @@ sinter_status record_read(str stored, uint64_t sequence, arena *a, Sinter__Stora
     return SINTER_OK;
 }
 
-/* ---- scanning -------------------------------------------------------------------------------------------------- */
+/* ---- scanning ------------------------------------------------------------------------------------------------ */
 
 typedef struct cursor {
     const unsigned char *p, *end;

@@ -80,8 +80,7 @@ int store_get_fixed(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t n, void *
 /* Newest sequence of the log; 0: empty. */
 int store_last(MDB_txn *txn, const tables *t, uint64_t *sequence);
 
-/* ---- the writer (writer.c, apply.c) -------------------------------------------------------------------------------
- */
+/* ---- the writer (writer.c, apply.c) -------------------------------------------------------------------------- */
 
 typedef struct counter {
     count_entry now;

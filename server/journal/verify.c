@@ -33,8 +33,7 @@ typedef struct walk {
     uint32_t counts, collections;
 } walk;
 
-/* ---- faults
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- faults -------------------------------------------------------------------------------------------------- */
 
 static _Thread_local sigjmp_buf fault_jump;
 static _Thread_local volatile sig_atomic_t fault_armed;
@@ -52,8 +51,7 @@ static void on_assert(MDB_env *env, const char *what)
     if (fault_armed) siglongjmp(fault_jump, SIGABRT);
 }
 
-/* ---- what is wrong
- * --------------------------------------------------------------------------------------------------- */
+/* ---- what is wrong ------------------------------------------------------------------------------------------- */
 
 static void bad(walk *w, uint64_t sequence, sinter_error *e, const sinter_error *why)
 {
@@ -79,8 +77,7 @@ static void step(walk *w)
     if (w->progress && w->done % 4096 == 0) w->progress(w->ctx, w->done, w->total);
 }
 
-/* ---- the log
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- the log ------------------------------------------------------------------------------------------------- */
 
 typedef Sinter__Storage__V1__Record record;
 
@@ -136,8 +133,7 @@ static sinter_status walk_log(walk *w, MDB_cursor *c, sinter_error *e)
     return code == MDB_NOTFOUND ? SINTER_OK : store_fail(e, &w->s, code, "walk");
 }
 
-/* ---- the other tables
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the other tables ---------------------------------------------------------------------------------------- */
 
 /* The record that an entry stands for; NULL: missing or broken, which has been noted. */
 static const record *record_of(walk *w, uint64_t sequence, const char *table, sinter_error *e)
@@ -268,8 +264,7 @@ static sinter_status walk_collections(walk *w, MDB_cursor *c, sinter_error *e)
     return code == MDB_NOTFOUND ? SINTER_OK : store_fail(e, &w->s, code, "walk");
 }
 
-/* ---- all of it
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- all of it ----------------------------------------------------------------------------------------------- */
 
 typedef sinter_status table_walk(walk *w, MDB_cursor *c, sinter_error *e);
 

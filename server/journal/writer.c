@@ -28,8 +28,7 @@ struct entry {
     sinter_error *error;
 };
 
-/* ---- queueing: any thread ------------------------------------------------------------------------------------------
- */
+/* ---- queueing: any thread ------------------------------------------------------------------------------------ */
 
 static char *copy(char **at, str s)
 {
@@ -196,8 +195,7 @@ void journal_listen(journal *j, void (*fn)(void *ctx, uint64_t sequence), void *
     pthread_mutex_unlock(&j->lock);
 }
 
-/* ---- committing: the writer thread ----------------------------------------------------------------------------------
- */
+/* ---- committing: the writer thread --------------------------------------------------------------------------- */
 
 static void entry_fail(entry *n, sinter_status s, const sinter_error *why)
 {
@@ -307,8 +305,7 @@ static void finish(journal *j, entry *n)
     free(n);
 }
 
-/* ---- the thread
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- the thread ---------------------------------------------------------------------------------------------- */
 
 static void wait_until(journal *j, uint64_t ns)
 {
@@ -411,8 +408,7 @@ void writer_stop(journal *j)
     pthread_mutex_destroy(&j->lock);
 }
 
-/* ---- collections
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- collections --------------------------------------------------------------------------------------------- */
 
 static sinter_status read_collection(journal *j, str name, collection_entry *c, sinter_error *e)
 {

@@ -20,8 +20,7 @@ enum { STEP_RECORDS = 256 };
 static const uint64_t SECOND_NS = 1000000000u;
 static const uint64_t DISK_LEAST = (uint64_t)16 << 20;
 
-/* ---- newest records by ordinal
- * --------------------------------------------------------------------------------------- */
+/* ---- newest records by ordinal ------------------------------------------------------------------------------- */
 
 static uint64_t record_of(const feed *f, uint32_t ordinal)
 {
@@ -39,8 +38,7 @@ static void record_set(feed *f, uint32_t ordinal, uint64_t sequence)
     f->record[ordinal] = sequence;
 }
 
-/* ---- when the index fails
- * ---------------------------------------------------------------------------------------------- */
+/* ---- when the index fails ------------------------------------------------------------------------------------ */
 
 static bool disk_is_full(const feed *f)
 {
@@ -68,8 +66,7 @@ static void feed_break(feed *f, const sinter_error *why)
     snprintf(f->reason, sizeof f->reason, "%.250s", why->what);
 }
 
-/* ---- giving items to the index
- * ------------------------------------------------------------------------------------------- */
+/* ---- giving items to the index ------------------------------------------------------------------------------- */
 
 static void index_put(views *v, feed *f, const record *rec)
 {
@@ -125,8 +122,7 @@ uint64_t feed_sequence(const views *v, const feed *f)
     return f->first_pending ? f->first_pending - 1 : v->at;
 }
 
-/* ---- the tail
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- the tail ------------------------------------------------------------------------------------------------ */
 
 /* What the item was before, from the journal; NULL: nothing, or it cannot be told. */
 static const Sinter__V1__Item *item_before(views *v, const feed *f, const record *rec)
@@ -168,8 +164,7 @@ void feed_apply(views *v, feed *f, const record *rec)
         apply_delete(f, rec);
 }
 
-/* ---- rebuild, catch up
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- rebuild, catch up --------------------------------------------------------------------------------------- */
 
 typedef struct step {
     views *v;
@@ -238,8 +233,7 @@ static bool step_catch_up(views *v, feed *f)
     return true;
 }
 
-/* ---- opening
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------------------------- */
 
 static void begin_rebuild(views *v, feed *f, const char *reason)
 {
@@ -257,6 +251,7 @@ static void begin_rebuild(views *v, feed *f, const char *reason)
                  f->walk_total, f->reason);
     pthread_mutex_lock(&v->lock);
     v->state.rebuilds++;
+    v->state.ready = false;
     pthread_mutex_unlock(&v->lock);
 }
 
@@ -298,8 +293,18 @@ static void step_broken(views *v, feed *f)
     if (s) feed_break(f, &e);
 }
 
+/* What a lane reported while the index was closed already has been seen to. */
+static void heed_suspicion(feed *f)
+{
+    sinter_error e = SINTER_ERROR_INIT;
+    if (!atomic_exchange(&f->suspect, false) || !f->index || !f->readers) return;
+    error_set(&e, SINTER_DATA_LOSS, f->dir, NULL, "a search could not read the index");
+    feed_break(f, &e);
+}
+
 bool feed_step(views *v, feed *f)
 {
+    if (atomic_load_explicit(&f->suspect, memory_order_relaxed)) heed_suspicion(f);
     switch (f->state) {
     case FEED_REBUILD: return step_rebuild(v, f);
     case FEED_CATCH_UP: return step_catch_up(v, f);

@@ -49,6 +49,7 @@ typedef struct feed {
     uint64_t commit_end_ns;
     uint32_t walk_next, walk_total; /* rebuild: ordinals */
     uint64_t broken_ns, retry_ns;   /* when it broke last; when to open it again */
+    _Atomic bool suspect;           /* shared: a lane could not read it */
     bool wipe;                      /* before opening it again */
     reader_group *readers;          /* NULL: not ready */
     char reason[256];

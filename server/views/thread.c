@@ -16,8 +16,7 @@ static const uint64_t STAMP_NS = 60000 * MS; /* a stamp is not left further behi
 static const uint64_t IDLE_NS = 1000 * MS;
 static const uint64_t WAITED_FOR_NS = 5 * MS; /* while requests are parked */
 
-/* ---- following the journal ----------------------------------------------------------------------------------------
- */
+/* ---- following the journal ----------------------------------------------------------------------------------- */
 
 static feed *feed_of(views *v, uint32_t number)
 {
@@ -54,8 +53,7 @@ static bool follow(views *v, uint64_t *blocked_ns)
     return false;
 }
 
-/* ---- what is due ----------------------------------------------------------------------------------------------------
- */
+/* ---- what is due --------------------------------------------------------------------------------------------- */
 
 static uint64_t commit_after(const views *v)
 {
@@ -96,8 +94,7 @@ static void publish_if_due(views *v)
         sets_publish(v);
 }
 
-/* ---- state
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- state --------------------------------------------------------------------------------------------------- */
 
 static void tell_collection(const feed *f, const view_collection *c, views_collection_state *s)
 {
@@ -123,8 +120,7 @@ static void tell_state(views *v)
     pthread_mutex_unlock(&v->lock);
 }
 
-/* ---- the thread
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- the thread ---------------------------------------------------------------------------------------------- */
 
 void views_heard(void *ctx, uint64_t sequence)
 {

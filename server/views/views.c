@@ -118,6 +118,11 @@ int32_t views_find(const views *v, const char *collection)
     return -1;
 }
 
+void views_suspect(views *v, uint32_t collection)
+{
+    if (collection < v->n) atomic_store(&v->feed[collection].suspect, true);
+}
+
 /* The lock is all that changes. */
 static views *locked(const views *v)
 {

@@ -58,8 +58,7 @@ const view_set *views_current(const views *v);
 /* Number of a collection in every set, -1: unknown. */
 int32_t views_find(const views *v, const char *collection);
 
-/* ---- waiting for a write -------------------------------------------------------------------------------------------
- */
+/* ---- waiting for a write ------------------------------------------------------------------------------------- */
 
 /* On the view thread, once; must not block. OK: a set that reflects the sequence has been published. DEADLINE, or
  * UNAVAILABLE when the views close. */
@@ -75,8 +74,11 @@ sinter_status views_wait(views *v, uint64_t sequence, uint64_t deadline_ns, view
  */
 bool views_cancel(views *v, void *ctx);
 
-/* ---- state
- * ----------------------------------------------------------------------------------------------------------- */
+/* A reader of this collection failed with anything but UNAVAILABLE: the index is not to be trusted and is rebuilt, in
+ * the background. [any thread, lock-free] */
+void views_suspect(views *v, uint32_t collection);
+
+/* ---- state --------------------------------------------------------------------------------------------------- */
 
 typedef struct views_state {
     uint64_t sequence; /* of the newest set */

@@ -16,7 +16,7 @@
 
 extern char **environ;
 
-/* ---- a disk that fails on demand --------------------------------------------------------------------------------- */
+/* ---- a disk that fails on demand ----------------------------------------------------------------------------- */
 
 static _Atomic int write_fails, sync_fails; /* errno, or 0 */
 static _Atomic size_t write_most;           /* longer ones find the disk full; 0: none */
@@ -195,8 +195,7 @@ static void after_a_failed_sync_nothing_is_taken_until_reopened(void **state)
     folder_remove(dir);
 }
 
-/* ---- kill -9 --------------------------------------------------------------------------------------------------------
- */
+/* ---- kill -9 ------------------------------------------------------------------------------------------------- */
 
 typedef struct said {
     uint64_t sequence;

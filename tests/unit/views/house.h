@@ -90,7 +90,7 @@ static inline void house_end(house *h)
     free(h->dir);
 }
 
-/* ---- writes ---------------------------------------------------------------------------------------------------- */
+/* ---- writes -------------------------------------------------------------------------------------------------- */
 
 static inline void put(house *h, const char *id, const char *title, double price)
 {
@@ -156,16 +156,15 @@ static inline uint64_t settle(house *h)
 static inline void until_ready(house *h)
 {
     views_state s;
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 60000; i++) {
         views_status(h->views, &s);
         if (s.ready && s.sequence >= h->last) return;
         usleep(1000);
     }
-    fail_msg("the views are not ready after 20 s");
+    fail_msg("the views are not ready after a minute");
 }
 
-/* ---- searches -----------------------------------------------------------------------------------------------------
- */
+/* ---- searches ------------------------------------------------------------------------------------------------ */
 
 typedef struct found {
     sinter_status status;

@@ -211,6 +211,25 @@ static void a_corrupt_index_is_rebuilt_by_itself(void **state)
     house_end(&h);
 }
 
+static void an_index_that_a_lane_cannot_read_is_rebuilt(void **state)
+{
+    (void)state;
+    house h = house_new("");
+    until_ready(&h);
+    fill(&h, 6, 50);
+    put(&h, "a", "velvet curtain", 1);
+    settle(&h);
+    uint64_t rebuilds = state_of(&h).rebuilds;
+    views_suspect(h.views, 99);
+    views_suspect(h.views, (uint32_t)h.number);
+    for (int i = 0; i < 5000 && state_of(&h).rebuilds == rebuilds; i++)
+        usleep(1000);
+    until_ready(&h);
+    assert_int_equal(state_of(&h).rebuilds, rebuilds + 1);
+    assert_int_equal(count(&h, "velvet"), 1);
+    house_end(&h);
+}
+
 static void another_schema_is_refused_until_the_index_is_discarded(void **state)
 {
     (void)state;
@@ -245,6 +264,7 @@ int main(void)
         cmocka_unit_test(a_restart_catches_up_with_what_came_meanwhile),
         cmocka_unit_test(a_rebuilt_index_answers_as_the_old_one),
         cmocka_unit_test(a_corrupt_index_is_rebuilt_by_itself),
+        cmocka_unit_test(an_index_that_a_lane_cannot_read_is_rebuilt),
         cmocka_unit_test(another_schema_is_refused_until_the_index_is_discarded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
