@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* `sinter plugin list | check`: what is there, and whether one keeps the contract. A check runs in a child process, so that
- * a plugin that crashes or hangs is a verdict and not the end of the command. */
+/* `sinter plugin list | check`: what is there, and whether one keeps the contract. A check runs in a child process, so
+ * that a plugin that crashes or hangs is a verdict and not the end of the command. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -52,10 +52,11 @@ static int failed(const sinter_error *e, int code)
     return code;
 }
 
-/* ---- list -------------------------------------------------------------------------------------------------------------- */
+/* ---- list
+ * -------------------------------------------------------------------------------------------------------------- */
 
-static const char *const TYPE_NAMES[] = {"?",    "string", "number", "integer", "boolean",
-                                         "duration", "file", "list",   "map",     "filter"};
+static const char *const TYPE_NAMES[] = {"?",        "string", "number", "integer", "boolean",
+                                         "duration", "file",   "list",   "map",     "filter"};
 
 static void text_options(const sinter_option *o, uint32_t n, int depth)
 {
@@ -150,7 +151,8 @@ static int list_folder(plugin_host *h, const char *dir, bool json, buffer *out)
     size_t n = 0;
     for (struct dirent *entry; n < ARRAY_LEN(name) && (entry = readdir(d));) {
         size_t length = strlen(entry->d_name);
-        if (length > 3 && strcmp(entry->d_name + length - 3, ".so") == 0) name[n++] = xasprintf("%s/%s", dir, entry->d_name);
+        if (length > 3 && strcmp(entry->d_name + length - 3, ".so") == 0)
+            name[n++] = xasprintf("%s/%s", dir, entry->d_name);
     }
     closedir(d);
     qsort(name, n, sizeof *name, by_name);
@@ -187,7 +189,8 @@ static int list(const char *config_path, char **dir, size_t n, bool json)
     buffer out = {0};
     char private_dir[64];
     if (n == 0) {
-        if (config_load(config_path, &c, &e) != SINTER_OK) return failed(&e, e.status == SINTER_NOT_FOUND ? EXIT_ABSENT : EXIT_USAGE);
+        if (config_load(config_path, &c, &e) != SINTER_OK)
+            return failed(&e, e.status == SINTER_NOT_FOUND ? EXIT_ABSENT : EXIT_USAGE);
         n = c->server.n_plugin_dirs;
     }
     if (scratch_host(private_dir, &h, &e) != SINTER_OK) {
@@ -206,7 +209,8 @@ static int list(const char *config_path, char **dir, size_t n, bool json)
     return code;
 }
 
-/* ---- check: the parent's side --------------------------------------------------------------------------------------------- */
+/* ---- check: the parent's side
+ * --------------------------------------------------------------------------------------------- */
 
 typedef struct verdict {
     buffer json;
@@ -317,7 +321,8 @@ static int check(const char *file, const char *options, bool json)
     buffer out = {0};
     json_string(&out, "file", file);
     if (json)
-        printf("{%s,\"ok\":%s,\"checks\":[%s]}\n", out.data, v.fails ? "false" : "true", v.json.data ? v.json.data : "");
+        printf("{%s,\"ok\":%s,\"checks\":[%s]}\n", out.data, v.fails ? "false" : "true",
+               v.json.data ? v.json.data : "");
     else
         printf("%s %s\n", file, v.fails ? "FAILS" : "is fine");
     buffer_free(&out);
@@ -325,7 +330,8 @@ static int check(const char *file, const char *options, bool json)
     return v.fails ? EXIT_FAILED : EXIT_OK;
 }
 
-/* ---- arguments -------------------------------------------------------------------------------------------------------------- */
+/* ---- arguments
+ * -------------------------------------------------------------------------------------------------------------- */
 
 int command_plugin(int argc, char **argv)
 {

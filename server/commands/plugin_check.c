@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* `sinter plugin check`, inside the child: one made-up collection of 1,000 items with seeded features, on which every role
- * that the plugin plays is tried. */
+/* `sinter plugin check`, inside the child: one made-up collection of 1,000 items with seeded features, on which every
+ * role that the plugin plays is tried. */
 #include "plugin_check.h"
 
 #include <math.h>
@@ -55,7 +55,8 @@ static void say_error(trial *t, const char *name, const sinter_error *e)
     say(t, "fail", name, "%s", error_line(e, line, sizeof line));
 }
 
-/* ---- the made-up collection ---------------------------------------------------------------------------------------------------- */
+/* ---- the made-up collection
+ * ---------------------------------------------------------------------------------------------------- */
 
 static const char *item_id(void *ctx, void *view, uint32_t ordinal)
 {
@@ -78,8 +79,8 @@ static sinter_status filter_compile(void *ctx, const char *text, void **out, sin
     *out = ctx;
     return SINTER_OK;
 }
-static sinter_status filter_match(void *ctx, void *view, const void *filter, const uint32_t *item, uint32_t n, uint8_t *out,
-                                  sinter_error *e)
+static sinter_status filter_match(void *ctx, void *view, const void *filter, const uint32_t *item, uint32_t n,
+                                  uint8_t *out, sinter_error *e)
 {
     (void)ctx, (void)view, (void)filter, (void)e;
     for (uint32_t i = 0; i < n; i++)
@@ -95,15 +96,24 @@ static sinter_status filter_scan(void *ctx, void *view, const void *filter, uint
     return SINTER_OK;
 }
 static int nothing;
-static const plugin_services SERVICES = {.ctx = &nothing, .item_id = item_id, .item_ordinal = item_ordinal,
-                                         .filter_compile = filter_compile, .filter_match = filter_match,
+static const plugin_services SERVICES = {.ctx = &nothing,
+                                         .item_id = item_id,
+                                         .item_ordinal = item_ordinal,
+                                         .filter_compile = filter_compile,
+                                         .filter_match = filter_match,
                                          .filter_scan = filter_scan};
 
-static const sinter_query QUERY = {.size = sizeof QUERY, .text = {"red shoes", 9}, .normalised = {"red shoes", 9}, .page_size = 10};
+static const sinter_query QUERY = {
+    .size = sizeof QUERY, .text = {"red shoes", 9}, .normalised = {"red shoes", 9}, .page_size = 10};
 static const sinter_user USER = {.size = sizeof USER, .user_id = {"u1", 2}};
 static const sinter_context CONTEXT = {.size = sizeof CONTEXT, .now_ms = 1767225600000};
-static const sinter_request REQUEST = {.size = sizeof REQUEST, .request_id = {"r1", 2}, .query = &QUERY, .user = &USER,
-                                       .context = &CONTEXT, .seed = 1, .deadline_ns = UINT64_MAX};
+static const sinter_request REQUEST = {.size = sizeof REQUEST,
+                                       .request_id = {"r1", 2},
+                                       .query = &QUERY,
+                                       .user = &USER,
+                                       .context = &CONTEXT,
+                                       .seed = 1,
+                                       .deadline_ns = UINT64_MAX};
 
 static float *randoms(arena *a, rng *r, size_t n)
 {
@@ -121,9 +131,19 @@ static void fill_list(trial *t, bool holes)
     rng r;
     rng_seed(&r, 11);
     sinter_batch *b = &t->list;
-    *b = (sinter_batch){.size = sizeof *b, .n = ITEMS, .item = t->item, .n_features = in->n_features, .n_id_features = in->n_id_features,
-                        .n_context = in->n_context, .n_prior = in->n_prior, .n_vectors = in->n_vectors, .query = &QUERY,
-                        .user = &USER, .request_context = &CONTEXT, .seed = 1, .deadline_ns = UINT64_MAX};
+    *b = (sinter_batch){.size = sizeof *b,
+                        .n = ITEMS,
+                        .item = t->item,
+                        .n_features = in->n_features,
+                        .n_id_features = in->n_id_features,
+                        .n_context = in->n_context,
+                        .n_prior = in->n_prior,
+                        .n_vectors = in->n_vectors,
+                        .query = &QUERY,
+                        .user = &USER,
+                        .request_context = &CONTEXT,
+                        .seed = 1,
+                        .deadline_ns = UINT64_MAX};
     b->stride = in->n_features ? (in->n_features + 15) / 16 * 16 : 16;
     float *feature = randoms(a, &r, (size_t)ITEMS * b->stride);
     for (uint32_t i = 0; holes && i < ITEMS * b->stride; i += 7)
@@ -142,12 +162,19 @@ static void fill_list(trial *t, bool holes)
     uint8_t *present = arena_aligned(a, 64, ITEMS);
     memset(present, 1, ITEMS);
     for (uint32_t k = 0; k < in->n_vectors; k++)
-        v[k] = (sinter_vectors){.size = sizeof *v, .dimension = DIMENSION, .stride = DIMENSION, .type = SINTER_F32, .scale = 1,
-                                .data = randoms(a, &r, (size_t)ITEMS * DIMENSION), .present = present};
+        v[k] = (sinter_vectors){.size = sizeof *v,
+                                .dimension = DIMENSION,
+                                .stride = DIMENSION,
+                                .type = SINTER_F32,
+                                .scale = 1,
+                                .data = randoms(a, &r, (size_t)ITEMS * DIMENSION),
+                                .present = present};
     b->vectors = v;
 }
 
-/* ---- ranker ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- ranker
+ * ------------------------------------------------------------------------------------------------------------------------
+ */
 
 static bool rank(trial *t, const sinter_batch *list, float *score, const char *name)
 {
@@ -189,8 +216,8 @@ static void check_blocks(trial *t, const float *score)
     if (!rank(t, &b, moved, "blocks")) return;
     for (uint32_t i = 0; i < b.n; i++) {
         if (memcmp(&moved[i], &score[i + FROM], sizeof *moved) == 0) continue;
-        say(t, "fail", "blocks", "an item's score depends on its place: %.9g in row %u, %.9g in row %u", (double)score[i + FROM],
-            i + FROM, (double)moved[i], i);
+        say(t, "fail", "blocks", "an item's score depends on its place: %.9g in row %u, %.9g in row %u",
+            (double)score[i + FROM], i + FROM, (double)moved[i], i);
         return;
     }
     say(t, "ok", "blocks", "scores do not depend on an item's place in a block");
@@ -233,7 +260,8 @@ static void check_ranker(trial *t)
     uint64_t first = clock_mono_ns() - started;
     for (uint32_t i = 0; i < ITEMS; i++)
         scored += !sinter_is_missing(score[i]);
-    say(t, "ok", "score", "%u of %u items scored, the others missing; every seventh feature value was missing", scored, (uint32_t)ITEMS);
+    say(t, "ok", "score", "%u of %u items scored, the others missing; every seventh feature value was missing", scored,
+        (uint32_t)ITEMS);
     begin(t, "repeat");
     started = clock_mono_ns();
     if (!rank(t, &t->list, again, "repeat")) return;
@@ -247,7 +275,9 @@ static void check_ranker(trial *t)
     check_explain(t, score);
 }
 
-/* ---- fusion ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- fusion
+ * ------------------------------------------------------------------------------------------------------------------------
+ */
 
 /* Rankers' names: what the options say about weights, else made up. */
 static uint32_t ranker_names(const trial *t, const char *names[RANKERS])
@@ -295,10 +325,20 @@ static void check_fusion(trial *t)
         score[k] = randoms(t->memory, &r, ITEMS);
     for (uint32_t i = 0; i < ITEMS; i++)
         present[i] = i % 9 ? rng_next(&r) & ((1u << n) - 1) : 0; /* every ninth: no ranker at all */
-    sinter_fusion_batch b = {.size = sizeof b, .n = ITEMS, .n_rankers = n, .ranker = names, .score = score, .present = present,
-                             .item = t->item, .before = randoms(t->memory, &r, ITEMS), .query = &QUERY, .user = &USER,
+    sinter_fusion_batch b = {.size = sizeof b,
+                             .n = ITEMS,
+                             .n_rankers = n,
+                             .ranker = names,
+                             .score = score,
+                             .present = present,
+                             .item = t->item,
+                             .before = randoms(t->memory, &r, ITEMS),
+                             .query = &QUERY,
+                             .user = &USER,
                              .context = randoms(t->memory, &r, plugin_instance_inputs(t->i)->n_context + 1),
-                             .n_context = plugin_instance_inputs(t->i)->n_context, .request_context = &CONTEXT, .seed = 1,
+                             .n_context = plugin_instance_inputs(t->i)->n_context,
+                             .request_context = &CONTEXT,
+                             .seed = 1,
                              .deadline_ns = UINT64_MAX};
     sinter_error e = SINTER_ERROR_INIT;
     begin(t, "fuse");
@@ -325,7 +365,8 @@ static void check_fusion(trial *t)
     if (check_shares(t, &b, out)) say(t, "ok", "shares", "bias and contributions sum to the score");
 }
 
-/* ---- the other roles ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the other roles
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static void check_recall(trial *t)
 {
@@ -372,23 +413,26 @@ static void check_edits(trial *t, plugin_role role)
 
 static void check_role(trial *t, plugin_role role)
 {
-    const sinter_collection collection = {.size = sizeof collection, .name = "check", .uuid = "00000000-0000-4000-8000-000000000000",
-                                          .n_items = ITEMS};
+    const sinter_collection collection = {
+        .size = sizeof collection, .name = "check", .uuid = "00000000-0000-4000-8000-000000000000", .n_items = ITEMS};
     const config_use use = {.name = "check", .plugin = t->lib->name, .options = t->options, .at = t->options};
     char name[64];
     snprintf(name, sizeof name, "check.%s", PLUGIN_ROLE_NAMES[role]);
-    const plugin_open_args args = {.role = role, .use = name, .config = &use, .collection = &collection, .services = &SERVICES};
+    const plugin_open_args args = {
+        .role = role, .use = name, .config = &use, .collection = &collection, .services = &SERVICES};
     sinter_error e = SINTER_ERROR_INIT;
     begin(t, "open");
     if (plugin_open(t->host, t->lib, &args, &t->i, &e) != SINTER_OK) {
         char line[2000];
         /* Options may suit one role and not another; that none opens is the fault, told at the end. */
         bool of_options = e.status == SINTER_INVALID;
-        say(t, of_options ? "note" : "fail", "open", "refused as %s: %s", PLUGIN_ROLE_NAMES[role], error_line(&e, line, sizeof line));
+        say(t, of_options ? "note" : "fail", "open", "refused as %s: %s", PLUGIN_ROLE_NAMES[role],
+            error_line(&e, line, sizeof line));
         return;
     }
     t->opened++;
-    say(t, "ok", "open", "as %s; it asks for %u features", PLUGIN_ROLE_NAMES[role], plugin_instance_inputs(t->i)->n_features);
+    say(t, "ok", "open", "as %s; it asks for %u features", PLUGIN_ROLE_NAMES[role],
+        plugin_instance_inputs(t->i)->n_features);
     if (role == PLUGIN_RANKER) check_ranker(t);
     if (role == PLUGIN_FUSION) check_fusion(t);
     if (role == PLUGIN_RECALL) check_recall(t);
@@ -402,7 +446,9 @@ static void check_role(trial *t, plugin_role role)
         say(t, "ok", "memory", "all of the host's memory was given back at close");
 }
 
-/* ---- the file ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the file
+ * -------------------------------------------------------------------------------------------------------------------------
+ */
 
 static bool check_file(trial *t, const char *file)
 {
@@ -421,7 +467,8 @@ static bool check_file(trial *t, const char *file)
         say(t, "fail", "exports", "it exports '%s'; only sinter_plugin_entry may be seen", elf.extra[i]);
     if (!elf.n_extra) say(t, "ok", "exports", "sinter_plugin_entry and nothing else");
     for (uint32_t i = 0; i < elf.n_unique && i < 20; i++)
-        say(t, "fail", "unload", "'%s' is STB_GNU_UNIQUE: the library can never leave; build with -fno-gnu-unique", elf.unique[i]);
+        say(t, "fail", "unload", "'%s' is STB_GNU_UNIQUE: the library can never leave; build with -fno-gnu-unique",
+            elf.unique[i]);
     return true;
 }
 
@@ -471,7 +518,8 @@ int plugin_check_inside(const char *file, const char *options)
     }
     if (check_file(&t, file) && load(&t, file) && read_options(&t, options)) {
         if (!options && any_required(t.lib->table)) {
-            say(&t, "note", "options", "it has options that it cannot do without: give them with --options; nothing was opened");
+            say(&t, "note", "options",
+                "it has options that it cannot do without: give them with --options; nothing was opened");
         } else {
             for (int r = 0; r <= PLUGIN_FINISHER; r++) {
                 if (plugin_has_role(t.lib, (plugin_role)r)) check_role(&t, (plugin_role)r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* `sinter plugin check`: the child's side. It writes one line a finding: kind, tab, name, tab, text. The kinds are "begin"
- * (what it is about to try, so that a crash can be named), "ok", "fail" and "note". */
+/* `sinter plugin check`: the child's side. It writes one line a finding: kind, tab, name, tab, text. The kinds are
+ * "begin" (what it is about to try, so that a crash can be named), "ok", "fail" and "note". */
 #ifndef SINTER_COMMANDS_PLUGIN_CHECK_H
 #define SINTER_COMMANDS_PLUGIN_CHECK_H
 

@@ -41,15 +41,16 @@ const walk_table WALK_COLLECTION = {"a collection", COLLECTION_KEYS, ARRAY_LEN(C
 static const walk_key FIELD_KEYS[] = {
     {"type", WALK_STRING, FIELD(type), NULL, 0, 0, NULL, true,
      "valid: text, keyword, keywords, integer, number, boolean, timestamp, vector, geo"},
-    {"searchable", WALK_BOOL, FIELD(f.searchable), NULL, 0, 0, NULL, false, "its words are found: text, keyword, keywords"},
+    {"searchable", WALK_BOOL, FIELD(f.searchable), NULL, 0, 0, NULL, false,
+     "its words are found: text, keyword, keywords"},
     {"filterable", WALK_BOOL, FIELD(f.filterable), NULL, 0, 0, NULL, false, "filters may name it: all but text"},
-    {"sortable", WALK_BOOL, FIELD(f.sortable), NULL, 0, 0, NULL, false,
-     "keyword, integer, number, boolean, timestamp"},
+    {"sortable", WALK_BOOL, FIELD(f.sortable), NULL, 0, 0, NULL, false, "keyword, integer, number, boolean, timestamp"},
     {"stored", WALK_BOOL, FIELD(f.stored), NULL, 0, 0, NULL, false, "answers may contain it"},
     {"required", WALK_BOOL, FIELD(f.required), "false", 0, 0, NULL, false, "an item without it is refused"},
     {"group", WALK_STRING, FIELD(f.group), NULL, 0, 0, NULL, false, "field group of a searchable field"},
     {"weight", WALK_DOUBLE, FIELD(f.weight), "1", 0, 1000, NULL, false, "of a searchable field"},
-    {"language", WALK_STRING, FIELD(f.language), NULL, 0, 0, NULL, false, "of a searchable field; default: the collection's"},
+    {"language", WALK_STRING, FIELD(f.language), NULL, 0, 0, NULL, false,
+     "of a searchable field; default: the collection's"},
     {"dimension", WALK_U32, FIELD(f.dimension), NULL, 1, 4096, NULL, false, "of a vector"},
 };
 const walk_table WALK_FIELD = {"a field", FIELD_KEYS, ARRAY_LEN(FIELD_KEYS), false};
@@ -70,7 +71,8 @@ static const struct {
     [FIELD_GEO] = {false, true, false, false, true, false},
 };
 
-/* ---- names -------------------------------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------------------------------
+ */
 
 bool config_name_matches(const char *declared, str name)
 {
@@ -119,13 +121,14 @@ static sinter_status check_name(const conf_node *key, const config_field *before
         return conf_error(e, key, "choose another name", "'id' is every item's own and cannot be declared");
     for (uint32_t i = 0; i < n_before; i++) {
         if (before[i].pattern && !strchr(s, '*') && config_name_matches(before[i].name, str_of(s)))
-            return conf_error(e, key, "move it above the pattern", "'%s' is never used: '%s' in line %u matches first", s,
-                              before[i].name, before[i].at->line);
+            return conf_error(e, key, "move it above the pattern", "'%s' is never used: '%s' in line %u matches first",
+                              s, before[i].name, before[i].at->line);
     }
     return SINTER_OK;
 }
 
-/* ---- fields ------------------------------------------------------------------------------------------------------- */
+/* ---- fields -------------------------------------------------------------------------------------------------------
+ */
 
 static sinter_status read_type(const conf_node *at, const char *name, field_type *out, sinter_error *e)
 {
@@ -152,8 +155,8 @@ static sinter_status refuse_idle(const conf_node *map, const config_field *f, si
     for (size_t i = 0; i < ARRAY_LEN(ONLY_SEARCHABLE); i++) {
         const conf_node *at = conf_get(map, ONLY_SEARCHABLE[i]);
         if (at && !f->searchable)
-            return conf_error(e, at, "remove it, or say 'searchable: true'", "%s is of searchable fields; '%s' is not one",
-                              ONLY_SEARCHABLE[i], f->name);
+            return conf_error(e, at, "remove it, or say 'searchable: true'",
+                              "%s is of searchable fields; '%s' is not one", ONLY_SEARCHABLE[i], f->name);
     }
     const conf_node *dimension = conf_get(map, "dimension");
     if (dimension && f->type != FIELD_VECTOR)
@@ -235,7 +238,8 @@ static sinter_status read_fields(const collection_raw *raw, config_collection *c
     return s;
 }
 
-/* ---- languages ------------------------------------------------------------------------------------------------------ */
+/* ---- languages ------------------------------------------------------------------------------------------------------
+ */
 
 static sinter_status add_language(config_collection *c, const char *language, const conf_node *at, sinter_error *e)
 {
@@ -266,7 +270,8 @@ static sinter_status collect_languages(const collection_raw *raw, config_collect
     return s;
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------------------------------------------------
+ */
 
 static const config_field *find_field(const config_collection *c, const char *name)
 {
@@ -312,7 +317,8 @@ static sinter_status check_age(const conf_node *root, config_collection *c, sint
     const config_field *f = collection_field(c, at, c->age_field, e);
     if (!f) return SINTER_INVALID;
     if (f->type == FIELD_TIMESTAMP) return SINTER_OK;
-    return conf_error(e, at, "name a timestamp field", "age is '%s', a %s field", c->age_field, FIELD_TYPE_NAMES[f->type]);
+    return conf_error(e, at, "name a timestamp field", "age is '%s', a %s field", c->age_field,
+                      FIELD_TYPE_NAMES[f->type]);
 }
 
 static sinter_status check_minimum(const conf_node *root, const config_collection *c, sinter_error *e)
@@ -338,7 +344,8 @@ static sinter_status check_stop_words(const conf_node *root, config_collection *
                       "stop_words: no file '%s'", path);
 }
 
-sinter_status collection_read(const char *name, const conf_node *root, config_collection *out, arena *a, sinter_error *e)
+sinter_status collection_read(const char *name, const conf_node *root, config_collection *out, arena *a,
+                              sinter_error *e)
 {
     collection_raw raw = {0};
     sinter_status s = walk_map(root, &WALK_COLLECTION, &raw, a, e);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Configuration: YAML files become validated structs; every message says file:line:column.
  *
- * config_load reads config/sinter.yaml and, beside it, collections/NAME.yaml and pipelines/NAME.yaml. What depends on plugins
- * (options of a ranker) stays a conf_node tree here and is checked by the plugin room against the plugin's own table. A
- * config is immutable once loaded and owns all its memory. */
+ * config_load reads config/sinter.yaml and, beside it, collections/NAME.yaml and pipelines/NAME.yaml. What depends on
+ * plugins (options of a ranker) stays a conf_node tree here and is checked by the plugin room against the plugin's own
+ * table. A config is immutable once loaded and owns all its memory. */
 #ifndef SINTER_CONFIG_H
 #define SINTER_CONFIG_H
 
@@ -16,27 +16,29 @@ typedef enum { CONF_SCALAR, CONF_LIST, CONF_MAP } conf_kind;
 typedef struct conf_node conf_node;
 struct conf_node {
     conf_kind kind;
-    bool quoted;      /* a quoted scalar is always a string */
-    const char *text; /* scalars; "" for null */
-    const char *file; /* as shown in messages: relative to where the server was started, or absolute */
+    bool quoted;           /* a quoted scalar is always a string */
+    const char *text;      /* scalars; "" for null */
+    const char *file;      /* as shown in messages: relative to where the server was started, or absolute */
     uint32_t line, column; /* 1-based */
     uint32_t n;
     const conf_node *const *key;   /* [n] maps */
     const conf_node *const *value; /* [n] maps and lists */
 };
 
-/* Parses one document with libyaml's document API; limits: 4 MiB, depth 32, 200,000 nodes, aliases 100. Duplicate keys are
- * refused. The tree lives in `a`. */
+/* Parses one document with libyaml's document API; limits: 4 MiB, depth 32, 200,000 nodes, aliases 100. Duplicate keys
+ * are refused. The tree lives in `a`. */
 sinter_status conf_parse_file(const char *path, arena *a, const conf_node **out, sinter_error *e);
 sinter_status conf_parse_text(const char *name, str text, arena *a, const conf_node **out, sinter_error *e);
 const conf_node *conf_get(const conf_node *map, const char *key); /* NULL: absent */
-bool conf_null(const conf_node *n);                                /* NULL, or an unquoted null */
+bool conf_null(const conf_node *n);                               /* NULL, or an unquoted null */
 /* The scalar as a path, seen from the folder of its file: absolute; in `a`. */
 const char *conf_path(const conf_node *at, arena *a);
 /* error_set with where = file:line:column of the node. */
-sinter_status conf_error(sinter_error *e, const conf_node *at, const char *fix, const char *what, ...) PRINTF_LIKE(4, 5);
+sinter_status conf_error(sinter_error *e, const conf_node *at, const char *fix, const char *what, ...)
+    PRINTF_LIKE(4, 5);
 
-/* ---- collections --------------------------------------------------------------------------------------------------- */
+/* ---- collections ---------------------------------------------------------------------------------------------------
+ */
 
 typedef enum {
     FIELD_TEXT,
@@ -57,9 +59,9 @@ typedef struct config_field {
     bool pattern;
     field_type type;
     bool searchable, filterable, sortable, stored, required; /* defaults by type: config/README.md */
-    const char *group;    /* NULL: by the rule of the text index */
-    uint32_t group_index; /* resolved; searchable fields only */
-    double weight;        /* within its group, default 1 */
+    const char *group;                                       /* NULL: by the rule of the text index */
+    uint32_t group_index;                                    /* resolved; searchable fields only */
+    double weight;                                           /* within its group, default 1 */
     const char *language; /* snowball name or code, "en"; "none": no stemming; default: the collection's */
     uint32_t dimension;   /* vectors */
     const conf_node *at;
@@ -70,13 +72,13 @@ bool config_name_matches(const char *declared, str name);
 /* Code of a language given as code or name ("english": "en"); "none" for none; NULL: unknown. */
 const char *config_language(const char *s);
 
-#define CONFIG_MAX_GROUPS 4u
+#define CONFIG_MAX_GROUPS    4u
 #define CONFIG_MAX_LANGUAGES 3u
 
 /* A field group: what one count and one length of a posting stand for. */
 typedef struct config_group {
     const char *name;
-    double weight, b; /* BM25F: group weight, length normalisation */
+    double weight, b;                 /* BM25F: group weight, length normalisation */
     uint32_t count_bits, length_bits; /* widths in the posting, by the number of groups; 0: default */
 } config_group;
 
@@ -89,31 +91,33 @@ typedef struct config_collection {
     uint32_t n_groups;
     const char *language[CONFIG_MAX_LANGUAGES]; /* of its fields, without "none"; [0] is the default */
     uint32_t n_languages;
-    double k1;              /* BM25F saturation */
-    double coverage_bonus;  /* added weight of matching all words; 0: none */
-    bool units;             /* dimensions and units are normalised */
-    bool spelling;          /* default of QueryOptions.typos */
-    bool operator_and;      /* default operator */
+    double k1;                        /* BM25F saturation */
+    double coverage_bonus;            /* added weight of matching all words; 0: none */
+    bool units;                       /* dimensions and units are normalised */
+    bool spelling;                    /* default of QueryOptions.typos */
+    bool operator_and;                /* default operator */
     const char *minimum_should_match; /* "" or "2" or "75%" */
-    const char *stop_words; /* NULL: none; "default": by language; else a file, absolute */
-    const char *synonyms;   /* reserved: refused when set */
-    const char *age_field;  /* timestamp field behind item.age_days; NULL: none */
-    const char *title_field; /* what a person calls an item; for transcripts. NULL: first text field */
+    const char *stop_words;           /* NULL: none; "default": by language; else a file, absolute */
+    const char *synonyms;             /* reserved: refused when set */
+    const char *age_field;            /* timestamp field behind item.age_days; NULL: none */
+    const char *title_field;          /* what a person calls an item; for transcripts. NULL: first text field */
     const char *default_pipeline;
 } config_collection;
 
-/* ---- pipelines ------------------------------------------------------------------------------------------------------ */
+/* ---- pipelines ------------------------------------------------------------------------------------------------------
+ */
 
 /* One use of a plugin: a ranker, fusion, source, rewriter or finisher. */
 typedef struct config_use {
-    const char *name;   /* unique in its pipeline; default: plugin or source name */
-    const char *plugin; /* NULL for built-ins */
-    const char *path;   /* of a .so, where the use names a file; NULL: found in plugin_dirs by name */
-    const char *sha256; /* pinned build, 64 hex digits; NULL: any */
-    const char *model;  /* NAME/VERSION or NAME/latest; NULL */
+    const char *name;    /* unique in its pipeline; default: plugin or source name */
+    const char *plugin;  /* NULL for built-ins */
+    const char *path;    /* of a .so, where the use names a file; NULL: found in plugin_dirs by name */
+    const char *sha256;  /* pinned build, 64 hex digits; NULL: any */
+    const char *model;   /* NAME/VERSION or NAME/latest; NULL */
     const char *feature; /* built-in ranker: one feature as score; NULL */
-    uint64_t budget_ns; /* 0: none of its own */
-    const conf_node *options; /* the whole map: the keys above are skipped, the rest are checked by the plugin's table */
+    uint64_t budget_ns;  /* 0: none of its own */
+    const conf_node
+        *options; /* the whole map: the keys above are skipped, the rest are checked by the plugin's table */
     const conf_node *at;
 } config_use;
 
@@ -160,14 +164,15 @@ typedef struct config_pipeline {
     double record;      /* share of requests recorded whole, 0–1 */
 } config_pipeline;
 
-/* ---- the server ------------------------------------------------------------------------------------------------------ */
+/* ---- the server
+ * ------------------------------------------------------------------------------------------------------ */
 
 typedef log_level config_log_level; /* C++ lets no member take the name of its own type */
 
 typedef struct config_server {
-    const char *listen; /* "127.0.0.1:7700"; host:port, port 0: any free */
-    bool insecure;      /* allows an address that is not loopback without TLS */
-    const char *data_dir; /* absolute */
+    const char *listen;             /* "127.0.0.1:7700"; host:port, port 0: any free */
+    bool insecure;                  /* allows an address that is not loopback without TLS */
+    const char *data_dir;           /* absolute */
     const char *const *plugin_dirs; /* [n_plugin_dirs] absolute, in order of search */
     uint32_t n_plugin_dirs;
     uint32_t lanes; /* 0: one a core */
@@ -176,7 +181,7 @@ typedef struct config_server {
     uint32_t max_streams_per_connection;
     uint32_t max_parked; /* reads waiting for after_sequence */
     uint64_t max_unpack_bytes;
-    uint64_t drain_ns; /* grace at shutdown */
+    uint64_t drain_ns;        /* grace at shutdown */
     uint64_t commit_after_ns; /* index commit: age of the oldest unapplied write, default 250 ms */
     config_log_level log_level;
     bool log_json;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Field groups: at most four, because a posting packs one count and one length for each into 28 bits.
  *
- * A field that names a group is in it. The others get a group each, named like the field, while there is room; beyond, the
- * lightest share the last, "others". A group that the rule made takes its weight from its fields. */
+ * A field that names a group is in it. The others get a group each, named like the field, while there is room; beyond,
+ * the lightest share the last, "others". A group that the rule made takes its weight from its fields. */
 #include "collection.h"
 
 #include <stddef.h>
@@ -10,8 +10,10 @@
 #include <string.h>
 
 static const walk_key GROUP_KEYS[] = {
-    {"weight", WALK_DOUBLE, offsetof(config_group, weight), "1", 0, 1000, NULL, false, "of the group's words in the text score"},
-    {"b", WALK_DOUBLE, offsetof(config_group, b), NULL, 0, 1, NULL, false, "length normalisation; default: the collection's"},
+    {"weight", WALK_DOUBLE, offsetof(config_group, weight), "1", 0, 1000, NULL, false,
+     "of the group's words in the text score"},
+    {"b", WALK_DOUBLE, offsetof(config_group, b), NULL, 0, 1, NULL, false,
+     "length normalisation; default: the collection's"},
     {"count_bits", WALK_U32, offsetof(config_group, count_bits), "0", 0, 12, NULL, false,
      "of a posting for the count of a word; default: by the number of groups"},
     {"length_bits", WALK_U32, offsetof(config_group, length_bits), "0", 0, 8, NULL, false,
@@ -33,20 +35,21 @@ static bool valid_name(const char *s)
     return n > 0 && !s[n] && n <= 64;
 }
 
-static sinter_status add_named(const collection_raw *raw, config_collection *c, const config_field *f, const conf_node *at,
-                               sinter_error *e)
+static sinter_status add_named(const collection_raw *raw, config_collection *c, const config_field *f,
+                               const conf_node *at, sinter_error *e)
 {
     if (find_group(c, f->group) >= 0) return SINTER_OK;
     if (!valid_name(f->group))
         return conf_error(e, at, "use letters, digits and _", "'%s' is not a group name", f->group);
     if (c->n_groups == CONFIG_MAX_GROUPS)
-        return conf_error(e, at, "put it into one of them", "'%s' is the fifth group, after %s, %s, %s and %s", f->group,
-                          c->group[0].name, c->group[1].name, c->group[2].name, c->group[3].name);
+        return conf_error(e, at, "put it into one of them", "'%s' is the fifth group, after %s, %s, %s and %s",
+                          f->group, c->group[0].name, c->group[1].name, c->group[2].name, c->group[3].name);
     c->group[c->n_groups++] = (config_group){.name = f->group, .weight = 1, .b = raw->b};
     return SINTER_OK;
 }
 
-static sinter_status collect_named(const collection_raw *raw, config_collection *c, config_field *field, sinter_error *e)
+static sinter_status collect_named(const collection_raw *raw, config_collection *c, config_field *field,
+                                   sinter_error *e)
 {
     sinter_status s = SINTER_OK;
     for (uint32_t i = 0; i < c->n_fields && s == SINTER_OK; i++) {
@@ -113,14 +116,14 @@ static const char *group_name(const config_field *f, arena *a)
     return s;
 }
 
-static sinter_status place_rest(const collection_raw *raw, config_collection *c, config_field **rest, uint32_t n, arena *a,
-                                sinter_error *e)
+static sinter_status place_rest(const collection_raw *raw, config_collection *c, config_field **rest, uint32_t n,
+                                arena *a, sinter_error *e)
 {
     uint32_t room = CONFIG_MAX_GROUPS - c->n_groups, own = n <= room ? n : room ? room - 1 : 0;
     if (n && !room)
         return conf_error(e, rest[0]->at, "name one of them: 'group: …'",
-                          "'%s' names no group, and the four are taken: %s, %s, %s, %s", rest[0]->name, c->group[0].name,
-                          c->group[1].name, c->group[2].name, c->group[3].name);
+                          "'%s' names no group, and the four are taken: %s, %s, %s, %s", rest[0]->name,
+                          c->group[0].name, c->group[1].name, c->group[2].name, c->group[3].name);
     qsort(rest, n, sizeof *rest, by_weight);
     qsort(rest, own, sizeof *rest, by_place);
     for (uint32_t i = 0; i < n; i++) {

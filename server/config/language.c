@@ -8,11 +8,11 @@
 static const struct {
     const char *code, *name;
 } LANGUAGES[] = {
-    {"ar", "arabic"},     {"hy", "armenian"},  {"eu", "basque"},     {"ca", "catalan"},    {"da", "danish"},
-    {"nl", "dutch"},      {"en", "english"},   {"fi", "finnish"},    {"fr", "french"},     {"de", "german"},
-    {"hu", "hungarian"},  {"id", "indonesian"}, {"ga", "irish"},     {"it", "italian"},    {"lt", "lithuanian"},
-    {"ne", "nepali"},     {"no", "norwegian"}, {"pt", "portuguese"}, {"ro", "romanian"},   {"ru", "russian"},
-    {"es", "spanish"},    {"sv", "swedish"},   {"ta", "tamil"},      {"tr", "turkish"},    {"none", "none"},
+    {"ar", "arabic"},    {"hy", "armenian"},   {"eu", "basque"},     {"ca", "catalan"},  {"da", "danish"},
+    {"nl", "dutch"},     {"en", "english"},    {"fi", "finnish"},    {"fr", "french"},   {"de", "german"},
+    {"hu", "hungarian"}, {"id", "indonesian"}, {"ga", "irish"},      {"it", "italian"},  {"lt", "lithuanian"},
+    {"ne", "nepali"},    {"no", "norwegian"},  {"pt", "portuguese"}, {"ro", "romanian"}, {"ru", "russian"},
+    {"es", "spanish"},   {"sv", "swedish"},    {"ta", "tamil"},      {"tr", "turkish"},  {"none", "none"},
 };
 
 const char *config_language(const char *s)

@@ -64,7 +64,8 @@ static sinter_status list(loader *l, const char *folder, const char ***out, uint
     const char **found = NULL;
     sinter_status s = SINTER_OK;
     for (struct dirent *entry; s == SINTER_OK && (entry = readdir(d));) {
-        if (entry->d_name[0] == '.' || (!ends_with(entry->d_name, ".yaml") && !ends_with(entry->d_name, ".yml"))) continue;
+        if (entry->d_name[0] == '.' || (!ends_with(entry->d_name, ".yaml") && !ends_with(entry->d_name, ".yml")))
+            continue;
         const char *file = arena_printf(l->a, "%s/%s", path, entry->d_name);
         s = check_file_name(file, entry->d_name, e);
         if (*n == cap) found = xrealloc(found, (cap = cap ? cap * 2 : 16) * sizeof *found);
@@ -125,8 +126,7 @@ static sinter_status refuse_unbuilt(loader *l, sinter_error *e)
     uint32_t n;
     sinter_status s = list(l, "experiments", &path, &n, e);
     if (s != SINTER_OK) return s;
-    if (n)
-        return error_set(e, SINTER_UNIMPLEMENTED, path[0], "move the file away", "experiments are not implemented");
+    if (n) return error_set(e, SINTER_UNIMPLEMENTED, path[0], "move the file away", "experiments are not implemented");
     const char *alerts = arena_printf(l->a, "%salerts.yaml", l->folder);
     FILE *f = fopen(alerts, "re");
     if (!f) return SINTER_OK;
@@ -167,7 +167,8 @@ static sinter_status resolve_default(const config *c, config_collection *k, sint
     }
     if (second)
         return conf_error(e, k->at, "write 'default_pipeline: …', or name one like the collection",
-                          "'%s' has the pipelines %s and %s, and none is the default", k->name, found->name, second->name);
+                          "'%s' has the pipelines %s and %s, and none is the default", k->name, found->name,
+                          second->name);
     k->default_pipeline = found ? found->name : NULL;
     return SINTER_OK;
 }
@@ -183,7 +184,8 @@ static sinter_status load(loader *l, const char *path, sinter_error *e)
     for (uint32_t i = 0; s == SINTER_OK && i < l->c->n_collections; i++)
         s = resolve_default(l->c, (config_collection *)&l->c->collection[i], e);
     if (s == SINTER_OK && l->c->n_collections == 0)
-        s = error_set(e, SINTER_INVALID, path, "declare one in collections/NAME.yaml beside it", "there is no collection");
+        s = error_set(e, SINTER_INVALID, path, "declare one in collections/NAME.yaml beside it",
+                      "there is no collection");
     return s;
 }
 

@@ -21,13 +21,15 @@ typedef struct source_raw {
     uint32_t limit;
 } source_raw;
 
-const char *const CONFIG_USE_KEYS[CONFIG_USE_KEYS_N] = {"name", "plugin", "sha256", "model", "budget", "source", "limit"};
+const char *const CONFIG_USE_KEYS[CONFIG_USE_KEYS_N] = {"name",   "plugin", "sha256", "model",
+                                                        "budget", "source", "limit"};
 
 #define P(f) offsetof(pipeline_raw, f)
 static const walk_key PIPELINE_KEYS[] = {
     {"collection", WALK_STRING, P(p.collection), NULL, 0, 0, NULL, true, "name the collection that it searches"},
     {"rewrite", WALK_NODE, P(rewrite), NULL, 0, 0, NULL, false, "a list of rewriter plugins"},
-    {"recall", WALK_NODE, P(recall), NULL, 0, 0, NULL, false, "a list of sources; without it: {source: text, limit: 1000}"},
+    {"recall", WALK_NODE, P(recall), NULL, 0, 0, NULL, false,
+     "a list of sources; without it: {source: text, limit: 1000}"},
     {"stages", WALK_NODE, P(stages), NULL, 0, 0, NULL, false, "a list of stages; without it: the order of recall"},
     {"finish", WALK_NODE, P(finish), NULL, 0, 0, NULL, false, "a list of finisher plugins and diversity"},
     {"budget", WALK_DURATION, P(p.budget_ns), "0", 0, 60e9, NULL, false, "of all stages together; 0: none"},
@@ -88,7 +90,8 @@ static const walk_key DIVERSITY_KEYS[] = {
 };
 const walk_table WALK_DIVERSITY = {"diversity", DIVERSITY_KEYS, ARRAY_LEN(DIVERSITY_KEYS), false};
 
-/* ---- one use ---------------------------------------------------------------------------------------------------------- */
+/* ---- one use
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static bool plugin_name_valid(const char *s)
 {
@@ -109,7 +112,8 @@ static sinter_status resolve_plugin(const conf_node *at, config_use *u, arena *a
         return SINTER_OK;
     }
     if (plugin_name_valid(given)) return SINTER_OK;
-    return conf_error(e, at, "lower-case letters, digits and _, or the path of a .so", "'%s' is not a plugin's name", given);
+    return conf_error(e, at, "lower-case letters, digits and _, or the path of a .so", "'%s' is not a plugin's name",
+                      given);
 }
 
 static sinter_status check_pin(const conf_node *map, config_use *u, arena *a, sinter_error *e)
@@ -126,7 +130,8 @@ static sinter_status check_pin(const conf_node *map, config_use *u, arena *a, si
     if (u->model) {
         const char *slash = strchr(u->model, '/');
         if (!slash || slash == u->model || !slash[1] || strchr(slash + 1, '/') || strstr(u->model, ".."))
-            return conf_error(e, conf_get(map, "model"), "write NAME/VERSION or NAME/latest", "model is '%s'", u->model);
+            return conf_error(e, conf_get(map, "model"), "write NAME/VERSION or NAME/latest", "model is '%s'",
+                              u->model);
     }
     return SINTER_OK;
 }
@@ -159,7 +164,8 @@ static sinter_status refuse_same(const config_use *was, const config_use *is, co
                       is->name, was->at->line);
 }
 
-/* ---- the steps ---------------------------------------------------------------------------------------------------------- */
+/* ---- the steps
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static sinter_status is_list(const conf_node *at, const char *what, uint32_t most, sinter_error *e)
 {
@@ -210,7 +216,8 @@ static sinter_status read_source(const conf_node *map, config_recall_source *out
     return s == SINTER_OK ? check_pin(map, &out->use, a, e) : s;
 }
 
-static sinter_status read_recall(const conf_node *at, const conf_node *root, config_pipeline *p, arena *a, sinter_error *e)
+static sinter_status read_recall(const conf_node *at, const conf_node *root, config_pipeline *p, arena *a,
+                                 sinter_error *e)
 {
     uint32_t n = at ? at->n : 1;
     sinter_status s = at ? is_list(at, "recall", 64, e) : SINTER_OK;
@@ -223,7 +230,8 @@ static sinter_status read_recall(const conf_node *at, const conf_node *root, con
         for (uint32_t k = 0; k < i && s == SINTER_OK; k++) {
             s = refuse_same(&source[k].use, &source[i].use, "recall source", e);
             if (s == SINTER_OK && source[k].text && source[i].text)
-                s = conf_error(e, at->value[i], "keep one", "the text source stands already in line %u", at->value[k]->line);
+                s = conf_error(e, at->value[i], "keep one", "the text source stands already in line %u",
+                               at->value[k]->line);
         }
     }
     p->recall = source;
@@ -237,7 +245,8 @@ static sinter_status read_ranker(const conf_node *map, config_use *out, arena *a
     if (s != SINTER_OK) return s;
     bool feature = conf_get(map, "feature") != NULL, plugin = conf_get(map, "plugin") != NULL;
     if (!feature && !plugin)
-        return conf_error(e, map, "write 'plugin: NAME' or 'feature: NAME'", "a ranker names neither a plugin nor a feature");
+        return conf_error(e, map, "write 'plugin: NAME' or 'feature: NAME'",
+                          "a ranker names neither a plugin nor a feature");
     if (plugin) return read_plugin_use(map, out, a, e);
     *out = (config_use){.options = map, .at = map};
     s = walk_map(map, &WALK_FEATURE, out, a, e);
@@ -247,8 +256,8 @@ static sinter_status read_ranker(const conf_node *map, config_use *out, arena *a
 }
 
 /* A ranker's name is its key in fusion's weights and in score.NAME, so it is unique in the whole pipeline. */
-static sinter_status refuse_ranker_twice(const config_pipeline *p, const config_stage *now, uint32_t n, const config_use *is,
-                                         sinter_error *e)
+static sinter_status refuse_ranker_twice(const config_pipeline *p, const config_stage *now, uint32_t n,
+                                         const config_use *is, sinter_error *e)
 {
     for (uint32_t i = 0; i < p->n_stages; i++) {
         for (uint32_t k = 0; k < p->stage[i].n_rank; k++) {
@@ -263,7 +272,8 @@ static sinter_status refuse_ranker_twice(const config_pipeline *p, const config_
     return SINTER_OK;
 }
 
-static sinter_status read_rank(const conf_node *at, const config_pipeline *p, config_stage *stage, arena *a, sinter_error *e)
+static sinter_status read_rank(const conf_node *at, const config_pipeline *p, config_stage *stage, arena *a,
+                               sinter_error *e)
 {
     sinter_status s = is_list(at, "rank", 64, e);
     if (s != SINTER_OK) return s;
@@ -278,7 +288,8 @@ static sinter_status read_rank(const conf_node *at, const config_pipeline *p, co
     return s;
 }
 
-static sinter_status read_stage(const conf_node *map, const config_pipeline *p, config_stage *out, arena *a, sinter_error *e)
+static sinter_status read_stage(const conf_node *map, const config_pipeline *p, config_stage *out, arena *a,
+                                sinter_error *e)
 {
     stage_raw raw = {.s = {.at = map}};
     sinter_status s = walk_map(map, &WALK_STAGE, &raw, a, e);
@@ -291,13 +302,13 @@ static sinter_status read_stage(const conf_node *map, const config_pipeline *p, 
     const config_stage *last = p->n_stages ? &p->stage[p->n_stages - 1] : NULL;
     if (last && stage->keep > last->keep) {
         const conf_node *at = conf_get(map, "keep");
-        return conf_error(e, at ? at : map, "keep as many or fewer", "the stage keeps %u, but the one before it gives %u",
-                          stage->keep, last->keep);
+        return conf_error(e, at ? at : map, "keep as many or fewer",
+                          "the stage keeps %u, but the one before it gives %u", stage->keep, last->keep);
     }
     for (uint32_t i = 0; i < p->n_stages; i++) {
         if (strcmp(p->stage[i].name, stage->name) == 0)
-            return conf_error(e, map, "give it another: 'name: …'", "the stage '%s' stands already in line %u", stage->name,
-                              p->stage[i].at->line);
+            return conf_error(e, map, "give it another: 'name: …'", "the stage '%s' stands already in line %u",
+                              stage->name, p->stage[i].at->line);
     }
     stage->has_fuse = raw.fuse != NULL;
     if (raw.fuse) return read_plugin_use(raw.fuse, &stage->fuse, a, e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Whether a text index built for one declaration serves another: weights, k1 and b act at query time, the rest stands in
- * the postings. */
+/* Whether a text index built for one declaration serves another: weights, k1 and b act at query time, the rest stands
+ * in the postings. */
 #include "config/config.h"
 
 #include <stdio.h>

@@ -23,7 +23,8 @@ static const walk_key SERVER_KEYS[] = {
     {"listen", WALK_STRING, AT(s.listen), "127.0.0.1:7700", 0, 0, NULL, false, "host:port; port 0: any free one"},
     {"insecure", WALK_BOOL, AT(s.insecure), "false", 0, 0, NULL, false,
      "listen on an address that is not loopback without TLS"},
-    {"data_dir", WALK_STRING, AT(data_dir), "../data", 0, 0, NULL, false, "journal, views and private copies of plugins"},
+    {"data_dir", WALK_STRING, AT(data_dir), "../data", 0, 0, NULL, false,
+     "journal, views and private copies of plugins"},
     {"plugin_dirs", WALK_NODE, AT(plugin_dirs), NULL, 0, 0, NULL, false, "folders searched for NAME.so, in order"},
     {"lanes", WALK_U32, AT(s.lanes), "0", 0, 1024, NULL, false, "worker threads; 0: one a core"},
     {"drain", WALK_DURATION, AT(s.drain_ns), "10s", 0, 600e9, NULL, false, "grace for running calls at shutdown"},
@@ -51,14 +52,16 @@ const walk_table WALK_LIMITS = {"limits", LIMIT_KEYS, ARRAY_LEN(LIMIT_KEYS), fal
 static const char *const LEVELS[] = {"debug", "info", "warn", "error", NULL};
 static const char *const FORMATS[] = {"text", "json", NULL};
 static const walk_key LOG_KEYS[] = {
-    {"level", WALK_STRING, offsetof(log_raw, level), "info", 0, 0, LEVELS, false, "least level written: debug, info, warn, error"},
+    {"level", WALK_STRING, offsetof(log_raw, level), "info", 0, 0, LEVELS, false,
+     "least level written: debug, info, warn, error"},
     {"format", WALK_STRING, offsetof(log_raw, format), "text", 0, 0, FORMATS, false, "text or json lines"},
     {"impressions", WALK_BOOL, offsetof(log_raw, impressions), "true", 0, 0, NULL, false,
      "record what was shown, for training and evaluation"},
 };
 const walk_table WALK_LOG = {"log", LOG_KEYS, ARRAY_LEN(LOG_KEYS), false};
 
-static sinter_status read_plugin_dirs(const conf_node *at, const char *file, config_server *out, arena *a, sinter_error *e)
+static sinter_status read_plugin_dirs(const conf_node *at, const char *file, config_server *out, arena *a,
+                                      sinter_error *e)
 {
     uint32_t n = at ? at->n : 1;
     const char **dir = ARENA_ARRAY(a, const char *, n + 1);
@@ -71,7 +74,8 @@ static sinter_status read_plugin_dirs(const conf_node *at, const char *file, con
     sinter_status s = walk_is(at, CONF_LIST, "plugin_dirs", e);
     for (uint32_t i = 0; s == SINTER_OK && i < n; i++) {
         s = walk_is(at->value[i], CONF_SCALAR, "an entry of plugin_dirs", e);
-        if (s == SINTER_OK && !*at->value[i]->text) s = conf_error(e, at->value[i], NULL, "an entry of plugin_dirs is empty");
+        if (s == SINTER_OK && !*at->value[i]->text)
+            s = conf_error(e, at->value[i], NULL, "an entry of plugin_dirs is empty");
         if (s == SINTER_OK) dir[i] = walk_path(file, at->value[i]->text, a);
     }
     return s;
@@ -118,7 +122,8 @@ static sinter_status read_log(const conf_node *at, config_server *out, arena *a,
 sinter_status server_read(const conf_node *root, config_server *out, arena *a, sinter_error *e)
 {
     server_raw raw = {0};
-    const conf_node none = {.kind = CONF_MAP, .file = root->file, .line = root->line, .column = root->column, .text = ""};
+    const conf_node none = {
+        .kind = CONF_MAP, .file = root->file, .line = root->line, .column = root->column, .text = ""};
     sinter_status s = walk_map(root, &WALK_SERVER, &raw, a, e);
     if (s != SINTER_OK) return s;
     if (raw.tls) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The table-driven walker: one row a key, from which checks, defaults, messages and the reference in config/README.md come. */
+/* The table-driven walker: one row a key, from which checks, defaults, messages and the reference in config/README.md
+ * come. */
 #ifndef SINTER_CONFIG_WALK_H
 #define SINTER_CONFIG_WALK_H
 
@@ -19,8 +20,8 @@ typedef struct walk_key {
     const char *key;
     walk_type type;
     size_t offset;
-    const char *fallback; /* text of the default; NULL: leave the target as it is */
-    double least, most;   /* both 0: no bounds */
+    const char *fallback;       /* text of the default; NULL: leave the target as it is */
+    double least, most;         /* both 0: no bounds */
     const char *const *choices; /* NULL-terminated, for strings */
     bool required;
     const char *doc;
@@ -43,12 +44,13 @@ sinter_status walk_unknown(const conf_node *at, const char *what, const char *na
 const char *walk_path(const char *file, const char *path, arena *a);
 
 /* The room's tables, for the test that compares them with config/README.md. */
-extern const walk_table WALK_SERVER, WALK_LIMITS, WALK_LOG, WALK_COLLECTION, WALK_FIELD, WALK_GROUP, WALK_PIPELINE, WALK_STAGE,
-    WALK_USE, WALK_SOURCE, WALK_FEATURE, WALK_DIVERSITY;
+extern const walk_table WALK_SERVER, WALK_LIMITS, WALK_LOG, WALK_COLLECTION, WALK_FIELD, WALK_GROUP, WALK_PIPELINE,
+    WALK_STAGE, WALK_USE, WALK_SOURCE, WALK_FEATURE, WALK_DIVERSITY;
 
 /* server.c, collection.c, pipeline.c */
 sinter_status server_read(const conf_node *root, config_server *out, arena *a, sinter_error *e);
-sinter_status collection_read(const char *name, const conf_node *root, config_collection *out, arena *a, sinter_error *e);
+sinter_status collection_read(const char *name, const conf_node *root, config_collection *out, arena *a,
+                              sinter_error *e);
 sinter_status pipeline_read(const char *name, const conf_node *root, const config *c, config_pipeline *out, arena *a,
                             sinter_error *e);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* YAML text → conf_node tree, by libyaml's document API, which keeps a mark on every node.
  *
- * An alias shares its anchor's node, so the tree may be a graph: loops are refused, and so is one that unfolds to more nodes
- * than the limit, because whoever walks it would walk all of them. */
+ * An alias shares its anchor's node, so the tree may be a graph: loops are refused, and so is one that unfolds to more
+ * nodes than the limit, because whoever walks it would walk all of them. */
 #include "config/config.h"
 
 #include <stdio.h>
@@ -55,8 +55,10 @@ static sinter_status parser_error(const yaml_parser_t *p, const char *file, str 
     const char *what = p->problem ? p->problem : "not valid YAML";
     if (p->error != YAML_READER_ERROR) {
         char with_context[256];
-        snprintf(with_context, sizeof with_context, "%s%s%s", what, p->context ? " " : "", p->context ? p->context : "");
-        return at_mark(e, file, p->problem_mark.line, p->problem_mark.column, "see https://yaml.org/spec/1.1", with_context);
+        snprintf(with_context, sizeof with_context, "%s%s%s", what, p->context ? " " : "",
+                 p->context ? p->context : "");
+        return at_mark(e, file, p->problem_mark.line, p->problem_mark.column, "see https://yaml.org/spec/1.1",
+                       with_context);
     }
     size_t line = 0, column = 0;
     for (size_t i = 0; i < p->problem_offset && i < text.n; i++) {
@@ -100,8 +102,8 @@ static sinter_status refuse_duplicates(const conf_node *map, sinter_error *e)
     sinter_status s = SINTER_OK;
     for (uint32_t i = 1; i < map->n && s == SINTER_OK; i++) {
         if (strcmp(sorted[i - 1]->text, sorted[i]->text) == 0)
-            s = conf_error(e, sorted[i], "keep one of the two", "the key '%s' stands already in line %u", sorted[i]->text,
-                           sorted[i - 1]->line);
+            s = conf_error(e, sorted[i], "keep one of the two", "the key '%s' stands already in line %u",
+                           sorted[i]->text, sorted[i - 1]->line);
     }
     free(sorted);
     return s;
@@ -117,7 +119,8 @@ static sinter_status add_unfolded(reader *r, int parent, int child, const conf_n
     return SINTER_OK;
 }
 
-static sinter_status read_list(reader *r, int number, const yaml_node_t *n, uint32_t depth, conf_node *out, sinter_error *e)
+static sinter_status read_list(reader *r, int number, const yaml_node_t *n, uint32_t depth, conf_node *out,
+                               sinter_error *e)
 {
     const yaml_node_item_t *item = n->data.sequence.items.start;
     out->kind = CONF_LIST;
@@ -132,12 +135,14 @@ static sinter_status read_list(reader *r, int number, const yaml_node_t *n, uint
     return SINTER_OK;
 }
 
-static sinter_status read_map(reader *r, int number, const yaml_node_t *n, uint32_t depth, conf_node *out, sinter_error *e)
+static sinter_status read_map(reader *r, int number, const yaml_node_t *n, uint32_t depth, conf_node *out,
+                              sinter_error *e)
 {
     const yaml_node_pair_t *pair = n->data.mapping.pairs.start;
     out->kind = CONF_MAP;
     out->n = (uint32_t)(n->data.mapping.pairs.top - pair);
-    conf_node **key = ARENA_ARRAY(r->memory, conf_node *, out->n), **value = ARENA_ARRAY(r->memory, conf_node *, out->n);
+    conf_node **key = ARENA_ARRAY(r->memory, conf_node *, out->n),
+              **value = ARENA_ARRAY(r->memory, conf_node *, out->n);
     out->key = (const conf_node *const *)key;
     out->value = (const conf_node *const *)value;
     for (uint32_t i = 0; i < out->n; i++) {
@@ -157,7 +162,7 @@ static sinter_status read_map(reader *r, int number, const yaml_node_t *n, uint3
 
 static bool tag_known(const char *tag)
 {
-    static const char *const TAGS[] = {YAML_STR_TAG, YAML_SEQ_TAG, YAML_MAP_TAG,   YAML_INT_TAG,
+    static const char *const TAGS[] = {YAML_STR_TAG,   YAML_SEQ_TAG,  YAML_MAP_TAG, YAML_INT_TAG,
                                        YAML_FLOAT_TAG, YAML_BOOL_TAG, YAML_NULL_TAG};
     for (size_t i = 0; tag && i < ARRAY_LEN(TAGS); i++) {
         if (strcmp(tag, TAGS[i]) == 0) return true;
@@ -170,7 +175,8 @@ static sinter_status read_node(reader *r, int number, uint32_t depth, conf_node 
     conf_node *made = r->made[number - 1];
     *out = made;
     if (made) { /* seen before: this is an alias */
-        if (r->open[number - 1]) return conf_error(e, made, "remove the alias", "an alias stands inside its own anchor");
+        if (r->open[number - 1])
+            return conf_error(e, made, "remove the alias", "an alias stands inside its own anchor");
         if (++r->aliases > ALIASES_MOST)
             return conf_error(e, made, "repeat the values", "more than %d aliases", (int)ALIASES_MOST);
         return SINTER_OK;

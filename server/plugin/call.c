@@ -50,8 +50,10 @@ sinter_status result_status(plugin_result *r, sinter_status s, const plugin_inst
 {
     if (s == SINTER_OK) return s;
     r->outcome = s == SINTER_DECLINED ? PLUGIN_DECLINED : s == SINTER_DEADLINE ? PLUGIN_LATE : PLUGIN_FAILED;
-    if (!r->error.what[0] && s == SINTER_DECLINED) snprintf(r->error.what, sizeof r->error.what, "it has no opinion on this request");
-    if (!r->error.what[0] && s == SINTER_DEADLINE) snprintf(r->error.what, sizeof r->error.what, "it gave up at its deadline");
+    if (!r->error.what[0] && s == SINTER_DECLINED)
+        snprintf(r->error.what, sizeof r->error.what, "it has no opinion on this request");
+    if (!r->error.what[0] && s == SINTER_DEADLINE)
+        snprintf(r->error.what, sizeof r->error.what, "it gave up at its deadline");
     return error_tidy(&r->error, s, i);
 }
 

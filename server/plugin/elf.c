@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A small reader of 64-bit ELF shared objects: enough to refuse what dlopen would crash on (a truncated file is SIGBUS), and
- * to list what a plugin exports. Every offset is checked against the file's size. */
+/* A small reader of 64-bit ELF shared objects: enough to refuse what dlopen would crash on (a truncated file is
+ * SIGBUS), and to list what a plugin exports. Every offset is checked against the file's size. */
 #include "plugin/plugin.h"
 
 #include <elf.h>
@@ -99,7 +99,8 @@ static bool tag(const tables *t, int64_t which, uint64_t *out)
 static bool find_symbols(const image *m, tables *t)
 {
     const Elf64_Ehdr *h = m->head;
-    if (h->e_shentsize != sizeof(Elf64_Shdr) || h->e_shoff % 8 || !inside(m, h->e_shoff, (uint64_t)h->e_shnum * sizeof(Elf64_Shdr)))
+    if (h->e_shentsize != sizeof(Elf64_Shdr) || h->e_shoff % 8 ||
+        !inside(m, h->e_shoff, (uint64_t)h->e_shnum * sizeof(Elf64_Shdr)))
         return false;
     const Elf64_Shdr *section = (const Elf64_Shdr *)(m->bytes.s + h->e_shoff);
     for (unsigned i = 0; i < h->e_shnum; i++) {
@@ -118,7 +119,8 @@ static sinter_status read_tables(const image *m, tables *t, sinter_error *e)
     for (unsigned i = 0; i < m->head->e_phnum; i++) {
         const Elf64_Phdr *p = &m->segment[i];
         if (p->p_type != PT_DYNAMIC) continue;
-        if (p->p_offset % 8 || !inside(m, p->p_offset, p->p_filesz)) return broken(m, e, "its dynamic table is cut off");
+        if (p->p_offset % 8 || !inside(m, p->p_offset, p->p_filesz))
+            return broken(m, e, "its dynamic table is cut off");
         t->dynamic = (const Elf64_Dyn *)(m->bytes.s + p->p_offset);
         t->n_dynamic = p->p_filesz / sizeof *t->dynamic;
     }
@@ -139,7 +141,8 @@ static const char *name_at(const tables *t, uint64_t at)
 
 static void list_symbols(const tables *t, arena *a, plugin_elf *out)
 {
-    const char **extra = ARENA_ARRAY(a, const char *, t->n_symbols + 1), **unique = ARENA_ARRAY(a, const char *, t->n_symbols + 1);
+    const char **extra = ARENA_ARRAY(a, const char *, t->n_symbols + 1),
+               **unique = ARENA_ARRAY(a, const char *, t->n_symbols + 1);
     out->extra = extra;
     out->unique = unique;
     for (uint64_t i = 0; i < t->n_symbols; i++) {
@@ -169,7 +172,8 @@ sinter_status plugin_elf_read(const char *path, str bytes, arena *a, plugin_elf 
     const char **needed = ARENA_ARRAY(a, const char *, t.n_dynamic + 1);
     out->needed = needed;
     for (uint64_t i = 0; i < t.n_dynamic && t.dynamic[i].d_tag != DT_NULL; i++) {
-        if (t.dynamic[i].d_tag == DT_NEEDED) needed[out->n_needed++] = arena_strdup(a, name_at(&t, t.dynamic[i].d_un.d_val));
+        if (t.dynamic[i].d_tag == DT_NEEDED)
+            needed[out->n_needed++] = arena_strdup(a, name_at(&t, t.dynamic[i].d_un.d_val));
     }
     return SINTER_OK;
 }

@@ -73,7 +73,8 @@ static double host_random(uint64_t seed, uint64_t i)
     return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
 }
 
-/* ---- items ------------------------------------------------------------------------------------------------------------ */
+/* ---- items
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static const sinter_column *host_column(const sinter_host *host, const char *field)
 {
@@ -111,14 +112,17 @@ static uint32_t host_event_type(const sinter_host *host, const char *name)
     return s->event_type && name ? s->event_type(s->ctx, name) : 0;
 }
 
-/* ---- filters ------------------------------------------------------------------------------------------------------------ */
+/* ---- filters
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static sinter_status no_filters(sinter_error *e)
 {
-    return error_set(e, SINTER_UNIMPLEMENTED, NULL, NULL, "filters cannot be used here: the host was given no collection");
+    return error_set(e, SINTER_UNIMPLEMENTED, NULL, NULL,
+                     "filters cannot be used here: the host was given no collection");
 }
 
-static sinter_status host_filter_compile(const sinter_host *host, const char *text, sinter_filter **out, sinter_error *e)
+static sinter_status host_filter_compile(const sinter_host *host, const char *text, sinter_filter **out,
+                                         sinter_error *e)
 {
     plugin_instance *i = of(host);
     void *compiled;
@@ -141,8 +145,8 @@ static void host_filter_free(sinter_filter *f)
     free(f);
 }
 
-static sinter_status host_filter_match(const sinter_host *host, const sinter_filter *f, const uint32_t *item, uint32_t n,
-                                       uint8_t *out, sinter_error *e)
+static sinter_status host_filter_match(const sinter_host *host, const sinter_filter *f, const uint32_t *item,
+                                       uint32_t n, uint8_t *out, sinter_error *e)
 {
     const plugin_services *s = &of(host)->services;
     if (!s->filter_match) return no_filters(e);

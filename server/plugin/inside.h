@@ -53,13 +53,13 @@ struct plugin_instance {
     uint32_t n_lanes, n_workers, refs;
     sinter_inputs inputs;
     char *key;
-    arena *memory; /* options, files read, texts */
+    arena *memory;           /* options, files read, texts */
     _Atomic int32_t filters; /* compiled and not yet freed */
 };
 
 struct sinter_sink {
     arena *memory;
-    bool edits, lines; /* what it takes */
+    bool edits, lines;            /* what it takes */
     plugin_edit_kind first, last; /* plugin_edit_kind it takes */
     plugin_edit *edit;
     plugin_line *line;
@@ -74,9 +74,9 @@ typedef struct running {
 } running;
 extern _Thread_local running plugin_running;
 
-void host_table_fill(sinter_host *t);       /* host.c */
-void options_table_fill(sinter_host *t);    /* getters.c */
-void sink_table_fill(sinter_host *t);       /* sink.c */
+void host_table_fill(sinter_host *t);    /* host.c */
+void options_table_fill(sinter_host *t); /* getters.c */
+void sink_table_fill(sinter_host *t);    /* sink.c */
 
 /* library.c; the lock is held */
 void library_release(plugin_host *h, library *l);

@@ -49,7 +49,8 @@ static sinter_status open_self(plugin_instance *i, const plugin_open_args *args,
     sinter_instance *self = NULL;
     sinter_status s = i->plugin->open(&a, &self, e);
     if (s != SINTER_OK) return error_tidy(e, s, i);
-    if (!self) return error_set(e, SINTER_INTERNAL, i->use, "report it to the plugin's author", "open gave no instance");
+    if (!self)
+        return error_set(e, SINTER_INTERNAL, i->use, "report it to the plugin's author", "open gave no instance");
     i->self = self;
     return SINTER_OK;
 }
@@ -122,7 +123,8 @@ static conf_node *copy_tree(const conf_node *n, arena *a)
     *c = *n;
     c->text = arena_strdup(a, n->text ? n->text : "");
     c->file = arena_strdup(a, n->file);
-    const conf_node **key = ARENA_ARRAY(a, const conf_node *, n->n + 1), **value = ARENA_ARRAY(a, const conf_node *, n->n + 1);
+    const conf_node **key = ARENA_ARRAY(a, const conf_node *, n->n + 1),
+                    **value = ARENA_ARRAY(a, const conf_node *, n->n + 1);
     for (uint32_t i = 0; i < n->n; i++) {
         if (n->kind == CONF_MAP) key[i] = copy_tree(n->key[i], a);
         value[i] = copy_tree(n->value[i], a);
@@ -135,11 +137,13 @@ static conf_node *copy_tree(const conf_node *n, arena *a)
 static sinter_status open_locked(plugin_host *h, library *l, const plugin_open_args *args, plugin_instance **out,
                                  sinter_error *e)
 {
-    const conf_node none = {.kind = CONF_MAP, .file = args->use ? args->use : l->shown.name, .line = 1, .column = 1, .text = ""};
+    const conf_node none = {
+        .kind = CONF_MAP, .file = args->use ? args->use : l->shown.name, .line = 1, .column = 1, .text = ""};
     const conf_node *given = args->config && args->config->options ? args->config->options : &none;
     const sinter_options *o;
     if (!plugin_has_role(&l->shown, args->role)) {
-        sinter_status s = conf_error(e, given, "name a plugin that does", "the plugin '%s' plays no role %s", l->shown.name, PLUGIN_ROLE_NAMES[args->role]);
+        sinter_status s = conf_error(e, given, "name a plugin that does", "the plugin '%s' plays no role %s",
+                                     l->shown.name, PLUGIN_ROLE_NAMES[args->role]);
         return s;
     }
     arena *memory = arena_new(1 << 12);

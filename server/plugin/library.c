@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Libraries: from a file's bytes to a checked table.
  *
- * glibc hands out the old code for a path that is still open, even when a new file stands there, and a mapped file that is
- * overwritten crashes the process. So each build is copied to a name of its own and opened from there; the same bytes are
- * opened once. */
+ * glibc hands out the old code for a path that is still open, even when a new file stands there, and a mapped file that
+ * is overwritten crashes the process. So each build is copied to a name of its own and opened from there; the same
+ * bytes are opened once. */
 #include "inside.h"
 
 #include <dirent.h>
@@ -18,7 +18,8 @@ enum { FILE_MOST = 256 << 20 };
 const char *const PLUGIN_ROLE_NAMES[PLUGIN_ROLES] = {"ranker",   "fusion",   "recall", "rewriter",
                                                      "finisher", "enricher", "trainer"};
 
-/* ---- the host ------------------------------------------------------------------------------------------------------- */
+/* ---- the host -------------------------------------------------------------------------------------------------------
+ */
 
 sinter_status plugin_host_new(const char *private_dir, uint32_t n_lanes, plugin_host **out, sinter_error *e)
 {
@@ -55,9 +56,11 @@ uint32_t plugin_host_resident(const plugin_host *h)
     return atomic_load(&h->resident);
 }
 
-/* ---- checks on the table -------------------------------------------------------------------------------------------- */
+/* ---- checks on the table --------------------------------------------------------------------------------------------
+ */
 
-static sinter_status refuse(sinter_error *e, const char *path, const char *fix, const char *what, ...) PRINTF_LIKE(4, 5);
+static sinter_status refuse(sinter_error *e, const char *path, const char *fix, const char *what, ...)
+    PRINTF_LIKE(4, 5);
 static sinter_status refuse(sinter_error *e, const char *path, const char *fix, const char *what, ...)
 {
     char text[sizeof e->what];
@@ -80,8 +83,8 @@ static sinter_status check_version(const sinter_plugin *t, const char *path, sin
                       t->abi_major, t->abi_minor, SINTER_ABI_MAJOR, SINTER_ABI_MINOR);
     if (t->abi_minor > SINTER_ABI_MINOR)
         return refuse(e, path, "install a newer Sinter, or rebuild it against this host's include/sinter/plugin.h",
-                      "it is made for ABI %u.%u; this host has %u.%u: the minor may not be newer", t->abi_major, t->abi_minor,
-                      SINTER_ABI_MAJOR, SINTER_ABI_MINOR);
+                      "it is made for ABI %u.%u; this host has %u.%u: the minor may not be newer", t->abi_major,
+                      t->abi_minor, SINTER_ABI_MAJOR, SINTER_ABI_MINOR);
     if (t->size < sizeof *t)
         return refuse(e, path, REBUILD, "its table has %u bytes; that of ABI %u.%u has %zu", t->size, SINTER_ABI_MAJOR,
                       SINTER_ABI_MINOR, sizeof *t);
@@ -100,7 +103,9 @@ static sinter_status check_texts(const sinter_plugin *t, const char *path, sinte
                       t->name ? t->name : "(null)");
     if (!t->version || !t->build || !t->summary)
         return refuse(e, path, "fill it; build may be \"\"", "its %s is NULL",
-                      !t->version ? "version" : !t->build ? "build" : "summary");
+                      !t->version ? "version"
+                      : !t->build ? "build"
+                                  : "summary");
     return SINTER_OK;
 }
 
@@ -127,10 +132,12 @@ static sinter_status check_roles(const sinter_plugin *t, const char *path, uint3
         uint32_t size;
         memcpy(&size, ROLES[r].table, sizeof size);
         if (size < ROLES[r].least)
-            return refuse(e, path, "set size = sizeof(the struct), and rebuild it", "its %s has %u bytes; that of ABI %u.%u has %zu",
-                          PLUGIN_ROLE_NAMES[r], size, SINTER_ABI_MAJOR, SINTER_ABI_MINOR, ROLES[r].least);
+            return refuse(e, path, "set size = sizeof(the struct), and rebuild it",
+                          "its %s has %u bytes; that of ABI %u.%u has %zu", PLUGIN_ROLE_NAMES[r], size,
+                          SINTER_ABI_MAJOR, SINTER_ABI_MINOR, ROLES[r].least);
         if (!ROLES[r].whole)
-            return refuse(e, path, "write the function", "its %s has no function '%s'", PLUGIN_ROLE_NAMES[r], ROLES[r].function);
+            return refuse(e, path, "write the function", "its %s has no function '%s'", PLUGIN_ROLE_NAMES[r],
+                          ROLES[r].function);
         *roles |= 1u << r;
     }
     if (*roles) return SINTER_OK;
@@ -146,14 +153,16 @@ static sinter_status check_table(const sinter_plugin *t, const char *path, uint3
     if (s == SINTER_OK) s = check_roles(t, path, roles, e);
     if (s != SINTER_OK) return s;
     if (!t->open != !t->close || !t->worker_open != !t->worker_close)
-        return refuse(e, path, "write both, or neither", "it has only one of %s", !t->open != !t->close ? "open and close" : "worker_open and worker_close");
+        return refuse(e, path, "write both, or neither", "it has only one of %s",
+                      !t->open != !t->close ? "open and close" : "worker_open and worker_close");
     if (!t->open) return refuse(e, path, "write both", "it has no open and close");
     s = plugin_options_sane(t->options, t->n_options, e);
     if (s != SINTER_OK) error_where(e, "%s", path);
     return s;
 }
 
-/* ---- loading ----------------------------------------------------------------------------------------------------------- */
+/* ---- loading
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static library *find_build(plugin_host *h, const char *sha256)
 {
@@ -171,7 +180,8 @@ static void discard(plugin_host *h, library *l)
         if (still) {
             dlclose(still);
             atomic_fetch_add(&h->resident, 1);
-            log_warn("plugin.resident", "%s (%.12s) stays in memory after its last use", l->shown.file, l->shown.sha256);
+            log_warn("plugin.resident", "%s (%.12s) stays in memory after its last use", l->shown.file,
+                     l->shown.sha256);
         }
     }
     if (l->copy) unlink(l->copy);
@@ -190,7 +200,8 @@ static sinter_status open_copy(plugin_host *h, library *l, str bytes, sinter_err
     if (!l->handle) {
         const char *why = dlerror();
         size_t n = strlen(l->copy);
-        if (why && strncmp(why, l->copy, n) == 0 && why[n] == ':') why += n + 2; /* people know the file by its own name */
+        if (why && strncmp(why, l->copy, n) == 0 && why[n] == ':')
+            why += n + 2; /* people know the file by its own name */
         return refuse(e, path, "link it with every library that it needs", "it cannot be loaded: %s", why ? why : "?");
     }
     union {
@@ -204,7 +215,8 @@ static sinter_status open_copy(plugin_host *h, library *l, str bytes, sinter_err
     return check_table(l->shown.table, path, &l->shown.roles, e);
 }
 
-static sinter_status load_bytes(plugin_host *h, const char *path, str bytes, const char *pin, library **out, sinter_error *e)
+static sinter_status load_bytes(plugin_host *h, const char *path, str bytes, const char *pin, library **out,
+                                sinter_error *e)
 {
     char sha256[65];
     plugin_sha256(bytes.s, bytes.n, sha256);
@@ -276,7 +288,8 @@ void plugin_library_release(plugin_host *h, const plugin_library *shown)
     pthread_mutex_unlock(&h->control);
 }
 
-/* ---- by name -------------------------------------------------------------------------------------------------------- */
+/* ---- by name --------------------------------------------------------------------------------------------------------
+ */
 
 /* Names of the plugins in the folders, for "did you mean". */
 static const char **names_in(const config_server *server, arena *a, size_t *n)
@@ -306,7 +319,8 @@ static sinter_status not_found(const config_server *server, const config_use *us
         buffer_printf(&dirs, "%s%s", i ? ", " : "", server->plugin_dirs[i]);
     const char *fix = near ? arena_printf(a, "did you mean '%s'?", near)
                            : "build it, add its folder to plugin_dirs, or write 'plugin: ./FILE.so'";
-    conf_error(e, use->at, fix, "no plugin '%s' in %s", use->plugin, dirs.len ? dirs.data : "plugin_dirs, which is empty");
+    conf_error(e, use->at, fix, "no plugin '%s' in %s", use->plugin,
+               dirs.len ? dirs.data : "plugin_dirs, which is empty");
     if (e) e->status = SINTER_NOT_FOUND;
     buffer_free(&dirs);
     arena_free(a);
@@ -334,16 +348,16 @@ static void place(sinter_error *e, const config_use *use)
     error_where(e, "%s:%u:%u", use->at->file, use->at->line, use->at->column);
 }
 
-sinter_status plugin_load(plugin_host *h, const config_server *server, const config_use *use, const plugin_library **out,
-                          sinter_error *e)
+sinter_status plugin_load(plugin_host *h, const config_server *server, const config_use *use,
+                          const plugin_library **out, sinter_error *e)
 {
     char *path = find_file(server, use);
     if (!path) return not_found(server, use, e);
     const plugin_library *l = NULL;
     sinter_status s = plugin_load_file(h, path, use->sha256, &l, e);
     if (s == SINTER_OK && !use->path && strcmp(l->name, use->plugin) != 0) {
-        s = refuse(e, path, "name the file as its table names the plugin", "it holds the plugin '%s', not '%s'", l->name,
-                   use->plugin);
+        s = refuse(e, path, "name the file as its table names the plugin", "it holds the plugin '%s', not '%s'",
+                   l->name, use->plugin);
         plugin_library_release(h, l);
     }
     if (s == SINTER_OK)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A plugin's options: the YAML tree checked against the plugin's own table. Reading them is in getters.c.
  *
- * While it checks, the walk writes a canonical text of all that was given (with a hash of the files that are named), so that
- * equal options are known to be equal wherever they stand. */
+ * While it checks, the walk writes a canonical text of all that was given (with a hash of the files that are named), so
+ * that equal options are known to be equal wherever they stand. */
 #include "inside.h"
 
 #include <math.h>
@@ -78,8 +78,8 @@ static sinter_status check_file(checker *k, const sinter_option *o, const conf_n
     buffer b = {0};
     sinter_error why = SINTER_ERROR_INIT;
     if (!*at->text || file_read(path, 256u << 20, &b, &why) != SINTER_OK)
-        return conf_error(k->e, at, "paths are relative to the file that names them", "%s: cannot read '%s': %s", o->key, path,
-                          why.what);
+        return conf_error(k->e, at, "paths are relative to the file that names them", "%s: cannot read '%s': %s",
+                          o->key, path, why.what);
     buffer_printf(&k->key, "%s#%016llx", path, (unsigned long long)hash64(b.data, b.len));
     buffer_free(&b);
     return SINTER_OK;
@@ -226,15 +226,16 @@ sinter_status plugin_options_check(const conf_node *map, bool use, const sinter_
     sinter_status s = check_map(&k, map, use, table, n);
     if (s == SINTER_OK) {
         sinter_options *o = ARENA_NEW(memory, sinter_options);
-        *o = (sinter_options){.root = map, .table = table, .n = n, .memory = memory,
-                              .key = arena_strndup(memory, k.key.data, k.key.len)};
+        *o = (sinter_options){
+            .root = map, .table = table, .n = n, .memory = memory, .key = arena_strndup(memory, k.key.data, k.key.len)};
         *out = o;
     }
     buffer_free(&k.key);
     return s;
 }
 
-/* ---- the table itself ----------------------------------------------------------------------------------------------- */
+/* ---- the table itself -----------------------------------------------------------------------------------------------
+ */
 
 static sinter_status insane(sinter_error *e, const sinter_option *o, const char *fix, const char *what)
 {
@@ -278,11 +279,15 @@ static sinter_status sane_one(const sinter_option *table, uint32_t at, bool top,
 {
     const sinter_option *o = &table[at];
     if (o->size != sizeof *o) return insane(e, o, "set size = sizeof(sinter_option)", "has a wrong size");
-    if (!o->key || !*o->key || strpbrk(o->key, ". \t\n")) return insane(e, o, "use a word without dots", "has no usable key");
+    if (!o->key || !*o->key || strpbrk(o->key, ". \t\n"))
+        return insane(e, o, "use a word without dots", "has no usable key");
     if (!o->doc || !*o->doc) return insane(e, o, "say what it means, its unit and its default", "has no doc");
-    if (o->type < SINTER_OPTION_STRING || o->type > SINTER_OPTION_FILTER) return insane(e, o, "use a sinter_option_type", "has no type");
-    if ((o->nested == NULL) != (o->n_nested == 0)) return insane(e, o, "set both or neither", "has only one of nested and n_nested");
-    if (o->default_text && !default_fits(o)) return insane(e, o, "write a default that it would accept", "has a default that does not fit");
+    if (o->type < SINTER_OPTION_STRING || o->type > SINTER_OPTION_FILTER)
+        return insane(e, o, "use a sinter_option_type", "has no type");
+    if ((o->nested == NULL) != (o->n_nested == 0))
+        return insane(e, o, "set both or neither", "has only one of nested and n_nested");
+    if (o->default_text && !default_fits(o))
+        return insane(e, o, "write a default that it would accept", "has a default that does not fit");
     for (uint32_t i = 0; i < at; i++) {
         if (strcmp(table[i].key, o->key) == 0) return insane(e, o, "keep one", "stands twice");
     }
@@ -309,6 +314,7 @@ static sinter_status sane(const sinter_option *table, uint32_t n, uint32_t depth
 
 sinter_status plugin_options_sane(const sinter_option *table, uint32_t n, sinter_error *e)
 {
-    if (n && !table) return error_set(e, SINTER_PRECONDITION, NULL, "set both or neither", "it has %u options and no table", n);
+    if (n && !table)
+        return error_set(e, SINTER_PRECONDITION, NULL, "set both or neither", "it has %u options and no table", n);
     return sane(table, n, 0, e);
 }

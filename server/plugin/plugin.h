@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The plugin host: loading, checking, opening and calling shared objects by the contract of <sinter/plugin.h>.
  *
- * Life: plugin_host_new → plugin_load (a library: one build of one plugin) → plugin_open (an instance: build, model, options,
- * collection, role; workers for every lane) → calls on lanes → plugin_instance_release → plugin_library_release →
- * plugin_host_free. Libraries and instances are counted: the same build is loaded once, the same instance opened once, and the
- * last release closes it. Everything here is [control] (one lock inside) except what is marked [lane].
+ * Life: plugin_host_new → plugin_load (a library: one build of one plugin) → plugin_open (an instance: build, model,
+ * options, collection, role; workers for every lane) → calls on lanes → plugin_instance_release →
+ * plugin_library_release → plugin_host_free. Libraries and instances are counted: the same build is loaded once, the
+ * same instance opened once, and the last release closes it. Everything here is [control] (one lock inside) except what
+ * is marked [lane].
  *
- * This room knows no catalogue: what a plugin may ask about items goes through a plugin_services table which the rooms above
- * fill. A request's view of the items and its arena travel in a plugin_call, which a lane begins and ends around its calls.
+ * This room knows no catalogue: what a plugin may ask about items goes through a plugin_services table which the rooms
+ * above fill. A request's view of the items and its arena travel in a plugin_call, which a lane begins and ends around
+ * its calls.
  *
- * No plugin can make a call here fail in any way but by its result: what it writes is checked for count, finiteness and range
- * before anyone else reads it. A crash is not caught: `sinter plugin check` looks for one in a child process. */
+ * No plugin can make a call here fail in any way but by its result: what it writes is checked for count, finiteness and
+ * range before anyone else reads it. A crash is not caught: `sinter plugin check` looks for one in a child process. */
 #ifndef SINTER_ROOM_PLUGIN_H
 #define SINTER_ROOM_PLUGIN_H
 
@@ -18,19 +20,21 @@
 #include "config/config.h"
 #include <sinter/plugin.h>
 
-/* ---- the host ------------------------------------------------------------------------------------------------------ */
+/* ---- the host ------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct plugin_host plugin_host;
 
-/* `private_dir` is emptied and then holds the private copies of loaded files (data_dir/plugins of a server). `n_lanes` workers
- * are opened per instance. */
+/* `private_dir` is emptied and then holds the private copies of loaded files (data_dir/plugins of a server). `n_lanes`
+ * workers are opened per instance. */
 sinter_status plugin_host_new(const char *private_dir, uint32_t n_lanes, plugin_host **out, sinter_error *e);
 void plugin_host_free(plugin_host *h); /* after all libraries and instances have been released */
 uint32_t plugin_host_lanes(const plugin_host *h);
 /* Builds that stayed mapped after dlclose (STB_GNU_UNIQUE symbols, thread-local destructors). */
 uint32_t plugin_host_resident(const plugin_host *h);
 
-/* ---- libraries ----------------------------------------------------------------------------------------------------- */
+/* ---- libraries -----------------------------------------------------------------------------------------------------
+ */
 
 typedef enum {
     PLUGIN_RANKER,
@@ -61,10 +65,10 @@ typedef struct plugin_library {
     plugin_counters *counters;
 } plugin_library;
 
-/* The .so a use names: use->path, or use->plugin searched as NAME.so in the server's plugin_dirs. The refusals name both
- * values, the file and what to do; `where` is the use's file:line:column. A build already loaded is shared. */
-sinter_status plugin_load(plugin_host *h, const config_server *server, const config_use *use, const plugin_library **out,
-                          sinter_error *e);
+/* The .so a use names: use->path, or use->plugin searched as NAME.so in the server's plugin_dirs. The refusals name
+ * both values, the file and what to do; `where` is the use's file:line:column. A build already loaded is shared. */
+sinter_status plugin_load(plugin_host *h, const config_server *server, const config_use *use,
+                          const plugin_library **out, sinter_error *e);
 /* The same for a path; `sha256` may be NULL (any build). */
 sinter_status plugin_load_file(plugin_host *h, const char *path, const char *sha256, const plugin_library **out,
                                sinter_error *e);
@@ -74,10 +78,12 @@ static inline bool plugin_has_role(const plugin_library *l, plugin_role r)
     return l->roles >> r & 1;
 }
 
-/* ---- what the rooms above provide ------------------------------------------------------------------------------------ */
+/* ---- what the rooms above provide
+ * ------------------------------------------------------------------------------------ */
 
-/* Items of one collection. `ctx` is the table's own; `view` is the plugin_call's, NULL during open ("as of now"). A function
- * left NULL makes the host answer "unknown". Results live as long as <sinter/plugin.h> promises. Tags as there. */
+/* Items of one collection. `ctx` is the table's own; `view` is the plugin_call's, NULL during open ("as of now"). A
+ * function left NULL makes the host answer "unknown". Results live as long as <sinter/plugin.h> promises. Tags as
+ * there. */
 typedef struct plugin_services {
     void *ctx;
     const sinter_column *(*column)(void *ctx, void *view, const char *field);
@@ -87,39 +93,42 @@ typedef struct plugin_services {
     uint32_t (*item_ordinal)(void *ctx, void *view, const char *id);
     sinter_status (*filter_compile)(void *ctx, const char *text, void **out, sinter_error *e);
     void (*filter_free)(void *ctx, void *filter);
-    sinter_status (*filter_match)(void *ctx, void *view, const void *filter, const uint32_t *item, uint32_t n, uint8_t *out,
-                                  sinter_error *e);
+    sinter_status (*filter_match)(void *ctx, void *view, const void *filter, const uint32_t *item, uint32_t n,
+                                  uint8_t *out, sinter_error *e);
     sinter_status (*filter_scan)(void *ctx, void *view, const void *filter, uint32_t limit, uint32_t *item, uint32_t *n,
                                  sinter_error *e);
     uint32_t (*event_type)(void *ctx, const char *name);
 } plugin_services;
 
-/* ---- options --------------------------------------------------------------------------------------------------------- */
+/* ---- options
+ * --------------------------------------------------------------------------------------------------------- */
 
-/* Checks a map of a YAML file against a plugin's table: unknown keys (near names), types, choices, ranges, required keys,
- * nested maps and lists, files that must exist, filters by services->filter_compile (NULL services: not checked). The keys of
- * CONFIG_USE_KEYS are skipped at the top when `use` is true (source and limit only where the map has a source). The result lives in `memory`, like the tree. */
+/* Checks a map of a YAML file against a plugin's table: unknown keys (near names), types, choices, ranges, required
+ * keys, nested maps and lists, files that must exist, filters by services->filter_compile (NULL services: not checked).
+ * The keys of CONFIG_USE_KEYS are skipped at the top when `use` is true (source and limit only where the map has a
+ * source). The result lives in `memory`, like the tree. */
 sinter_status plugin_options_check(const conf_node *map, bool use, const sinter_option *table, uint32_t n,
                                    const plugin_services *services, arena *memory, const sinter_options **out,
                                    sinter_error *e);
 /* A table's own faults (sizes, names, defaults that do not fit): INVALID naming the key. */
 sinter_status plugin_options_sane(const sinter_option *table, uint32_t n, sinter_error *e);
 
-/* ---- instances ------------------------------------------------------------------------------------------------------- */
+/* ---- instances
+ * ------------------------------------------------------------------------------------------------------- */
 
 typedef struct plugin_instance plugin_instance;
 
 typedef struct plugin_open_args {
     plugin_role role;
-    const char *use;            /* "pipeline.ranker" */
-    const config_use *config;   /* its options map; NULL: none */
-    const char *model_dir;      /* NULL: none */
+    const char *use;          /* "pipeline.ranker" */
+    const config_use *config; /* its options map; NULL: none */
+    const char *model_dir;    /* NULL: none */
     const sinter_collection *collection;
     const plugin_services *services; /* copied; ctx must outlive the instance */
 } plugin_open_args;
 
-/* Opens, or shares, the instance of (build, model, options and the bytes of the files they name, collection, role). Takes a
- * reference on the library. */
+/* Opens, or shares, the instance of (build, model, options and the bytes of the files they name, collection, role).
+ * Takes a reference on the library. */
 sinter_status plugin_open(plugin_host *h, const plugin_library *l, const plugin_open_args *args, plugin_instance **out,
                           sinter_error *e);
 void plugin_instance_release(plugin_host *h, plugin_instance *i);
@@ -132,10 +141,11 @@ bool plugin_instance_whole_list(const plugin_instance *i);
 sinter_status plugin_check_rankers(plugin_instance *i, const char *const *ranker, uint32_t n, const conf_node *at,
                                    sinter_error *e);
 
-/* ---- calls: on a lane -------------------------------------------------------------------------------------------------- */
+/* ---- calls: on a lane
+ * -------------------------------------------------------------------------------------------------- */
 
-/* What a lane's calls run in. `memory` is the request's arena (edits, explanations, scratch of prepare, recall, rewrite and
- * finish); `scratch` is reset after every block and explanation; both belong to the lane. */
+/* What a lane's calls run in. `memory` is the request's arena (edits, explanations, scratch of prepare, recall, rewrite
+ * and finish); `scratch` is reset after every block and explanation; both belong to the lane. */
 typedef struct plugin_call {
     uint32_t lane;
     void *view; /* for plugin_services */
@@ -155,14 +165,14 @@ typedef enum {
 
 typedef struct plugin_result {
     plugin_outcome outcome;
-    uint32_t scored;     /* rows that got a finite score */
+    uint32_t scored; /* rows that got a finite score */
     uint64_t elapsed_ns;
-    sinter_error error;  /* why, unless DONE */
+    sinter_error error; /* why, unless DONE */
 } plugin_result;
 
-/* Ranker: prepare (request may be NULL: not called), then score in blocks of SINTER_BLOCK, padded; `list` holds all `n` rows of
- * the stage. Between blocks the clock is read against budget_ns (0: none) and list->deadline_ns. score[0..n) is wholly
- * written: SINTER_MISSING where there is none. [lane] */
+/* Ranker: prepare (request may be NULL: not called), then score in blocks of SINTER_BLOCK, padded; `list` holds all `n`
+ * rows of the stage. Between blocks the clock is read against budget_ns (0: none) and list->deadline_ns. score[0..n) is
+ * wholly written: SINTER_MISSING where there is none. [lane] */
 void plugin_rank(plugin_instance *i, plugin_call *c, const sinter_request *request, const sinter_batch *list,
                  uint64_t budget_ns, float *score, plugin_result *r);
 
@@ -171,19 +181,20 @@ typedef struct plugin_line {
     double value;
 } plugin_line;
 
-/* Contributions to the score of one row of the list that was last ranked; they always sum to `score`: what a plugin leaves
- * unexplained becomes a line "rest". *summed: the plugin kept rule 7. In c->memory. [lane] */
+/* Contributions to the score of one row of the list that was last ranked; they always sum to `score`: what a plugin
+ * leaves unexplained becomes a line "rest". *summed: the plugin kept rule 7. In c->memory. [lane] */
 sinter_status plugin_explain(plugin_instance *i, plugin_call *c, const sinter_batch *list, uint32_t row, float score,
                              plugin_line **line, uint32_t *n, bool *summed, sinter_error *e);
 
 /* Fusion: out[0..n) is written only when DONE. [lane] */
 void plugin_fuse(plugin_instance *i, plugin_call *c, const sinter_fusion_batch *b, float *out, plugin_result *r);
-/* Shares of a row of the batch last fused on this lane; *summed: bias + contributions = score within 1e-5 × max(1, |score|). */
+/* Shares of a row of the batch last fused on this lane; *summed: bias + contributions = score within 1e-5 × max(1,
+ * |score|). */
 sinter_status plugin_fuse_explain(plugin_instance *i, plugin_call *c, const sinter_fusion_batch *b, uint32_t row,
                                   float score, sinter_share *share, double *bias, bool *summed, sinter_error *e);
 
-/* Recall: item and score hold `limit`; ordinals at or above `n_items` are a fault. `filter` is what services->filter_compile
- * gave (or the like), NULL: none. [lane] */
+/* Recall: item and score hold `limit`; ordinals at or above `n_items` are a fault. `filter` is what
+ * services->filter_compile gave (or the like), NULL: none. [lane] */
 void plugin_recall(plugin_instance *i, plugin_call *c, const sinter_request *request, const void *filter,
                    const uint32_t *exclude, uint32_t n_exclude, uint32_t limit, uint32_t n_items, uint32_t *item,
                    float *score, uint32_t *n, plugin_result *r);
@@ -213,12 +224,13 @@ typedef struct plugin_edit {
 #define PLUGIN_MAX_EDITS 10000u /* more in one call: it has failed */
 
 /* Recorded edits in the plugin's order, in c->memory, for the pipeline to apply; none unless DONE. [lane] */
-void plugin_rewrite(plugin_instance *i, plugin_call *c, const sinter_request *request, const plugin_edit **edit, uint32_t *n,
-                    plugin_result *r);
+void plugin_rewrite(plugin_instance *i, plugin_call *c, const sinter_request *request, const plugin_edit **edit,
+                    uint32_t *n, plugin_result *r);
 void plugin_finish(plugin_instance *i, plugin_call *c, const sinter_request *request, const sinter_list *list,
                    const plugin_edit **edit, uint32_t *n, plugin_result *r);
 
-/* ---- shared objects as files: for `sinter plugin` ----------------------------------------------------------------------- */
+/* ---- shared objects as files: for `sinter plugin`
+ * ----------------------------------------------------------------------- */
 
 typedef struct plugin_elf {
     bool right_machine, has_entry;

@@ -18,8 +18,10 @@ static size_t element_size(sinter_element_type t)
     return t == SINTER_F32 ? 4 : t == SINTER_F16 ? 2 : 1;
 }
 
-/* Rows [from, from + n) of a column of `size` bytes a row, repeated at the end up to `padded`. A whole block needs no copy. */
-static const void *rows(arena *a, const void *all, size_t size, uint32_t from, uint32_t n, uint32_t padded, size_t align)
+/* Rows [from, from + n) of a column of `size` bytes a row, repeated at the end up to `padded`. A whole block needs no
+ * copy. */
+static const void *rows(arena *a, const void *all, size_t size, uint32_t from, uint32_t n, uint32_t padded,
+                        size_t align)
 {
     const char *first = (const char *)all + (size_t)from * size;
     if (!all || n == padded) return all ? first : NULL;
@@ -68,7 +70,8 @@ static sinter_batch make_block(const scoring *g, uint32_t from, uint32_t n, uint
     return b;
 }
 
-static sinter_status score_block(const scoring *g, uint32_t from, uint32_t n, uint32_t padded, float *score, plugin_result *r)
+static sinter_status score_block(const scoring *g, uint32_t from, uint32_t n, uint32_t padded, float *score,
+                                 plugin_result *r)
 {
     sinter_batch b = make_block(g, from, n, padded);
     float *out = guarded_floats(g->call->scratch, padded);
@@ -96,14 +99,14 @@ static bool out_of_time(const scoring *g, uint32_t done, uint64_t budget_ns, uin
     bool own = budget_ns && started + budget_ns == g->stop_ns;
     r->outcome = PLUGIN_LATE;
     error_set(&r->error, SINTER_DEADLINE, g->i->use, own ? "raise its budget, or make it faster" : NULL,
-              "%s after %u of %u candidates: %.3f ms spent, %.3f ms given", own ? "its budget ended" : "the request's time ended",
-              done, g->list->n, (double)(now - started) / 1e6,
+              "%s after %u of %u candidates: %.3f ms spent, %.3f ms given",
+              own ? "its budget ended" : "the request's time ended", done, g->list->n, (double)(now - started) / 1e6,
               g->stop_ns > started ? (double)(g->stop_ns - started) / 1e6 : 0.0);
     return true;
 }
 
-static void score_list(const scoring *g, const sinter_request *request, uint64_t budget_ns, uint64_t started, float *score,
-                       plugin_result *r)
+static void score_list(const scoring *g, const sinter_request *request, uint64_t budget_ns, uint64_t started,
+                       float *score, plugin_result *r)
 {
     const sinter_ranker *role = g->i->plugin->ranker;
     const sinter_batch *l = g->list;
@@ -150,7 +153,8 @@ void plugin_rank(plugin_instance *i, plugin_call *c, const sinter_request *reque
     result_end(r, i, started, list->n);
 }
 
-/* ---- explain ------------------------------------------------------------------------------------------------------------- */
+/* ---- explain
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static bool is_rest(const plugin_line *l)
 {

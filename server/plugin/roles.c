@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Fusion, recall, rewriters and finishers: one call each, into guarded arrays or a sink, checked before anyone reads it. */
+/* Fusion, recall, rewriters and finishers: one call each, into guarded arrays or a sink, checked before anyone reads
+ * it. */
 #include "call.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* ---- fusion -------------------------------------------------------------------------------------------------------------- */
+/* ---- fusion
+ * -------------------------------------------------------------------------------------------------------------- */
 
 void plugin_fuse(plugin_instance *i, plugin_call *c, const sinter_fusion_batch *b, float *out, plugin_result *r)
 {
@@ -56,18 +58,21 @@ sinter_status plugin_fuse_explain(plugin_instance *i, plugin_call *c, const sint
         *bias = score;
         return SINTER_OK;
     }
-    sinter_share *given = ARENA_ARRAY(c->memory, sinter_share, SINTER_MAX_RANKERS); /* room for a plugin that writes them all */
+    sinter_share *given =
+        ARENA_ARRAY(c->memory, sinter_share, SINTER_MAX_RANKERS); /* room for a plugin that writes them all */
     sinter_status s = i->plugin->fusion->explain(i->self, lane_worker(i, c), b, row, given, bias, e);
     if (s != SINTER_OK) return error_tidy(e, s, i);
     if (!shares_finite(given, b->n_rankers, *bias, &sum))
-        return error_set(e, SINTER_INTERNAL, i->use, "report it to the plugin's author", "explain gave a share that is not finite");
+        return error_set(e, SINTER_INTERNAL, i->use, "report it to the plugin's author",
+                         "explain gave a share that is not finite");
     memcpy(share, given, b->n_rankers * sizeof *share);
     *summed = sums_to(sum, score);
     if (!*summed) atomic_fetch_add_explicit(&i->lib->counters.unsummed, 1, memory_order_relaxed);
     return SINTER_OK;
 }
 
-/* ---- recall -------------------------------------------------------------------------------------------------------------- */
+/* ---- recall
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static sinter_status check_recalled(const plugin_instance *i, const uint32_t *item, const float *score, uint32_t n,
                                     uint32_t limit, uint32_t n_items, plugin_result *r)
@@ -85,7 +90,8 @@ static sinter_status check_recalled(const plugin_instance *i, const uint32_t *it
             return result_fault(r, PLUGIN_FAILED, i, what);
         }
         if (!isfinite(score[k])) {
-            snprintf(what, sizeof what, "recall left %s as the score of its item %u of %u", isnan(score[k]) ? "NaN" : "an infinity", k, n);
+            snprintf(what, sizeof what, "recall left %s as the score of its item %u of %u",
+                     isnan(score[k]) ? "NaN" : "an infinity", k, n);
             return result_fault(r, PLUGIN_NOT_FINITE, i, what);
         }
     }
@@ -112,10 +118,11 @@ void plugin_recall(plugin_instance *i, plugin_call *c, const sinter_request *req
     result_end(r, i, started, *n);
 }
 
-/* ---- rewriters and finishers ----------------------------------------------------------------------------------------------- */
+/* ---- rewriters and finishers
+ * ----------------------------------------------------------------------------------------------- */
 
-static void take_edits(plugin_instance *i, sinter_status s, const sinter_sink *sink, const plugin_edit **edit, uint32_t *n,
-                       plugin_result *r)
+static void take_edits(plugin_instance *i, sinter_status s, const sinter_sink *sink, const plugin_edit **edit,
+                       uint32_t *n, plugin_result *r)
 {
     if (s != SINTER_OK)
         result_status(r, s, i);
@@ -125,8 +132,8 @@ static void take_edits(plugin_instance *i, sinter_status s, const sinter_sink *s
     *n = s == SINTER_OK ? sink->n : 0;
 }
 
-void plugin_rewrite(plugin_instance *i, plugin_call *c, const sinter_request *request, const plugin_edit **edit, uint32_t *n,
-                    plugin_result *r)
+void plugin_rewrite(plugin_instance *i, plugin_call *c, const sinter_request *request, const plugin_edit **edit,
+                    uint32_t *n, plugin_result *r)
 {
     uint64_t started = result_begin(r);
     sinter_sink sink = {.memory = c->memory, .edits = true, .first = PLUGIN_ADD_WORDS, .last = PLUGIN_REDIRECT};

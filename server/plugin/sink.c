@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The sink: takes explanations, rewrites and edits into arrays of the request's arena. The first thing that is wrong (a
- * position of 0, a factor that is not finite, text that is not UTF-8, an edit of another role) is kept and fails the call. */
+ * position of 0, a factor that is not finite, text that is not UTF-8, an edit of another role) is kept and fails the
+ * call. */
 #include "inside.h"
 
 #include <math.h>
 #include <string.h>
 
 const char *const PLUGIN_EDIT_NAMES[PLUGIN_LABEL + 1] = {
-    "add_words", "replace_words", "add_filter", "boost_word", "redirect", "pin", "hide", "move", "scale", "insert", "label",
+    "add_words", "replace_words", "add_filter", "boost_word", "redirect", "pin",
+    "hide",      "move",          "scale",      "insert",     "label",
 };
 
 enum { TEXT_MOST = 65536 };

@@ -6,7 +6,8 @@ static void raise_it(void)
 {
     raise(SIGSEGV);
 }
-static sinter_status score(const sinter_instance *me, sinter_worker *w, const sinter_batch *b, float *out, sinter_error *err)
+static sinter_status score(const sinter_instance *me, sinter_worker *w, const sinter_batch *b, float *out,
+                           sinter_error *err)
 {
     UNUSED(me), UNUSED(w), UNUSED(b), UNUSED(out), UNUSED(err);
     raise_it();

@@ -2,7 +2,8 @@
 /* Answers differently the second time, and by an item's place in its block. */
 #include "zoo.h"
 static float mood;
-static sinter_status score(const sinter_instance *me, sinter_worker *w, const sinter_batch *b, float *out, sinter_error *err)
+static sinter_status score(const sinter_instance *me, sinter_worker *w, const sinter_batch *b, float *out,
+                           sinter_error *err)
 {
     UNUSED(me), UNUSED(w), UNUSED(err);
     mood += 1;

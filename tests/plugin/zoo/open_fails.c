@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* open refuses, with a message that names the place of an option. */
 #include "zoo.h"
-static const sinter_option options[] = {
-    {.size = sizeof(sinter_option), .type = SINTER_OPTION_STRING, .key = "formula", .doc = "Any text.", .required = true}};
+static const sinter_option options[] = {{.size = sizeof(sinter_option),
+                                         .type = SINTER_OPTION_STRING,
+                                         .key = "formula",
+                                         .doc = "Any text.",
+                                         .required = true}};
 static sinter_status my_open(const sinter_open_args *a, sinter_instance **out, sinter_error *err)
 {
     sinter_mark m = a->host->option_mark(a->options, "formula");

@@ -2,7 +2,8 @@
 /* Sleeps 1 ms a block. */
 #include "zoo.h"
 #include <time.h>
-static sinter_status score(const sinter_instance *me, sinter_worker *w, const sinter_batch *b, float *out, sinter_error *err)
+static sinter_status score(const sinter_instance *me, sinter_worker *w, const sinter_batch *b, float *out,
+                           sinter_error *err)
 {
     struct timespec ms = {0, 1000000};
     nanosleep(&ms, NULL);

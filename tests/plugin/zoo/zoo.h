@@ -32,7 +32,8 @@ static void zoo_close(sinter_instance *me)
 #define UNUSED(x) ((void)(x))
 
 /* score = the item's ordinal */
-static sinter_status zoo_score(const sinter_instance *me, sinter_worker *w, const sinter_batch *b, float *score, sinter_error *err)
+static sinter_status zoo_score(const sinter_instance *me, sinter_worker *w, const sinter_batch *b, float *score,
+                               sinter_error *err)
 {
     UNUSED(me), UNUSED(w), UNUSED(err);
     for (uint32_t i = 0; i < b->n; i++)
@@ -47,20 +48,20 @@ __attribute__((unused)) static const sinter_ranker zoo_ranker = {.size = sizeof(
 #else
 #pragma GCC diagnostic ignored "-Woverride-init"
 #endif
-#define ZOO_TABLE(...)                                                                                                  \
-    static const sinter_plugin table = {.size = sizeof(sinter_plugin),                                                  \
-                                        .abi_major = SINTER_ABI_MAJOR,                                                  \
-                                        .abi_minor = SINTER_ABI_MINOR,                                                  \
-                                        .version = "1.0.0",                                                             \
-                                        .build = "",                                                                    \
-                                        .summary = "One of the zoo.",                                                   \
-                                        .open = zoo_open,                                                               \
-                                        .close = zoo_close,                                                             \
-                                        __VA_ARGS__};                                                                   \
-    const sinter_plugin *sinter_plugin_entry(uint32_t host_major)                                                       \
-    {                                                                                                                   \
-        UNUSED(host_major);                                                                                             \
-        return &table;                                                                                                  \
+#define ZOO_TABLE(...)                                                                                                 \
+    static const sinter_plugin table = {.size = sizeof(sinter_plugin),                                                 \
+                                        .abi_major = SINTER_ABI_MAJOR,                                                 \
+                                        .abi_minor = SINTER_ABI_MINOR,                                                 \
+                                        .version = "1.0.0",                                                            \
+                                        .build = "",                                                                   \
+                                        .summary = "One of the zoo.",                                                  \
+                                        .open = zoo_open,                                                              \
+                                        .close = zoo_close,                                                            \
+                                        __VA_ARGS__};                                                                  \
+    const sinter_plugin *sinter_plugin_entry(uint32_t host_major)                                                      \
+    {                                                                                                                  \
+        UNUSED(host_major);                                                                                            \
+        return &table;                                                                                                 \
     }
 
 #endif

@@ -47,7 +47,8 @@ __attribute__((unused)) static const char *zoo_path(const char *name)
 }
 
 /* "what | fix" with the file's path replaced by FILE; where must be that path. */
-__attribute__((unused)) static void expect_error(const sinter_error *e, const char *where, const char *what, const char *fix)
+__attribute__((unused)) static void expect_error(const sinter_error *e, const char *where, const char *what,
+                                                 const char *fix)
 {
     assert_string_equal(e->where, where);
     assert_string_equal(e->what, what);
@@ -59,11 +60,13 @@ __attribute__((unused)) static const plugin_library *zoo_load(const char *name)
     const plugin_library *l = NULL;
     sinter_error e = SINTER_ERROR_INIT;
     char line[2048];
-    if (plugin_load_file(host, zoo_path(name), NULL, &l, &e) != SINTER_OK) fail_msg("%s", error_line(&e, line, sizeof line));
+    if (plugin_load_file(host, zoo_path(name), NULL, &l, &e) != SINTER_OK)
+        fail_msg("%s", error_line(&e, line, sizeof line));
     return l;
 }
 
-/* Opens a plugin of the zoo with options given as YAML flow text ("{}" for none). The library stays with the instance. */
+/* Opens a plugin of the zoo with options given as YAML flow text ("{}" for none). The library stays with the instance.
+ */
 __attribute__((unused)) static plugin_instance *zoo_open(const char *name, plugin_role role, const char *yaml,
                                                          const plugin_services *services, arena *a)
 {
@@ -75,7 +78,8 @@ __attribute__((unused)) static plugin_instance *zoo_open(const char *name, plugi
     if (conf_parse_text("test.yaml", str_of(yaml), a, &map, &e) != SINTER_OK) fail_msg("%s", e.what);
     config_use use = {.name = name, .plugin = name, .options = map, .at = map};
     sinter_collection collection = {.size = sizeof collection, .name = "shop", .uuid = "u-1", .n_items = 5000};
-    plugin_open_args args = {.role = role, .use = "test.use", .config = &use, .collection = &collection, .services = services};
+    plugin_open_args args = {
+        .role = role, .use = "test.use", .config = &use, .collection = &collection, .services = services};
     if (plugin_open(host, l, &args, &i, &e) != SINTER_OK) fail_msg("%s", error_line(&e, line, sizeof line));
     plugin_library_release(host, l);
     return i;

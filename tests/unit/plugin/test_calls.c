@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Calls: what the host makes of plugins that are late, fail, write NaN or too much, decline, or lie; and of good ones. */
+/* Calls: what the host makes of plugins that are late, fail, write NaN or too much, decline, or lie; and of good ones.
+ */
 #include "support.h"
 
 enum { N = 1000 };
@@ -26,7 +27,12 @@ static int end(void **state)
 
 static sinter_batch batch(uint32_t n)
 {
-    return (sinter_batch){.size = sizeof(sinter_batch), .n = n, .item = item, .feature = feature, .n_features = 3, .stride = 16,
+    return (sinter_batch){.size = sizeof(sinter_batch),
+                          .n = n,
+                          .item = item,
+                          .feature = feature,
+                          .n_features = 3,
+                          .stride = 16,
                           .deadline_ns = UINT64_MAX};
 }
 
@@ -72,7 +78,8 @@ static void a_late_ranker_keeps_the_blocks_it_scored(void **state)
     plugin_instance *i = zoo_open("sleeps", PLUGIN_RANKER, "{}", NULL, memory);
     plugin_result r = rank(i, N, 2000000, score);
     assert_int_equal(r.outcome, PLUGIN_LATE);
-    assert_true(r.scored == 512 || r.scored == 768 || (r.scored == 256 && r.elapsed_ns > 2500000)); /* 256: a stalled machine */
+    assert_true(r.scored == 512 || r.scored == 768 ||
+                (r.scored == 256 && r.elapsed_ns > 2500000)); /* 256: a stalled machine */
     assert_true(all_missing(score, r.scored, N));
     assert_true(score[r.scored - 1] == (float)item[r.scored - 1]);
     assert_int_equal(r.error.status, SINTER_DEADLINE);
@@ -147,8 +154,15 @@ static plugin_result fuse(plugin_instance *i, uint32_t n, float *out)
     static float score[N];
     static uint64_t present[N];
     const float *const scores[] = {score};
-    sinter_fusion_batch b = {.size = sizeof b, .n = n, .n_rankers = 1, .ranker = RANKERS, .score = scores, .present = present,
-                             .item = item, .before = score, .deadline_ns = UINT64_MAX};
+    sinter_fusion_batch b = {.size = sizeof b,
+                             .n = n,
+                             .n_rankers = 1,
+                             .ranker = RANKERS,
+                             .score = scores,
+                             .present = present,
+                             .item = item,
+                             .before = score,
+                             .deadline_ns = UINT64_MAX};
     plugin_fuse(i, &c, &b, out, &r);
     return r;
 }
@@ -276,7 +290,8 @@ static uint32_t count_events(void *ctx, const char *name)
     closed += strcmp(name, "closed") == 0;
     return 1;
 }
-static sinter_status scan(void *ctx, void *view, const void *filter, uint32_t limit, uint32_t *got, uint32_t *n, sinter_error *e)
+static sinter_status scan(void *ctx, void *view, const void *filter, uint32_t limit, uint32_t *got, uint32_t *n,
+                          sinter_error *e)
 {
     (void)ctx, (void)e;
     assert_string_equal(view, "view");
@@ -389,6 +404,47 @@ static void equal_options_share_an_instance_that_closes_once(void **state)
     assert_int_equal(closed, 3);
 }
 
+/* Two lanes at once, each with its own view, arenas and worker: what ThreadSanitizer watches. */
+typedef struct lane_job {
+    plugin_instance *i;
+    uint32_t lane;
+    bool fine;
+} lane_job;
+static void run_lane(void *arg)
+{
+    lane_job *job = arg;
+    plugin_call c = {.lane = job->lane, .memory = arena_new(1 << 12), .scratch = arena_new(1 << 12)};
+    float score[N];
+    sinter_batch b = batch(N);
+    job->fine = true;
+    for (int round = 0; round < 50; round++) {
+        plugin_result r;
+        plugin_call_begin(&c);
+        plugin_rank(job->i, &c, NULL, &b, 0, score, &r);
+        plugin_call_end(&c);
+        job->fine &= r.outcome == (round == 1 ? PLUGIN_FAILED : PLUGIN_DONE);
+        arena_reset(c.memory);
+    }
+    arena_free(c.memory);
+    arena_free(c.scratch);
+}
+
+static void lanes_score_at_once_with_workers_of_their_own(void **state)
+{
+    (void)state;
+    pthread_t thread[2];
+    plugin_instance *i = zoo_open("fails", PLUGIN_RANKER, "{nth: 7}", NULL, memory); /* in each lane's second request */
+    lane_job job[2] = {{.i = i, .lane = 0}, {.i = i, .lane = 1}};
+    for (int k = 0; k < 2; k++)
+        assert_int_equal(thread_start(&thread[k], "lane", run_lane, &job[k], NULL), SINTER_OK);
+    for (int k = 0; k < 2; k++)
+        pthread_join(thread[k], NULL);
+    assert_true(job[0].fine && job[1].fine);
+    assert_int_equal(plugin_instance_library(i)->counters->calls, 100);
+    assert_int_equal(plugin_instance_library(i)->counters->failed, 2);
+    plugin_instance_release(host, i);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -407,6 +463,7 @@ int main(void)
         cmocka_unit_test(a_wrong_edit_fails_the_call),
         cmocka_unit_test(callbacks_see_the_view_of_the_running_call),
         cmocka_unit_test(equal_options_share_an_instance_that_closes_once),
+        cmocka_unit_test(lanes_score_at_once_with_workers_of_their_own),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -34,7 +34,8 @@ static void refusals_name_both_values_and_what_to_do(void **state)
             "set one of ranker, fusion, recall, rewriter, finisher, enricher, trainer in its table");
     refused("no_score", "its ranker has no function 'score'", "write the function");
     refused("bad_name", "its name is 'Bad Name'", "use lower-case letters, digits and _, starting with a letter");
-    refused("bad_default", "its option 'share' has a default that does not fit", "write a default that it would accept");
+    refused("bad_default", "its option 'share' has a default that does not fit",
+            "write a default that it would accept");
     refused("huge_options", "its options table has 1000000 keys at depth 0; at most 128 keys and 16 levels are read",
             "make it smaller");
 }
@@ -56,20 +57,26 @@ static void what_is_no_shared_object_is_refused(void **state)
     static const char *const GIVE = "give the .so that the linker made", *const AGAIN = "build or copy it again";
     refused_bytes("", 0, "not a shared object: it is empty", GIVE);
     refused_bytes("#!/bin/sh\n", 10, "not a shared object: it begins with 23 21 2f 62", GIVE);
-    refused_bytes("\x7f" "ELF\2\1\1", 7, "a damaged shared object: its header is cut off", AGAIN);
+    refused_bytes("\x7f"
+                  "ELF\2\1\1",
+                  7, "a damaged shared object: its header is cut off", AGAIN);
     buffer b = {0};
     assert_int_equal(file_read(zoo_path("plain"), 1 << 24, &b, NULL), SINTER_OK);
     refused_bytes(b.data, b.len / 4, "a damaged shared object: it is shorter than its segments", AGAIN);
     b.data[16] = 2; /* e_type: an executable */
     refused_bytes(b.data, b.len, "not a shared object: ELF type 2, a shared object has 3", GIVE);
     b.data[18] = 40, b.data[19] = 0; /* e_machine: 32-bit ARM */
-    refused_bytes(b.data, b.len, sizeof(void *) == 8 &&
+    refused_bytes(b.data, b.len,
+                  sizeof(void *) == 8 &&
 #if defined(__x86_64__)
-                  true ? "built for another machine: ELF machine 40, this host is 62"
+                          true
+                      ? "built for another machine: ELF machine 40, this host is 62"
 #else
-                  true ? "built for another machine: ELF machine 40, this host is 183"
+                          true
+                      ? "built for another machine: ELF machine 40, this host is 183"
 #endif
-                       : "", "rebuild it for this machine");
+                      : "",
+                  "rebuild it for this machine");
     buffer_free(&b);
 }
 
@@ -203,7 +210,8 @@ static void names_are_searched_in_plugin_dirs(void **state)
     expect_error(&e, "pipelines/shop.yaml:7:9", what, "did you mean 'sleeps'?");
     use.plugin = "wrong_major";
     assert_int_not_equal(plugin_load(host, &server, &use, &l, &e), SINTER_OK);
-    snprintf(what, sizeof what, "%s/wrong_major.so: it is made for ABI 9.3; this host has 1.0: the major must be equal", zoo);
+    snprintf(what, sizeof what, "%s/wrong_major.so: it is made for ABI 9.3; this host has 1.0: the major must be equal",
+             zoo);
     expect_error(&e, "pipelines/shop.yaml:7:9", what, REBUILD);
     use.plugin = "sleeps";
     assert_int_equal(plugin_load(host, &server, &use, &l, &e), SINTER_OK);

@@ -29,7 +29,8 @@ static sinter_status check(const char *yaml, const sinter_options **out, sinter_
     const plugin_library *l = zoo_load("editor");
     const conf_node *map;
     assert_int_equal(conf_parse_text("shop.yaml", str_of(yaml), memory, &map, e), SINTER_OK);
-    sinter_status s = plugin_options_check(map, true, l->table->options, l->table->n_options, &SERVICES, memory, out, e);
+    sinter_status s =
+        plugin_options_check(map, true, l->table->options, l->table->n_options, &SERVICES, memory, out, e);
     plugin_library_release(host, l);
     return s;
 }
@@ -60,7 +61,8 @@ static void each_fault_has_its_place_and_words(void **state)
         {"entries: [x]", "shop.yaml:1:11", "an entry of entries must be a map, not a single value", ""},
         {"entries: [{name: x, where: colour = red}]", "shop.yaml:1:28", "where: 1:1: unknown field 'colour'",
          "did you mean 'color'?"},
-        {"file: /nowhere/at/all", "shop.yaml:1:7", "file: cannot read '/nowhere/at/all': cannot open: No such file or directory",
+        {"file: /nowhere/at/all", "shop.yaml:1:7",
+         "file: cannot read '/nowhere/at/all': cannot open: No such file or directory",
          "paths are relative to the file that names them"},
     };
     for (size_t k = 0; k < ARRAY_LEN(CASES); k++) {
@@ -83,8 +85,12 @@ static void getters_follow_paths_and_defaults(void **state)
     const sinter_host *h = table_of(i);
     const sinter_options *o;
     sinter_error e = SINTER_ERROR_INIT;
-    assert_int_equal(check("{name: n, plugin: editor, budget: 2ms, entries: [{name: a}, {name: b, at: 7}], weights: {x.y: 0.5, z: 2},"
-                           " wait: 250us, words: lone}", &o, &e), SINTER_OK);
+    assert_int_equal(
+        check(
+            "{name: n, plugin: editor, budget: 2ms, entries: [{name: a}, {name: b, at: 7}], weights: {x.y: 0.5, z: 2},"
+            " wait: 250us, words: lone}",
+            &o, &e),
+        SINTER_OK);
     const char *text = NULL;
     double number = 0;
     int64_t integer = 0;
