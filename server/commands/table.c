@@ -14,6 +14,7 @@ static int command_version(int argc, char **argv) {
 }
 
 int command_demo(int argc, char **argv);
+int command_evaluate(int argc, char **argv);
 int command_journal(int argc, char **argv);
 int command_reload(int argc, char **argv);
 int command_search(int argc, char **argv);
@@ -23,6 +24,7 @@ int command_plugin(int argc, char **argv);
 
 const struct command COMMANDS[] = {
     {"demo", "generate a seeded shop with planted tastes", command_demo},
+    {"evaluate", "measure pipelines against judged queries", command_evaluate},
     {"journal", "verify or dump the journal of a data directory", command_journal},
     {"reload", "have a running server read its configuration again", command_reload},
     {"search", "search a collection, ranked and explained", command_search},
