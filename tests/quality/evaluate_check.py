@@ -116,7 +116,7 @@ def check_sklearn(judged, ranked, gain, offset, values, key):
 
 
 def check_intervals(rng, values, answers, queries, seed):
-    index = rng.integers(0, len(queries), size=(20000, len(queries)))
+    index = rng.integers(0, len(queries), size=(10000, len(queries)))
     for system in answers:
         for metric in METRICS:
             column = np.array([values[q, system, metric] for q in queries])
@@ -125,14 +125,15 @@ def check_intervals(rng, values, answers, queries, seed):
                 if got is None:
                     continue
                 low, high = np.percentile(data[index].mean(axis=1), [2.5, 97.5])
-                slack = 0.06 * (high - low) + 1e-6
+                step = 1 / len(queries) if np.all(data == np.round(data)) else 0  # means of 0s and 1s lie on a grid
+                slack = 0.06 * (high - low) + step + 1e-6
                 assert abs(got["mean"] - data.mean()) < 1e-6, (seed, system, metric)
                 assert abs(got["low"] - low) < slack and abs(got["high"] - high) < slack, (seed, system, metric, got, low, high)
 
 
 def check(binary, seed):
     rng = np.random.default_rng(seed)
-    judged, runs = make(rng, 150)
+    judged, runs = make(rng, 100)
     compared = 0
     for gain in GAINS:
         for offset in (0, 1):
