@@ -10,3 +10,7 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/tests/bench/bench_text.cc)
   target_include_directories(bench_text PRIVATE ${CMAKE_SOURCE_DIR}/server)
   target_link_libraries(bench_text PRIVATE sinter_flags sinter_recall)
 endif()
+# `sinter evaluate` against numpy and, where it is installed, scikit-learn.
+find_program(SINTER_PYTHON NAMES /usr/bin/python3 python3 REQUIRED)
+add_test(NAME learn/python COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/quality/evaluate_check.py $<TARGET_FILE:sinter>)
+set_tests_properties(learn/python PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)

@@ -7,6 +7,7 @@
 #include "base/base.h"
 #include "commands/commands.h"
 #include "learn/learn.h"
+#include "options.h"
 
 #define EVALUATE_MAX_SYSTEMS 32u
 #define EVALUATE_MAX_METRICS 16u
@@ -25,7 +26,8 @@ typedef struct evaluate_system {
 } evaluate_system;
 
 typedef struct evaluate_arguments {
-    const char *judgments, *queries, *server, *per_query;
+    const char *judgments, *queries, *server, *per_query, *gain_name, *offset;
+    option_list runs, metrics;
     evaluate_system system[EVALUATE_MAX_SYSTEMS];
     metric metric[EVALUATE_MAX_METRICS];
     uint32_t n_systems, n_metrics;
@@ -42,6 +44,7 @@ void evaluate_system_free(evaluate_system *s);
 /* Prints the table or the JSON, and writes the file of figures by query; an exit_code. */
 int evaluate_report(const evaluate_arguments *a, const judgments *j);
 
+/* Prints the error; returns the code. */
 int evaluate_fail(const sinter_error *e, int code);
 
 #endif

@@ -10,10 +10,11 @@
 #include <unistd.h>
 
 #include "client.h"
+#include <sinter/v1/admin.pb-c.h>
 #include <sinter/v1/catalog.pb-c.h>
 #include <sinter/v1/search.pb-c.h>
 
-#define ANSWER_WITHIN_NS (30ull * 1000000000)
+#define ANSWER_WITHIN_NS (60ull * 1000000000)
 #define TRIES            6 /* a busy server is asked again, later each time */
 
 /* One system's pass over the queries, shared by its workers. */
@@ -23,6 +24,7 @@ typedef struct pass {
     evaluate_system *system;
     const char *collection, *pipeline;
     uint32_t page_size;
+    uint64_t sequence; /* what was written before the evaluation began is searchable in every answer */
     atomic_uint next, done;
     atomic_bool failed;
     pthread_mutex_t lock; /* guards what follows and the system's counts */
@@ -102,6 +104,7 @@ static sinter_status ask(worker *w, uint32_t query, sinter_error *e)
     r.query = words;
     r.page_size = p->page_size;
     r.no_impression = true;
+    r.after_sequence = p->sequence;
     Sinter__V1__SearchResponse *answer = NULL;
     sinter_status s = search(w, &r, &answer, e);
     if (!s) keep(w, query, answer);
@@ -226,11 +229,34 @@ static bool find_pipeline(pass *p, const Sinter__V1__ListCollectionsResponse *al
     return false;
 }
 
-static int ask_system(const evaluate_arguments *a, const judgments *j, evaluate_system *s,
-                      const Sinter__V1__ListCollectionsResponse *all)
+/* What the evaluation needs to know of the server before it asks. */
+typedef struct facts {
+    Sinter__V1__ListCollectionsResponse *all;
+    uint64_t sequence;
+} facts;
+
+static sinter_status learn_facts(client *c, facts *f, sinter_error *e)
 {
-    pass p = {.a = a, .j = j, .system = s, .lock = PTHREAD_MUTEX_INITIALIZER, .page_size = 1};
-    if (!find_pipeline(&p, all)) return unknown_pipeline(s->name, all);
+    Sinter__V1__ListCollectionsRequest list;
+    Sinter__V1__GetStatusRequest status;
+    sinter__v1__list_collections_request__init(&list);
+    sinter__v1__get_status_request__init(&status);
+    ProtobufCMessage *m = NULL;
+    sinter_status s = client_call(c, "sinter.v1.AdminService/GetStatus", &status.base,
+                                  &sinter__v1__get_status_response__descriptor, ANSWER_WITHIN_NS, &m, e);
+    if (s) return s;
+    f->sequence = ((Sinter__V1__GetStatusResponse *)(void *)m)->sequence;
+    protobuf_c_message_free_unpacked(m, NULL);
+    s = client_call(c, "sinter.v1.CatalogService/ListCollections", &list.base,
+                    &sinter__v1__list_collections_response__descriptor, ANSWER_WITHIN_NS, &m, e);
+    if (!s) f->all = (Sinter__V1__ListCollectionsResponse *)(void *)m;
+    return s;
+}
+
+static int ask_system(const evaluate_arguments *a, const judgments *j, evaluate_system *s, const facts *f)
+{
+    pass p = {.a = a, .j = j, .system = s, .lock = PTHREAD_MUTEX_INITIALIZER, .page_size = 1, .sequence = f->sequence};
+    if (!find_pipeline(&p, f->all)) return unknown_pipeline(s->name, f->all);
     for (uint32_t m = 0; m < a->n_metrics; m++)
         if (a->metric[m].k > p.page_size) p.page_size = a->metric[m].k;
     return run_pass(&p);
@@ -243,19 +269,13 @@ int evaluate_ask(evaluate_arguments *a, const judgments *j)
         any = any || !a->system[i].file;
     if (!any) return EXIT_OK;
     client *c = NULL;
+    facts f = {0};
     sinter_error e = SINTER_ERROR_INIT;
     if (client_open(a->server, &c, &e)) return client_fail("evaluate", NULL, &e);
-    Sinter__V1__ListCollectionsRequest request;
-    sinter__v1__list_collections_request__init(&request);
-    ProtobufCMessage *all = NULL;
-    int code = EXIT_OK;
-    if (client_call(c, "sinter.v1.CatalogService/ListCollections", &request.base,
-                    &sinter__v1__list_collections_response__descriptor, ANSWER_WITHIN_NS, &all, &e))
-        code = client_fail("evaluate", c, &e);
+    int code = learn_facts(c, &f, &e) ? client_fail("evaluate", c, &e) : EXIT_OK;
     for (uint32_t i = 0; i < a->n_systems && code == EXIT_OK; i++)
-        if (!a->system[i].file)
-            code = ask_system(a, j, &a->system[i], (const Sinter__V1__ListCollectionsResponse *)(const void *)all);
-    if (all) protobuf_c_message_free_unpacked(all, NULL);
+        if (!a->system[i].file) code = ask_system(a, j, &a->system[i], &f);
+    if (f.all) sinter__v1__list_collections_response__free_unpacked(f.all, NULL);
     client_close(c);
     return code;
 }

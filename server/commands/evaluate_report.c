@@ -75,9 +75,9 @@ static bool away_from_zero(interval x)
  * -------------------------------------------------------------------------------------------------------------------
  */
 
-static int name_width(const evaluate_arguments *a)
+static int widest(const evaluate_arguments *a)
 {
-    size_t width = strlen("  over ") + strlen(a->system[0].name);
+    size_t width = 0;
     for (uint32_t s = 0; s < a->n_systems; s++)
         if (strlen(a->system[s].name) > width) width = strlen(a->system[s].name);
     return (int)width;
@@ -85,37 +85,33 @@ static int name_width(const evaluate_arguments *a)
 
 static void print_system(const figures *f, uint32_t s, int width)
 {
-    printf("%-*s", width, f->a->system[s].name);
     for (uint32_t m = 0; m < f->a->n_metrics; m++) {
         interval x = interval_of(f, s, m);
-        printf("   %.4f  [%.4f, %.4f] ", x.mean, x.low, x.high);
-    }
-    if (s) {
-        printf("\n  over %-*s", width - 7, f->a->system[0].name);
-        for (uint32_t m = 0; m < f->a->n_metrics; m++) {
-            interval x = difference_of(f, s, m);
-            printf("  %+.4f [%+.4f, %+.4f]%c", x.mean, x.low, x.high, away_from_zero(x) ? '*' : ' ');
+        printf("%-*s  %-14s  %.4f  [%.4f, %.4f]", width, m ? "" : f->a->system[s].name, f->a->metric[m].name, x.mean,
+               x.low, x.high);
+        if (s) {
+            interval d = difference_of(f, s, m);
+            printf("  %+.4f  [%+.4f, %+.4f]%s", d.mean, d.low, d.high, away_from_zero(d) ? " *" : "");
         }
+        printf("\n");
     }
-    printf("\n");
 }
 
 static void print_table(const figures *f)
 {
     const evaluate_arguments *a = f->a;
-    int width = name_width(a);
+    int width = widest(a);
     printf("%u queries, %u judgments", f->n_scored, f->j->n_judgments);
     if (f->n_scored < f->j->n_queries)
         printf("; %u queries without a relevant item skipped", f->j->n_queries - f->n_scored);
     printf("; gain %s", GAIN_NAMES[a->gain.kind]);
     if (a->gain.offset != 0) printf(" of grade - %g", a->gain.offset);
-    printf("\n\n%-*s", width, "");
-    for (uint32_t m = 0; m < a->n_metrics; m++)
-        printf("   %-26s", a->metric[m].name);
+    printf("\n\n%-*s  metric          mean    95%% interval   ", width, "");
+    if (a->n_systems > 1) printf("   over %s", a->system[0].name);
     printf("\n");
     for (uint32_t s = 0; s < a->n_systems; s++)
         print_system(f, s, width);
-    printf("\n95%% intervals: %u resamples of queries, seed %llu%s\n", BOOTSTRAP_RESAMPLES, (unsigned long long)a->seed,
+    printf("\n%u resamples of queries, seed %llu%s\n", BOOTSTRAP_RESAMPLES, (unsigned long long)a->seed,
            a->n_systems > 1 ? "; differences are paired, * where the interval leaves out 0" : "");
 }
 

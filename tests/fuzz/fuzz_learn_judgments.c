@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Any bytes as a file of judgments and as one of ranked lists: read, or refused with file and line. What is read scores
+ * between 0 and 1. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "learn/learn.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_scores(const judgments *j, const ranked_run *r)
+{
+    static const metric METRICS[] = {{METRIC_NDCG, 10, "ndcg@10"},         {METRIC_MAP, 5, "map@5"},
+                                     {METRIC_PRECISION, 3, "precision@3"}, {METRIC_RECALL, 10, "recall@10"},
+                                     {METRIC_HIT_RATE, 1, "hit@1"},        {METRIC_MRR, 1000, "mrr"}};
+    gain_rule g = {GAIN_EXPONENTIAL, 0};
+    arena *a = arena_new(1024);
+    for (uint32_t q = 0; q < j->n_queries; q++) {
+        double out[ARRAY_LEN(METRICS)];
+        const ranked_list *l = &r->list[q];
+        if (!metrics_score(&j->query[q], &g, l->item, l->n, METRICS, ARRAY_LEN(METRICS), a, out)) continue;
+        for (size_t i = 0; i < ARRAY_LEN(METRICS); i++)
+            if (!(out[i] >= 0 && out[i] <= 1 + 1e-9)) abort();
+        arena_reset(a);
+    }
+    arena_free(a);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char path[64];
+    int fd = memfd_create("judgments", 0);
+    if (fd < 0 || write(fd, data, size) != (ssize_t)size) abort();
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    judgments *j = NULL;
+    ranked_run *r = NULL;
+    sinter_error e = SINTER_ERROR_INIT;
+    if (judgments_read(path, NULL, &j, &e)) {
+        if (!e.what[0]) abort();
+    } else {
+        if (!ranked_run_read(path, j, &r, &e))
+            check_scores(j, r);
+        else if (!strstr(e.what, "score")) /* every judged query is in it */
+            abort();
+    }
+    ranked_run_free(r);
+    judgments_free(j);
+    close(fd);
+    return 0;
+}
