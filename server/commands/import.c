@@ -4,6 +4,7 @@
  * A row that cannot be read, or that the server refuses, is counted, reported with its line, and (with --refused) written
  * out, so that it can be corrected and imported again. An item's upsert is idempotent: after a lost connection the batches not
  * yet acknowledged are sent once more. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -382,6 +383,8 @@ static sinter_status send_rows(importer *m, sinter_error *e) {
         const char *problem = row.problem ? row.problem : row_item(m, b->a, &row, &item);
         if (problem) {
             refuse_row(m, row.line, row.raw, problem);
+            b->bytes += row.raw.n;
+            if (b->request.n_items == 0) batch_clear(b, m->collection);
             continue;
         }
         size_t n = b->request.n_items++;
@@ -405,7 +408,7 @@ static int open_files(importer *m) {
     if (!import_format_of(m->path, &format)) return usage("the file's name ends with none of .jsonl, .csv, .tsv", m->path);
     FILE *in = fopen(m->path, "rbe");
     if (!in || fstat(fileno(in), &st) != 0) {
-        fprintf(stderr, "sinter import: %s: %m\n", m->path);
+        fprintf(stderr, "sinter import: %s: %s\n", m->path, strerror(errno));
         if (in) fclose(in);
         return EXIT_ABSENT;
     }
@@ -417,7 +420,7 @@ static int open_files(importer *m) {
     if (!m->refused_path) return EXIT_OK;
     m->refused = fopen(m->refused_path, "wbe");
     if (!m->refused) {
-        fprintf(stderr, "sinter import: %s: %m\n", m->refused_path);
+        fprintf(stderr, "sinter import: %s: %s\n", m->refused_path, strerror(errno));
         return EXIT_FAILED;
     }
     str header = import_header(m->file);

@@ -15,6 +15,7 @@ static int command_version(int argc, char **argv) {
 
 int command_demo(int argc, char **argv);
 int command_evaluate(int argc, char **argv);
+int command_import(int argc, char **argv);
 int command_journal(int argc, char **argv);
 int command_reload(int argc, char **argv);
 int command_search(int argc, char **argv);
@@ -25,6 +26,7 @@ int command_plugin(int argc, char **argv);
 const struct command COMMANDS[] = {
     {"demo", "generate a seeded shop with planted tastes", command_demo},
     {"evaluate", "measure pipelines against judged queries", command_evaluate},
+    {"import", "add or replace items from a JSONL, CSV or TSV file", command_import},
     {"journal", "verify or dump the journal of a data directory", command_journal},
     {"reload", "have a running server read its configuration again", command_reload},
     {"search", "search a collection, ranked and explained", command_search},
