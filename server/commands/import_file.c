@@ -161,6 +161,11 @@ sinter_status import_open(FILE *in, import_format format, const char *path, impo
     return s;
 }
 
+/* What --refused wrote above a row: such a file can be corrected and imported as it is. */
+static bool is_note(str s) {
+    return s.n > 7 && memcmp(s.s, "# line ", 7) == 0;
+}
+
 static bool is_blank(str s) {
     for (size_t i = 0; i < s.n; i++) {
         if (s.s[i] != ' ' && s.s[i] != '\t') return false;
@@ -174,7 +179,7 @@ bool import_next(import_file *f, arena *a, import_row *row) {
         *row = (import_row){.line = f->line + 1};
         if (!read_raw(f, &too_long, &open_quote)) return false;
         row->raw = (str){f->raw.data ? f->raw.data : "", f->raw.len};
-    } while (is_blank(row->raw) && f->n_columns != 1);
+    } while (is_note(row->raw) || (is_blank(row->raw) && f->n_columns != 1));
     char *copy = arena_alloc(a, row->raw.n + 1);
     memcpy(copy, row->raw.s, row->raw.n);
     copy[row->raw.n] = '\0';

@@ -72,6 +72,7 @@ static void csv_reads_as_rfc_4180_says(void **state) {
     assert_string_equal(ROWS(IMPORT_CSV, "id,t\n1\n1,2,3\n4,\"x\"y\n5,z\n"), "2 !it has 1 columns, the header 2\n3 !it has 3 columns, the header 2\n4 !column 2 goes on after its closing quote\n5 id='5' t='z'\n");
     assert_string_equal(ROWS(IMPORT_CSV, "id,t\n1,\"open\n2,x\n"), "2 !a quote has no end\n");
     assert_string_equal(ROWS(IMPORT_CSV, "id,t\n1,a\0b\n2,x\n"), "2 !it holds a NUL byte\n3 id='2' t='x'\n");
+    assert_string_equal(ROWS(IMPORT_CSV, "id,t\n# line 7: refused, then corrected\n1,x\n"), "3 id='1' t='x'\n");
     assert_string_equal(ROWS(IMPORT_CSV, "id,t\n"), "");
     assert_string_equal(ROWS(IMPORT_CSV, "id\n1\n\n2\n"), "2 id='1'\n3\n4 id='2'\n");
 }
