@@ -154,6 +154,12 @@ sinter_status pipeline_search(pipeline_lane *l, const Sinter__V1__SearchRequest 
         st = attempt(l, in, deadline_ns, &s, e);
     }
     atomic_fetch_add_explicit(&l->engine->searches, 1, memory_order_relaxed);
+    if (st == SINTER_IO && strcmp(e->where, "text index") == 0) {
+        /* Not the reader's age but the index: it is rebuilt from the journal, and the client comes back. */
+        views_suspect(l->engine->views, (uint32_t)(s->view - s->views->collection));
+        error_fix(e, "try again in a while: the index is being rebuilt from the journal");
+        return e->status = SINTER_UNAVAILABLE;
+    }
     if (st) return st;
     if (s->out->n_degraded) atomic_fetch_add_explicit(&l->engine->degraded, 1, memory_order_relaxed);
     l->last = s;
