@@ -7,3 +7,10 @@ if(TARGET plugin_fusion)
   target_link_libraries(bench_fusion PRIVATE plugin_harness)
   add_dependencies(bench_fusion plugin_fusion)
 endif()
+
+if(TARGET sinter_commands)
+  add_executable(bench_search EXCLUDE_FROM_ALL tests/bench/bench_search.c tests/bench/bench_corpus.c tests/bench/bench_server.c
+                 tests/bench/bench_rpc.c tests/bench/bench_floor.cc)
+  target_include_directories(bench_search PRIVATE ${CMAKE_SOURCE_DIR}/server)
+  target_link_libraries(bench_search PRIVATE sinter_flags sinter_commands)
+endif()
