@@ -147,7 +147,7 @@ static void put_stage(FILE *out, const search_view *v, const Sinter__V1__StageLe
                 s->score_after, plain(v));
     for (size_t k = 0; k < s->n_rankers; k++)
         put_ranker(out, v, s->rankers[k], most);
-    if (fabs(s->bias) > 1e-9) fprintf(out, "      %-*s %*s %+.4f\n", LABEL_WIDTH, "bias", BAR_WIDTH, "", s->bias);
+    if (fabs(s->bias) >= 5e-5) fprintf(out, "      %-*s %*s %+.4f\n", LABEL_WIDTH, "bias", BAR_WIDTH, "", s->bias);
 }
 
 static void put_rule(FILE *out, const Sinter__V1__RuleFired *f)

@@ -50,7 +50,7 @@ def make(seconds=900):
     env = {**environment(), "CCACHE_BASEDIR": str(TREE)}
     out = TREE / "build/release"
     if not (out / "build.ninja").exists():
-        code, output = run(["cmake", "--preset", "release"], 120, env, str(TREE))
+        code, output = run(["cmake", "--preset", "release", "-DSINTER_TESTS=ON"], 120, env, str(TREE))
         if code != 0:
             return False, output
     code, output = run(["cmake", "--build", str(out), "-j", str(builds.CORES)], seconds, env, str(TREE))

@@ -34,7 +34,7 @@ def folder(name):
 def build(name, preset=None, options=(), targets=(), seconds=1200):
     """Configures and builds build/NAME from a preset; returns the folder."""
     out, env = folder(name), environment()
-    must(["cmake", "--preset", preset or name, "-S", str(SOURCE), "-B", str(out), *options], 120, f"configure {name}", env)
+    must(["cmake", "--preset", preset or name, "-DSINTER_TESTS=ON", "-S", str(SOURCE), "-B", str(out), *options], 120, f"configure {name}", env)
     command = ["cmake", "--build", str(out), "-j", str(CORES)]
     for target in targets:
         command += ["--target", target]
