@@ -32,8 +32,7 @@ BEGIN {
 END { write_item() }
 
 function quoted(s,    out, c, i) {
-    gsub(/\\/, "\\\\", s)
-    gsub(/"/, "\\\"", s)
+    gsub(/["\\]/, "\\\\&", s)
     if (s !~ /[\001-\037\177]/) return "\"" s "\""
     out = ""
     for (i = 1; i <= length(s); i++) {
