@@ -139,7 +139,7 @@ static void put_list(catalog_collection *c, live_column *l, uint32_t row, const 
     chunk_block *b = chunk_at(l, row);
     if (b) {
         const uint32_t *at = list_data(b);
-        bool same = at[r + 1] - at[r] == n && memcmp(at + OFFSETS + at[r], id, n * sizeof *id) == 0;
+        bool same = at[r + 1] - at[r] == n && (!n || memcmp(at + OFFSETS + at[r], id, n * sizeof *id) == 0);
         if (has_row(b, r) == (n > 0) && same) return;
     } else if (n == 0) {
         return;
@@ -150,7 +150,7 @@ static void put_list(catalog_collection *c, live_column *l, uint32_t row, const 
     at = list_data(b);
     uint32_t *ids = at + OFFSETS;
     memmove(ids + at[r] + n, ids + at[r] + was, (end - at[r] - was) * sizeof *ids);
-    memcpy(ids + at[r], id, n * sizeof *ids);
+    if (n) memcpy(ids + at[r], id, n * sizeof *ids);
     for (uint32_t i = r + 1; i < OFFSETS; i++)
         at[i] = at[i] - was + n;
     b->present[r >> 6] &= ~((uint64_t)1 << (r & 63));
