@@ -41,6 +41,7 @@ mirror_of_machine() {
 }
 
 SYSTEM=$(mktemp -d "${TMPDIR:-/var/tmp}/sinter-fresh-XXXXXX") || fail "no scratch folder"
+chmod 755 "$SYSTEM" # users inside, such as apt's, go through it
 finish() {
     if [ "${KEEP-}" = 1 ]; then
         echo "kept: $SYSTEM"
