@@ -2,9 +2,10 @@
 /* Text recall's nDCG@10 without a server: indexes a file of items into a scratch folder and asks judged queries.
  *
  *   text_eval SINTER.YAML COLLECTION ITEMS.{jsonl,tsv} JUDGMENTS.tsv [--queries FILE] [--gain exp|linear|binary] [--raw]
- *             [--set k1=1.2] [--set b=0.5] [--set GROUP=weight] [--worst N] [--no-spelling]
+ *             [--set k1=1.2] [--set b=0.5] [--set GROUP=weight] [--worst N] [--no-spelling] [--lists PREFIX]
  *
- * --raw also ranks by the same formula over raw counts and lengths, kept in memory: what packing costs. */
+ * --raw also ranks by the same formula over raw counts and lengths, kept in memory: what packing costs. --lists writes what was
+ * found to PREFIX-packed.tsv and PREFIX-raw.tsv, for `sinter evaluate --run`. */
 #include "quality_items.h"
 #include "recall/text_private.h"
 
@@ -15,13 +16,13 @@
 #include <unistd.h>
 
 typedef struct judgment {
-    char *query;
+    char *query, *id;
     uint32_t item;
     double gain;
 } judgment;
 
 typedef struct options {
-    const char *queries, *gain;
+    const char *queries, *gain, *lists;
     bool raw, no_spelling;
     uint32_t worst;
 } options;
@@ -156,6 +157,7 @@ static judgment *read_judgments(const char *path, const options *o, const qualit
                 query = q.row[k].cell[1];
         judgment *j = &out[*n];
         j->query = xstrdup(query);
+        j->id = xstrdup(t.row[i].cell[0]);
         j->item = quality_ordinal(items, t.row[i].cell[1]);
         j->gain = gain_of(o, atof(t.row[i].cell[2]));
         if (j->item == UINT32_MAX)
@@ -211,6 +213,8 @@ typedef struct bench {
     raw_index raw;
     double *score;
     const options *o;
+    const quality_items *items;
+    FILE *packed_list, *raw_list; /* NULL: not asked for */
 } bench;
 
 static void die(const sinter_error *e)
@@ -278,6 +282,33 @@ static int worst_first(const void *x, const void *y)
     return p->ndcg < q->ndcg ? -1 : p->ndcg > q->ndcg;
 }
 
+static FILE *open_list(const char *prefix, const char *kind)
+{
+    char *path = xasprintf("%s-%s.tsv", prefix, kind);
+    FILE *f = fopen(path, "w");
+    if (!f) {
+        fprintf(stderr, "cannot write %s\n", path);
+        exit(1);
+    }
+    fputs("query\titem\n", f);
+    free(path);
+    return f;
+}
+
+static void write_list(FILE *f, const bench *b, const char *query, const uint32_t *item, uint32_t n)
+{
+    for (uint32_t i = 0; i < n && f; i++)
+        fprintf(f, "%s\t%s\n", query, b->items->item[item[i]]->id);
+}
+
+static void close_list(FILE *f)
+{
+    if (f && fclose(f) != 0) {
+        fprintf(stderr, "cannot write a list\n");
+        exit(1);
+    }
+}
+
 static void evaluate(bench *b, judgment *j, size_t n)
 {
     outcome *all = xcalloc(n + 1, sizeof *all);
@@ -290,13 +321,18 @@ static void evaluate(bench *b, judgment *j, size_t n)
         uint32_t item[10];
         arena_reset(b->a);
         text_query *q = parse_query(b, j[i].query);
-        double got = ndcg(j + i, end - i, item, ask(b, q, item));
+        uint32_t hits = ask(b, q, item);
+        double got = ndcg(j + i, end - i, item, hits);
         if (got < 0)
             continue;
+        write_list(b->packed_list, b, j[i].id, item, hits);
         all[queries++] = (outcome){got, j[i].query, q->corrected ? xstrdup(q->corrected) : "", end - i};
         sum += got;
-        if (b->o->raw)
-            raw_sum += ndcg(j + i, end - i, item, ask_raw(b, q, item));
+        if (!b->o->raw)
+            continue;
+        hits = ask_raw(b, q, item);
+        raw_sum += ndcg(j + i, end - i, item, hits);
+        write_list(b->raw_list, b, j[i].id, item, hits);
     }
     double seconds = (double)(clock_mono_ns() - start) * 1e-9;
     printf("queries %zu ndcg@10 %.4f seconds %.2f", queries, sum / (double)queries, seconds);
@@ -382,6 +418,8 @@ int main(int argc, char **argv)
             o.queries = argv[++i];
         else if (i + 1 < argc && strcmp(argv[i], "--gain") == 0)
             o.gain = argv[++i];
+        else if (i + 1 < argc && strcmp(argv[i], "--lists") == 0)
+            o.lists = argv[++i];
         else if (i + 1 < argc && strcmp(argv[i], "--worst") == 0)
             o.worst = (uint32_t)atoi(argv[++i]);
         else if (i + 1 < argc && strcmp(argv[i], "--set") == 0)
@@ -399,7 +437,14 @@ int main(int argc, char **argv)
     size_t n;
     judgment *j = read_judgments(argv[4], &o, &items, &n);
     qsort(j, n, sizeof *j, by_query);
+    b.items = &items;
+    if (o.lists) {
+        b.packed_list = open_list(o.lists, "packed");
+        b.raw_list = open_list(o.lists, "raw");
+    }
     evaluate(&b, j, n);
+    close_list(b.packed_list);
+    close_list(b.raw_list);
     dir_remove(dir, &e);
     return 0;
 }

@@ -1,0 +1,88 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Prints one figure beside its goal, and appends it to build/bars.jsonl (or $BARS_FILE).
+
+    bar.py NAME METRIC OP GOAL VALUE [LOW HIGH] [--seconds S]
+    bar.py NAME METRIC OP GOAL --skip REASON
+    bar.py NAME METRIC OP GOAL --evaluated ANSWER.json [--system NAME] [--of METRIC] [--over-first] [--absolute] [--seconds S]
+
+OP is >= or <=. ANSWER.json is what `sinter evaluate --json` printed; --of names its metric where that is not METRIC. Exit code 0:
+pass or skip, 1: fail.
+"""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+
+
+def arguments():
+    p = argparse.ArgumentParser()
+    p.add_argument("name")
+    p.add_argument("metric")
+    p.add_argument("op", choices=(">=", "<="))
+    p.add_argument("goal", type=float)
+    p.add_argument("figures", type=float, nargs="*")
+    p.add_argument("--skip")
+    p.add_argument("--evaluated")
+    p.add_argument("--system")
+    p.add_argument("--of")
+    p.add_argument("--over-first", action="store_true")
+    p.add_argument("--absolute", action="store_true")
+    p.add_argument("--seconds", type=float)
+    return p.parse_args()
+
+
+def figures_of(a):
+    """value, low, high; low and high None where there is no interval."""
+    if not a.evaluated:
+        return (a.figures + [None, None])[:3] if len(a.figures) != 2 else (a.figures[0], a.figures[1], None)
+    systems = json.loads(pathlib.Path(a.evaluated).read_text())["systems"]
+    system = next(s for s in systems if a.system in (None, s["name"]))
+    x = system["over_first" if a.over_first else "metrics"][a.of or a.metric]
+    value, low, high = x["mean"], x["low"], x["high"]
+    if a.absolute:
+        ends = sorted((abs(low), abs(high)))
+        low, high = (0.0 if low <= 0 <= high else ends[0]), ends[1]
+        value = abs(value)
+    return value, low, high
+
+
+def machine():
+    model = "unknown"
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    return f"{model}, {os.cpu_count()} cores"
+
+
+def commit():
+    def git(*words):
+        return subprocess.run(["git", "-C", str(SOURCE), *words], capture_output=True, text=True).stdout.strip()
+    return git("rev-parse", "--short", "HEAD") + ("-changed" if git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def main():
+    a = arguments()
+    value, low, high = (None, None, None) if a.skip else figures_of(a)
+    if a.skip:
+        state = "skip"
+    else:
+        state = "pass" if (value >= a.goal if a.op == ">=" else value <= a.goal) else "fail"
+    interval = "" if low is None else f" {low:.4f} {high:.4f}"
+    shown = "-" if value is None else f"{value:.4f}"
+    print(f"bar {a.name} {a.metric} {shown}{interval} goal {a.op} {a.goal:g} {state}" + (f" ({a.skip})" if a.skip else ""), flush=True)
+    path = pathlib.Path(os.environ.get("BARS_FILE", SOURCE / "build/bars.jsonl"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a", encoding="utf-8") as f:
+        f.write(json.dumps({"name": a.name, "metric": a.metric, "value": value, "low": low, "high": high, "op": a.op, "goal": a.goal,
+                            "state": state, "commit": commit(), "machine": machine(), "seconds": a.seconds}) + "\n")
+    return state == "fail"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
