@@ -3,7 +3,7 @@
 """Prints one figure beside its goal, and appends it to build/bars.jsonl (or $BARS_FILE).
 
     bar.py NAME METRIC OP GOAL VALUE [LOW HIGH] [--seconds S]
-    bar.py NAME METRIC OP GOAL --skip REASON
+    bar.py NAME METRIC OP GOAL --skip REASON | --failed REASON
     bar.py NAME METRIC OP GOAL --evaluated ANSWER.json [--system NAME] [--of METRIC] [--over-first] [--absolute] [--seconds S]
 
 OP is >= or <=. ANSWER.json is what `sinter evaluate --json` printed; --of names its metric where that is not METRIC. Exit code 0:
@@ -27,6 +27,7 @@ def arguments():
     p.add_argument("goal", type=float)
     p.add_argument("figures", type=float, nargs="*")
     p.add_argument("--skip")
+    p.add_argument("--failed")
     p.add_argument("--evaluated")
     p.add_argument("--system")
     p.add_argument("--of")
@@ -68,14 +69,15 @@ def commit():
 
 def main():
     a = arguments()
-    value, low, high = (None, None, None) if a.skip else figures_of(a)
-    if a.skip:
-        state = "skip"
+    reason = a.skip or a.failed
+    value, low, high = (None, None, None) if reason else figures_of(a)
+    if reason:
+        state = "skip" if a.skip else "fail"
     else:
         state = "pass" if (value >= a.goal if a.op == ">=" else value <= a.goal) else "fail"
     interval = "" if low is None else f" {low:.4f} {high:.4f}"
     shown = "-" if value is None else f"{value:.4f}"
-    print(f"bar {a.name} {a.metric} {shown}{interval} goal {a.op} {a.goal:g} {state}" + (f" ({a.skip})" if a.skip else ""), flush=True)
+    print(f"bar {a.name} {a.metric} {shown}{interval} goal {a.op} {a.goal:g} {state}" + (f" ({reason})" if reason else ""), flush=True)
     path = pathlib.Path(os.environ.get("BARS_FILE", SOURCE / "build/bars.jsonl"))
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a", encoding="utf-8") as f:

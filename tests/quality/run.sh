@@ -52,8 +52,7 @@ measure_text() {
         bar "$name" ndcg@10 '>=' "$goal" --evaluated "$answer" --seconds $(($(seconds) - begun))
     else
         cat "$scratch/import.log"
-        echo "bar $name ndcg@10 - goal >= $goal fail (import or evaluate failed)"
-        failed=$((failed + 1))
+        bar "$name" ndcg@10 '>=' "$goal" --failed "import or evaluate failed"
     fi
 }
 
@@ -68,8 +67,7 @@ measure_packing() {
         "$sinter" evaluate --run "raw=$lists-raw.tsv" --run "packed=$lists-packed.tsv" $(in_data "$SINTER_DATA/$set" "$options") \
             --metrics ndcg@10 --json --quiet >"$answer" || {
         cat "$scratch/packing.log"
-        echo "bar $name packed_difference - goal <= 0.002 fail (the tool failed)"
-        failed=$((failed + 1))
+        bar "$name" packed_difference '<=' 0.002 --failed "the tool failed"
         return
     }
     bar "$name" packed_difference '<=' 0.002 --evaluated "$answer" --system packed --of ndcg@10 --over-first --absolute \
