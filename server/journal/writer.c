@@ -109,6 +109,12 @@ static sinter_status refuse_failed(const journal *j, sinter_error *e)
                      "the journal stopped taking writes when the disk failed to sync");
 }
 
+/* Whether the queue may still grow before its oldest entry's time is up. */
+static bool lingers(const journal *j)
+{
+    return j->options.linger_ms && j->queued_bytes < GROUP_BYTES && j->queued_records < j->options.queue_records / 2;
+}
+
 static sinter_status enqueue(journal *j, entry *n, sinter_error *e)
 {
     sinter_status s = SINTER_OK;
@@ -119,12 +125,14 @@ static sinter_status enqueue(journal *j, entry *n, sinter_error *e)
                           j->queued_bytes + n->bytes > j->options.queue_bytes))
         s = error_set(e, SINTER_EXHAUSTED, j->store.dir, "try again in a moment", "the queue of the journal is full");
     else {
+        /* A writer that lingers wakes by itself; one that works looks at the queue before it sleeps. */
+        bool wake = !j->first;
         if (!j->first) j->oldest_ns = clock_mono_ns();
         *j->end = n;
         j->end = &n->next;
         j->queued_records += n->write.n;
         j->queued_bytes += n->bytes;
-        pthread_cond_signal(&j->wake);
+        if (wake || !lingers(j)) pthread_cond_signal(&j->wake);
     }
     pthread_mutex_unlock(&j->lock);
     return s;
@@ -317,8 +325,7 @@ static void wait_until(journal *j, uint64_t ns)
 static void linger(journal *j)
 {
     uint64_t until = j->oldest_ns + (uint64_t)j->options.linger_ms * 1000000u;
-    while (!j->closing && j->options.linger_ms && j->queued_bytes < GROUP_BYTES &&
-           j->queued_records < j->options.queue_records / 2 && clock_mono_ns() < until)
+    while (!j->closing && lingers(j) && clock_mono_ns() < until)
         wait_until(j, until);
 }
 

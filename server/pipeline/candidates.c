@@ -134,6 +134,8 @@ static sinter_status merged_packed(search *s, const source_hits *hits, uint32_t 
 {
     candidates *c = &s->found;
     if (s->query->empty || c->n == 0) return SINTER_OK;
+    c->n_words = 0; /* a pipeline without the text source has words all the same */
+    for (uint32_t i = 0; i < s->query->n_words; i++) c->n_words += !s->query->word[i].excluded && !s->query->word[i].stop;
     bool all_text = false;
     for (uint32_t k = 0; k < n_sources; k++) all_text |= hits[k].packed && hits[k].n == c->n && k == 0;
     if (all_text) {

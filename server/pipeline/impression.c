@@ -11,6 +11,20 @@ static char *text(const char *s)
     return (char *)(uintptr_t)(s ? s : "");
 }
 
+/* Recall read the postings of all that it brought; only what a rule or a later page brought in is looked up again. */
+static bool recalled_packed(search *s, candidates *page)
+{
+    const candidates *c = &s->found;
+    if (!c->packed) return false;
+    for (uint32_t i = 0; i < s->n_page; i++)
+        if (s->page[i].candidate == UINT32_MAX) return false;
+    page->packed = arena_alloc(s->a, ((size_t)c->n_words * s->n_page + 1) * sizeof *page->packed);
+    for (uint32_t w = 0; w < c->n_words; w++)
+        for (uint32_t i = 0; i < s->n_page; i++)
+            page->packed[(size_t)w * s->n_page + i] = c->packed[(size_t)w * c->n + s->page[i].candidate];
+    return true;
+}
+
 /* The page as a list of candidates of its own, so that any stage's features and rankers can run over it. */
 static sinter_status page_candidates(search *s, candidates *out, sinter_error *e)
 {
@@ -23,7 +37,7 @@ static sinter_status page_candidates(search *s, candidates *out, sinter_error *e
         out->item[i] = s->page[i].item;
         out->before[i] = s->page[i].score;
     }
-    if (s->query->empty) return SINTER_OK;
+    if (s->query->empty || recalled_packed(s, out)) return SINTER_OK;
     return text_packed(s->reader, s->query, out->item, out->n, s->a, &out->packed, e);
 }
 

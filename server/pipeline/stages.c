@@ -191,6 +191,13 @@ static uint64_t budget_left(uint64_t own, uint64_t shared, uint64_t since)
     return own && own < left ? own : left;
 }
 
+/* The name is written only for whom it will be shown to. */
+static void stage_timing(search *s, const snap_stage *st, const char *what, uint64_t since_ns, uint32_t in, uint32_t out)
+{
+    if (s->explain >= SINTER__V1__EXPLAIN__EXPLAIN_SCORES)
+        search_timing(s, arena_printf(s->a, "%s.%s", st->name, what), since_ns, in, out);
+}
+
 static void rank_all(search *s, stage_run *run, uint64_t line_started)
 {
     const snap_stage *st = run->stage;
@@ -205,7 +212,7 @@ static void rank_all(search *s, stage_run *run, uint64_t line_started)
             search_degraded(s, r->use.name, SINTER__V1__DEGRADED__CODE__CODE_DISABLED, r->use.disabled, 0, run->n);
         else
             search_plugin_degraded(s, &r->use, &run->ranker[k].result, run->n);
-        search_timing(s, arena_printf(s->a, "%s.%s", st->name, r->use.name), t, run->n, run->ranker[k].result.scored);
+        stage_timing(s, st, r->use.name, t, run->n, run->ranker[k].result.scored);
         float *all = s->found.ranker_score[r->number];
         for (uint32_t i = 0; i < run->n; i++) all[run->candidate[i]] = run->ranker[k].score[i];
     }
@@ -344,12 +351,12 @@ static sinter_status run_stage(search *s, const snap_stage *st, stage_run *run, 
     uint64_t t = clock_mono_ns();
     sinter_status status = stage_features(s, s->pipeline, st, run, e);
     if (status) return status;
-    search_timing(s, arena_printf(s->a, "%s.features", st->name), t, n, n);
+    stage_timing(s, st, "features", t, n, n);
     rank_all(s, run, line_started);
     t = clock_mono_ns();
     fuse(s, run);
     keep_best(s, run);
-    search_timing(s, arena_printf(s->a, "%s.fuse", st->name), t, n, run->n_kept);
+    stage_timing(s, st, "fuse", t, n, run->n_kept);
     return SINTER_OK;
 }
 

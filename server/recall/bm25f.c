@@ -62,9 +62,20 @@ static inline double word_part(const text_scorer *s, uint32_t word, double tf)
     return s->idf[word] * (s->weights.coverage_bonus + (tf > 0 ? (k1 + 1) * tf / (k1 + tf) : 0));
 }
 
-void text_bm25f(const text_scorer *s, const uint32_t *packed, uint32_t n, float *out, uint32_t stride)
+/* The layout in registers: bytes read through the scorer would be read again after each score written. */
+typedef struct reading {
+    uint32_t shift, count_bits, count_mask, level_mask;
+    const float *norm;
+} reading;
+
+/* `groups` is a constant where this is called, so that the loop over them unrolls. */
+static inline __attribute__((always_inline)) void add_up(const text_scorer *s, const uint32_t *packed, uint32_t n, float *restrict out,
+                                                         uint32_t stride, const uint32_t groups)
 {
-    uint32_t groups = s->layout->n_groups;
+    reading r[CONFIG_MAX_GROUPS];
+    const text_layout *l = s->layout;
+    for (uint32_t g = 0; g < groups; g++)
+        r[g] = (reading){l->shift[g], l->count_bits[g], (1u << l->count_bits[g]) - 1, (1u << l->length_bits[g]) - 1, s->norm[g]};
     for (uint32_t i = 0; i < n; i++) {
         double sum = 0;
         for (uint32_t w = 0; w < s->n_words; w++) {
@@ -72,11 +83,23 @@ void text_bm25f(const text_scorer *s, const uint32_t *packed, uint32_t n, float 
             double tf = 0;
             if (!p)
                 continue;
-            for (uint32_t g = 0; g < groups; g++)
-                tf += frequency_of(s, p, g);
+            for (uint32_t g = 0; g < groups; g++) {
+                uint32_t field = p >> r[g].shift;
+                tf += (double)(field & r[g].count_mask) * (double)r[g].norm[field >> r[g].count_bits & r[g].level_mask];
+            }
             sum += word_part(s, w, tf);
         }
         out[(size_t)i * stride] = (float)sum;
+    }
+}
+
+void text_bm25f(const text_scorer *s, const uint32_t *packed, uint32_t n, float *out, uint32_t stride)
+{
+    switch (s->layout->n_groups) {
+    case 1: add_up(s, packed, n, out, stride, 1); break;
+    case 2: add_up(s, packed, n, out, stride, 2); break;
+    case 3: add_up(s, packed, n, out, stride, 3); break;
+    default: add_up(s, packed, n, out, stride, s->layout->n_groups); break;
     }
 }
 

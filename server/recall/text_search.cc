@@ -313,13 +313,15 @@ uint32_t number_of_items(const plan &p)
 /* Without a set every document lives; a word's row says which there are, so only wordless queries look at the index. */
 void all_live(const plan &p, uint32_t base, bitmap live)
 {
+    uint32_t all = number_of_items(p), here = std::min(all - base, WINDOW), whole = here / 64;
+    uint32_t chunk = base >> SINTER_CHUNK_BITS; /* a window is a chunk */
     std::memset(live, 0, sizeof(bitmap));
-    uint32_t all = number_of_items(p);
-    for (uint32_t at = 0; at < WINDOW && base + at < all; at++)
-        live[at >> 6] |= 1ull << (at & 63);
-    if (p.set) /* a window is a chunk */
-        for (uint32_t k = 0; k < WINDOW_WORDS && (base >> SINTER_CHUNK_BITS) < p.set->n_chunks; k++)
-            live[k] &= p.set->live[base >> SINTER_CHUNK_BITS][k];
+    std::memset(live, 0xff, whole * sizeof(uint64_t));
+    if (here % 64)
+        live[whole] = (1ull << here % 64) - 1;
+    if (p.set && chunk < p.set->n_chunks)
+        for (uint32_t k = 0; k < WINDOW_WORDS; k++)
+            live[k] &= p.set->live[chunk][k];
 }
 
 /* Calls fn(items, n, packed [rows][n]) for each window that has matches; fn says whether to go on. */
@@ -382,7 +384,7 @@ struct best {
     bool with_packed;
 
     best(text_reader *r, uint32_t l, uint32_t w, bool keep_packed)
-        : keys(r->keys), packed(r->kept), limit(l), rows(w), cap(std::max(2 * l, 2048u)), with_packed(keep_packed)
+        : keys(r->keys), packed(r->kept), limit(l), rows(w), cap(std::max(2 * l, 64u)), with_packed(keep_packed)
     {
         if (keys.size() < size_t(cap) * 2)
             keys.resize(size_t(cap) * 2);
