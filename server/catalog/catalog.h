@@ -103,6 +103,16 @@ static inline bool column_has(const sinter_column *c, uint32_t item)
     uint32_t r = item & (SINTER_CHUNK_ROWS - 1);
     return k && (k->present[r >> 6] >> (r & 63) & 1);
 }
+/* The item's keyword id, 0: none; its vector, NULL: none. */
+static inline uint32_t column_keyword(const sinter_column *c, uint32_t item)
+{
+    return column_has(c, item) ? ((const uint32_t *)c->chunk[item >> SINTER_CHUNK_BITS]->data)[item & (SINTER_CHUNK_ROWS - 1)] : 0;
+}
+static inline const float *column_vector(const sinter_column *c, uint32_t item)
+{
+    if (!column_has(c, item)) return NULL;
+    return (const float *)c->chunk[item >> SINTER_CHUNK_BITS]->data + (size_t)(item & (SINTER_CHUNK_ROWS - 1)) * c->dimension;
+}
 /* Sequence of the item's record in this set; 0: not live. */
 uint64_t catalog_record_of(const catalog_set *s, uint32_t item);
 /* The column of a field by name; NULL: no such field, or text. */

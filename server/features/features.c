@@ -72,20 +72,11 @@ static bool numeric(field_type t)
     return t == FIELD_INTEGER || t == FIELD_NUMBER || t == FIELD_BOOLEAN || t == FIELD_TIMESTAMP;
 }
 
-/* A '*' stands for any run of characters. */
-static bool pattern_fits(const char *pattern, const char *name, size_t n)
-{
-    const char *star = strchr(pattern, '*');
-    if (!star) return strlen(pattern) == n && memcmp(pattern, name, n) == 0;
-    size_t head = (size_t)(star - pattern), tail = strlen(star + 1);
-    return n >= head + tail && memcmp(pattern, name, head) == 0 && memcmp(name + n - tail, star + 1, tail) == 0;
-}
-
 /* The declaration that a field name of n bytes falls under; NULL: none. */
 static const config_field *declaration(const config_collection *schema, const char *name, size_t n)
 {
     for (uint32_t i = 0; i < schema->n_fields; i++)
-        if (pattern_fits(schema->field[i].name, name, n)) return &schema->field[i];
+        if (config_name_matches(schema->field[i].name, (str){name, n})) return &schema->field[i];
     return NULL;
 }
 

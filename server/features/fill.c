@@ -82,11 +82,7 @@ float feature_of_request(const feature *f, const feature_source *s)
 {
     double days = (double)s->request->context->now_ms / MS_PER_DAY;
     switch (f->kind) {
-    case FEATURE_QUERY_WORDS: {
-        uint32_t n = 0;
-        for (uint32_t i = 0; i < s->query->n_words; i++) n += !s->query->word[i].excluded && !s->query->word[i].stop;
-        return (float)n;
-    }
+    case FEATURE_QUERY_WORDS: return (float)text_query_scoring(s->query);
     case FEATURE_QUERY_LENGTH: return (float)strlen(s->query->normalised);
     case FEATURE_QUERY_EMPTY: return s->query->empty ? 1.0f : 0.0f;
     case FEATURE_NOW_HOUR: return (float)((days - floor(days)) * 24.0);

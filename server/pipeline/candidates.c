@@ -130,15 +130,12 @@ static void merge(search *s, const source_hits *hits, uint32_t n_sources, uint32
 }
 
 /* The text source gave packed counts for its own items; what others brought is looked up once. */
-static sinter_status merged_packed(search *s, const source_hits *hits, uint32_t n_sources, sinter_error *e)
+static sinter_status merged_packed(search *s, const source_hits *hits, sinter_error *e)
 {
     candidates *c = &s->found;
     if (s->query->empty || c->n == 0) return SINTER_OK;
-    c->n_words = 0; /* a pipeline without the text source has words all the same */
-    for (uint32_t i = 0; i < s->query->n_words; i++) c->n_words += !s->query->word[i].excluded && !s->query->word[i].stop;
-    bool all_text = false;
-    for (uint32_t k = 0; k < n_sources; k++) all_text |= hits[k].packed && hits[k].n == c->n && k == 0;
-    if (all_text) {
+    c->n_words = text_query_scoring(s->query); /* a pipeline without the text source has words all the same */
+    if (hits[0].packed && hits[0].n == c->n) { /* the others brought nothing of their own */
         c->packed = (uint32_t *)(uintptr_t)hits[0].packed;
         return SINTER_OK;
     }
@@ -163,7 +160,7 @@ sinter_status search_candidates(search *s, sinter_error *e)
     else
         merge(s, hits, n_sources, most ? most : 1);
     sinter_status st = SINTER_OK;
-    if (n_sources > 1 || !s->found.packed) st = merged_packed(s, hits, n_sources, e);
+    if (n_sources > 1 || !s->found.packed) st = merged_packed(s, hits, e);
     if (s->found.n > s->out->total) {
         s->out->total = s->found.n;
         s->out->total_is_exact = false;

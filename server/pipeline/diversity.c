@@ -18,9 +18,7 @@ static double keywords_similarity(const sinter_column *c, uint32_t x, uint32_t y
 
 static double vector_similarity(const sinter_column *c, uint32_t x, uint32_t y)
 {
-    const uint32_t mask = SINTER_CHUNK_ROWS - 1;
-    const float *a = (const float *)c->chunk[x >> SINTER_CHUNK_BITS]->data + (size_t)(x & mask) * c->dimension;
-    const float *b = (const float *)c->chunk[y >> SINTER_CHUNK_BITS]->data + (size_t)(y & mask) * c->dimension;
+    const float *a = column_vector(c, x), *b = column_vector(c, y);
     double ab = 0, aa = 0, bb = 0;
     for (uint32_t d = 0; d < c->dimension; d++) {
         ab += (double)a[d] * b[d];
@@ -36,9 +34,7 @@ static double similarity(const sinter_column *c, uint32_t x, uint32_t y)
     if (!c || !column_has(c, x) || !column_has(c, y)) return 0;
     if (c->type == SINTER_COLUMN_KEYWORDS) return keywords_similarity(c, x, y);
     if (c->type == SINTER_COLUMN_VECTOR) return vector_similarity(c, x, y);
-    const uint32_t mask = SINTER_CHUNK_ROWS - 1;
-    return ((const uint32_t *)c->chunk[x >> SINTER_CHUNK_BITS]->data)[x & mask] ==
-           ((const uint32_t *)c->chunk[y >> SINTER_CHUNK_BITS]->data)[y & mask];
+    return column_keyword(c, x) == column_keyword(c, y);
 }
 
 sinter_status search_diversity(search *s, const snap_finish *f, entry *list, uint32_t n, sinter_error *e)

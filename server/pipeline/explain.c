@@ -9,16 +9,11 @@
 
 #define TEXT_UNRECALLED UINT32_MAX
 
-static char *text(const char *s)
-{
-    return (char *)(uintptr_t)(s ? s : "");
-}
-
 static Sinter__V1__FeatureShare *feature_share(search *s, const char *name, double value)
 {
     Sinter__V1__FeatureShare *f = ARENA_NEW(s->a, Sinter__V1__FeatureShare);
     sinter__v1__feature_share__init(f);
-    f->name = text(name);
+    f->name = message_text(name);
     f->value = value;
     return f;
 }
@@ -76,7 +71,7 @@ static void explain_sources(search *s, uint32_t at, const page_features *pf, Sin
         if (!surplus && (row == TEXT_UNRECALLED || isnan(s->found.source_rank[k][row]))) continue;
         Sinter__V1__SourceScore *out = ARENA_NEW(s->a, Sinter__V1__SourceScore);
         sinter__v1__source_score__init(out);
-        out->source = text(s->pipeline ? s->pipeline->source_name[k] : "text");
+        out->source = message_text(s->pipeline ? s->pipeline->source_name[k] : "text");
         out->rank = surplus ? 0 : (uint32_t)s->found.source_rank[k][row];
         out->score = surplus ? s->page[at].score : s->found.source_score[k][row];
         if (is_text && pf) {
@@ -102,9 +97,9 @@ static Sinter__V1__RankerShare *ranker_share(search *s, const stage_run *run, ui
     const snap_ranker *r = &run->stage->ranker[k];
     Sinter__V1__RankerShare *out = ARENA_NEW(s->a, Sinter__V1__RankerShare);
     sinter__v1__ranker_share__init(out);
-    out->ranker = text(r->use.name);
-    out->plugin = text(r->use.library ? r->use.library->name : "feature");
-    out->version = text(r->use.library ? r->use.library->version : "");
+    out->ranker = message_text(r->use.name);
+    out->plugin = message_text(r->use.library ? r->use.library->name : "feature");
+    out->version = message_text(r->use.library ? r->use.library->version : "");
     out->missing = sinter_is_missing(run->ranker[k].score[row]);
     out->raw = out->missing ? 0 : run->ranker[k].score[row];
     out->calibrated = share->calibrated;
@@ -155,7 +150,7 @@ static sinter_status explain_stage(search *s, const stage_run *run, uint32_t row
 {
     Sinter__V1__StageLedger *out = ARENA_NEW(s->a, Sinter__V1__StageLedger);
     sinter__v1__stage_ledger__init(out);
-    out->name = text(run->stage->name);
+    out->name = message_text(run->stage->name);
     out->rank_before = row + 1;
     out->rank_after = run->rank_after[row];
     out->score_before = run->before[row];
@@ -246,7 +241,7 @@ static void explain_finish(search *s, uint32_t at, Sinter__V1__Explanation *x)
         if (!rank_before && !rank_after) continue;
         Sinter__V1__StageLedger *out = ARENA_NEW(s->a, Sinter__V1__StageLedger);
         sinter__v1__stage_ledger__init(out);
-        out->name = text(run->name);
+        out->name = message_text(run->name);
         out->rank_before = rank_before;
         out->rank_after = rank_after;
         out->score_before = before;
@@ -265,10 +260,10 @@ static void explain_rules(search *s, uint32_t at, Sinter__V1__Explanation *x)
         if (m->item != UINT32_MAX && m->item != s->page[at].item) continue;
         Sinter__V1__RuleFired *out = ARENA_NEW(s->a, Sinter__V1__RuleFired);
         sinter__v1__rule_fired__init(out);
-        out->rule = text(m->rule);
-        out->action = text(m->action);
-        out->detail = text(m->detail);
-        out->stage = text(m->stage);
+        out->rule = message_text(m->rule);
+        out->action = message_text(m->action);
+        out->detail = message_text(m->detail);
+        out->stage = message_text(m->stage);
         x->rules[x->n_rules++] = out;
     }
 }

@@ -6,11 +6,6 @@
 
 #include <string.h>
 
-static char *text(const char *s)
-{
-    return (char *)(uintptr_t)(s ? s : "");
-}
-
 /* Recall read the postings of all that it brought; only what a rule or a later page brought in is looked up again. */
 static bool recalled_packed(search *s, candidates *page)
 {
@@ -151,11 +146,11 @@ static sinter_status log_answer(search *s, str request_bytes, sinter_error *e)
     sinter__storage__v1__answered__init(&a);
     a.request_id = s->out->request_id;
     a.request = (ProtobufCBinaryData){request_bytes.n, (uint8_t *)(uintptr_t)request_bytes.s};
-    a.snapshot = text(snapshot_id(s->snapshot));
+    a.snapshot = message_text(snapshot_id(s->snapshot));
     a.sequence = s->view->sequence;
     a.journal_sequence = journal_last_sequence(s->lane->engine->journal);
     a.time_ms = s->context.now_ms;
-    a.pipeline = text(s->pipeline ? s->pipeline->config->name : "");
+    a.pipeline = message_text(s->pipeline ? s->pipeline->config->name : "");
     a.collection = catalog_number(c->catalog);
     a.features = (char **)(uintptr_t)c->log_feature_name;
     a.n_features = c->n_log_features;
@@ -178,7 +173,7 @@ static Sinter__Storage__V1__RecordedStage *recorded_stage(search *s, const stage
     const snap_stage *st = run->stage;
     Sinter__Storage__V1__RecordedStage *out = ARENA_NEW(s->a, Sinter__Storage__V1__RecordedStage);
     sinter__storage__v1__recorded_stage__init(out);
-    out->name = text(st->name);
+    out->name = message_text(st->name);
     out->n_item = out->n_fused = run->n;
     out->item = run->item;
     out->fused = run->fused;
@@ -189,7 +184,7 @@ static Sinter__Storage__V1__RecordedStage *recorded_stage(search *s, const stage
     out->n_feature = (size_t)run->n * st->n_features;
     out->feature = ARENA_ARRAY(s->a, float, out->n_feature + 1);
     for (uint32_t f = 0; f < st->n_features; f++) {
-        out->features[f] = text(st->feature[f].name);
+        out->features[f] = message_text(st->feature[f].name);
         for (uint32_t i = 0; i < run->n; i++) out->feature[(size_t)i * st->n_features + f] = run->feature[f][i];
     }
     out->n_raw = (size_t)run->n * st->n_rankers;

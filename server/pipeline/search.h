@@ -138,6 +138,12 @@ sinter_status search_page(search *s, sinter_error *e);           /* page.c: surp
 sinter_status search_hydrate(search *s, sinter_error *e);        /* hydrate.c: ids and stored fields */
 sinter_status search_explain(search *s, sinter_error *e);        /* explain.c: the ledger */
 
+/* Generated messages have no const: text that outlives the answer, put into one without a copy. */
+static inline char *message_text(const char *s)
+{
+    return (char *)(uintptr_t)(s ? s : "");
+}
+
 /* Shared by the steps. */
 void search_degraded(search *s, const char *name, Sinter__V1__Degraded__Code code, const char *reason, uint32_t scored,
                      uint32_t n);

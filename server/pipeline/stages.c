@@ -89,9 +89,7 @@ static void ranker_ids(search *s, const snap_ranker *r, const stage_run *run, si
     for (uint32_t k = 0; k < r->n_ids; k++) {
         uint32_t *out = ARENA_ARRAY(s->a, uint32_t, run->n + 1);
         const sinter_column *c = catalog_column(s->set, r->id[k]);
-        for (uint32_t i = 0; c && i < run->n; i++)
-            if (column_has(c, run->item[i]))
-                out[i] = ((const uint32_t *)c->chunk[run->item[i] >> SINTER_CHUNK_BITS]->data)[run->item[i] & (SINTER_CHUNK_ROWS - 1)];
+        for (uint32_t i = 0; c && i < run->n; i++) out[i] = column_keyword(c, run->item[i]);
         ids[k] = out;
     }
     b->id_feature = ids;
@@ -107,12 +105,10 @@ static void ranker_vectors(search *s, const snap_ranker *r, const stage_run *run
         float *data = arena_aligned(s->a, 64, ((size_t)run->n * dim + 16) * sizeof *data);
         uint8_t *present = ARENA_ARRAY(s->a, uint8_t, run->n + 1);
         for (uint32_t i = 0; i < run->n; i++) {
-            uint32_t item = run->item[i];
-            present[i] = c && column_has(c, item);
-            if (present[i])
-                memcpy(data + (size_t)i * dim,
-                       (const float *)c->chunk[item >> SINTER_CHUNK_BITS]->data + (size_t)(item & (SINTER_CHUNK_ROWS - 1)) * dim,
-                       dim * sizeof *data);
+            const float *row = c ? column_vector(c, run->item[i]) : NULL;
+            present[i] = row != NULL;
+            if (row)
+                memcpy(data + (size_t)i * dim, row, dim * sizeof *data);
             else
                 for (uint32_t d = 0; d < dim; d++) data[(size_t)i * dim + d] = NAN;
         }

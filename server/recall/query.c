@@ -379,3 +379,10 @@ sinter_status text_query_parse(const text_analyzer *t, const catalog_collection 
         *out = q;
     return s;
 }
+
+uint32_t text_query_scoring(const text_query *q)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < q->n_words; i++) n += text_word_scores(&q->word[i]);
+    return n;
+}

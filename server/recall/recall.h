@@ -74,6 +74,9 @@ typedef struct text_query {
     const char *corrected;  /* set by text_correct; NULL */
 } text_query;
 
+/* Words that score: neither excluded nor stopped. The rows of packed words are these, in order. */
+uint32_t text_query_scoring(const text_query *q);
+
 typedef struct text_query_options {
     int operator_and;                  /* -1: as the collection says */
     const char *minimum_should_match;  /* NULL or "": as the collection says */

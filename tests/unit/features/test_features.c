@@ -21,6 +21,7 @@ static const config_field FIELDS[] = {
     {.name = "brand", .type = FIELD_KEYWORD},
     {.name = "released", .type = FIELD_TIMESTAMP},
     {.name = "attributes.n_*", .type = FIELD_NUMBER, .pattern = true},
+    {.name = "sizes.*.n_*", .type = FIELD_NUMBER, .pattern = true},
 };
 static const config_collection SCHEMA = {.name = "things",
                                          .field = FIELDS,
@@ -55,6 +56,7 @@ static void every_documented_form_resolves(void **state)
                 {"query.empty", FEATURE_QUERY_EMPTY, 0},
                 {"item.price", FEATURE_ITEM, 0},
                 {"item.attributes.n_weight", FEATURE_ITEM, 0},
+                {"item.sizes.eu.n_width", FEATURE_ITEM, 0}, /* a pattern of two stars */
                 {"item.released", FEATURE_ITEM, 0},
                 {"item.released.age_days", FEATURE_ITEM_AGE, 0},
                 {"item.age_days", FEATURE_ITEM_AGE, 0},
@@ -92,6 +94,7 @@ static void refusals_say_what_is_near_or_why(void **state)
          "feature 'text.title.proximity': up to 1000 candidates enter this stage, proximity is for at most 100",
          "ask for it in a later stage, behind one that keeps at most 100"},
         {"", SINTER_NOT_FOUND, "unknown feature ''", NULL},
+        {"item.attributes.n_", SINTER_NOT_FOUND, "unknown feature 'item.attributes.n_'", NULL}, /* a star is a character at least */
         {"text.G", SINTER_NOT_FOUND, "unknown feature 'text.G'", NULL},
     };
     feature_scope sc = scope(1000);
