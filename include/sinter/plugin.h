@@ -27,7 +27,9 @@
  *  6. Errors. Any other status is a failure; fill `err` with what, where and what to do. `err` is never NULL.
  *  7. Explain. Contributions go to a sink, label and value; they sum to the score within 1e-5 × max(1, |score|), or end with
  *     a "rest" line. The host checks.
- *  8. Train never touches a live instance: it reads datasets and writes a new directory, in a child process.
+ *  8. Train never touches a live instance: it reads datasets and writes a new directory, in a child process. There the
+ *     plugin is opened with role "trainer" and without a model; `inputs` of that instance says what the dataset brings, in
+ *     the same words and order as when it serves.
  *  9. Swap builds a whole new snapshot beside the old one; any error keeps the old one. close comes after the last request.
  * 10. Budgets. The host reads the clock between blocks; a running call is not interrupted. A long call should itself read
  *     the clock against `deadline_ns` and may return early with SINTER_DEADLINE.
@@ -263,7 +265,10 @@ typedef struct sinter_inputs {
     uint32_t size;
     const char *const *feature; /* [n_features]: columns of batch->feature, in this order */
     uint32_t n_features;
-    const char *const *id_feature; /* [n_id_features]: keyword fields, as ids */
+    /* [n_id_features]: names of the registry's id features (docs/features.md): "item.id", "item.FIELD" of a keyword field,
+     * "user.id", "user.ATTRIBUTE", "query.text" .. Values are 32-bit hashes of the text, the same in every process and after
+     * every restart, so a model may hold them; 0: none. */
+    const char *const *id_feature;
     uint32_t n_id_features;
     const char *const *context; /* [n_context]: per-request numbers, "query.words" */
     uint32_t n_context;
@@ -274,7 +279,19 @@ typedef struct sinter_inputs {
     uint32_t history; /* at most this many events of the user; 0: none */
     const char *const *history_side; /* [n_history_side]: item features of the history's items */
     uint32_t n_history_side;
+    /* For the trainer. `dataset`: which of the two iterators it reads. `target`: event types that label a request's items,
+     * one label each: 1 where an event of the type that names the request was recorded for the item (type "rating: value":
+     * the value), else 0. The name "weight" is the largest declared weight of the events of any type on the item. */
+    uint32_t dataset; /* SINTER_DATASET_* */
+    const char *const *target; /* [n_targets] */
+    uint32_t n_targets;
 } sinter_inputs;
+
+enum {
+    SINTER_DATASET_INTERACTIONS = 1u << 0,
+    SINTER_DATASET_REQUESTS = 1u << 1,      /* the hits that were shown */
+    SINTER_DATASET_WHOLE_REQUESTS = 1u << 2, /* of recorded requests, all candidates of the stage: position 0 where not shown */
+};
 
 typedef enum sinter_element_type { SINTER_F32 = 1, SINTER_F16, SINTER_I8 } sinter_element_type;
 
@@ -295,7 +312,7 @@ typedef struct sinter_batch {
     const uint32_t *item; /* [n] ordinals */
     const float *feature; /* [n][stride], 64-byte aligned; a missing value is NaN */
     uint32_t n_features, stride;
-    const uint32_t *const *id_feature; /* [n_id][n]; 0: none */
+    const uint32_t *const *id_feature; /* [n_id][n] hashes; 0: none */
     const float *context; /* [n_context] */
     uint32_t n_id_features, n_context;
     const float *const *prior; /* [n_prior][n]; missing: SINTER_MISSING */
@@ -435,18 +452,25 @@ typedef struct sinter_requests {
     const float *const *label; /* [n_targets][n] */
     uint32_t n_targets;
     const uint32_t *position; /* [n] 1-based; 0: not shown */
-    const float *propensity;  /* [n] */
+    const float *propensity;  /* [n] probability, under the policy that answered, of the item standing at this position; 0: not
+                                 shown */
     float weight;
     int64_t time_ms;
+    uint32_t shuffled; /* the first so many positions were shuffled evenly, by chance; 0: the list was served as ranked */
+    /* For a fusion's trainer: the stage as fusion saw it, the same n items in the same order. NULL else. */
+    const sinter_fusion_batch *fusion;
 } sinter_requests;
 
 typedef struct sinter_dataset_table {
     uint32_t size;
     uint32_t (*n_users)(const sinter_dataset *);
+    uint64_t (*n_interactions)(const sinter_dataset *);
+    uint64_t (*n_requests)(const sinter_dataset *);
     sinter_status (*rewind)(sinter_dataset *, sinter_error *err);
     /* SINTER_OK with n > 0, or SINTER_OK with n == 0 at the end. */
     sinter_status (*next_interactions)(sinter_dataset *, sinter_interactions *, sinter_error *err);
     sinter_status (*next_requests)(sinter_dataset *, sinter_requests *, sinter_error *err);
+    /* Events of one (user, item) pair are one entry: weights summed, newest time. Columns are ordinals, or user rows. */
     sinter_status (*csr)(sinter_dataset *, bool by_item, sinter_csr *, sinter_error *err);
 } sinter_dataset_table;
 
@@ -454,15 +478,20 @@ typedef struct sinter_train_args {
     uint32_t size;
     const sinter_host *host;
     const sinter_options *options;
-    const sinter_collection *collection;
+    const sinter_collection *collection; /* as of the end of the training range */
+    const sinter_instance *instance;     /* opened with role "trainer" */
     const sinter_dataset_table *data;
-    sinter_dataset *train, *valid;
-    const char *out_dir;    /* write here; the host fsyncs and renames it */
-    const char *resume_dir; /* NULL, or an interrupted run's out_dir */
+    sinter_dataset *train, *valid; /* valid is later than train, and never empty where the trainer reads requests */
+    const char *out_dir;    /* write here; the host adds model.yaml and golden.bin, fsyncs and renames it */
+    const char *resume_dir; /* NULL, or an interrupted run's out_dir: what stands there may be incomplete */
     uint64_t seed, memory_limit; /* bytes */
     uint32_t threads;
+    int64_t now_ms; /* end of the training range */
+    const char *const *ranker; /* [n_rankers] of the stage, for a fusion's trainer */
+    uint32_t n_rankers;
     void *progress_ctx;
-    /* True: stop early, keep the best so far. */
+    /* done and total are in any unit (epochs, batches). The last value of each metric stands in model.yaml: report the best
+     * model's once more at the end. True: stop early, keep the best so far. */
     bool (*progress)(void *progress_ctx, uint64_t done, uint64_t total, const char *metric, double value);
 } sinter_train_args;
 
@@ -472,6 +501,28 @@ typedef struct sinter_trainer {
 } sinter_trainer;
 
 /* ---- the host's table ---------------------------------------------------------------------------------------------- */
+
+/* ---- tensors: a model's weights on disk, in the safetensors format --------------------------------------------------- */
+
+#define SINTER_TENSOR_DIMENSIONS 4u
+
+typedef enum sinter_tensor_type {
+    SINTER_TENSOR_F32 = 1,
+    SINTER_TENSOR_F64,
+    SINTER_TENSOR_I32,
+    SINTER_TENSOR_U32,
+    SINTER_TENSOR_I64,
+    SINTER_TENSOR_U64,
+    SINTER_TENSOR_U8,
+} sinter_tensor_type;
+
+typedef struct sinter_tensor {
+    const char *name;
+    sinter_tensor_type type;
+    uint32_t n_dimensions;
+    uint64_t dimension[SINTER_TENSOR_DIMENSIONS]; /* row-major */
+    const void *data; /* 64-byte aligned when read */
+} sinter_tensor;
 
 typedef enum sinter_log_level { SINTER_LOG_DEBUG, SINTER_LOG_INFO, SINTER_LOG_WARN, SINTER_LOG_ERROR } sinter_log_level;
 
@@ -540,6 +591,23 @@ struct sinter_host {
 
     /* Names an event type's id; 0: unknown. [control] */
     uint32_t (*event_type)(const sinter_host *, const char *name);
+    /* The type of an id: its name and declared weight (NaN: the event's value is the weight); NULL: unknown. [control] */
+    const char *(*event_name)(const sinter_host *, uint32_t id, double *weight);
+
+    /* Writes dir/file whole, with `text` pairs (key, value, key, value .., NULL) as the file's metadata. [control] */
+    sinter_status (*tensors_write)(const sinter_host *, const char *dir, const char *file, const sinter_tensor *tensor,
+                                   uint32_t n, const char *const *text, sinter_error *err);
+    /* Maps dir/file read-only until close. Refused by name: a file that is missing, truncated, not well formed, or holds a
+     * value that is not finite. [control] */
+    sinter_status (*tensors_read)(const sinter_host *, const char *dir, const char *file, const sinter_tensor **tensor,
+                                  uint32_t *n, sinter_error *err);
+    /* One tensor by name with the type and dimensions that it must have (0 among them: any); the error names the file, the
+     * tensor, what was found and what was expected. [control] */
+    sinter_status (*tensor)(const sinter_host *, const char *dir, const char *file, const char *name,
+                            sinter_tensor_type type, uint32_t n_dimensions, const uint64_t *dimension,
+                            const sinter_tensor **out, sinter_error *err);
+    /* A metadata value of a file that tensors_read mapped; NULL: absent. [control] */
+    const char *(*tensors_text)(const sinter_host *, const char *dir, const char *file, const char *key);
 
     void *reserved[8];
 };
@@ -553,7 +621,7 @@ typedef struct sinter_open_args {
     const char *model_dir;            /* NULL: none */
     const sinter_collection *collection; /* lives until close */
     const char *use;                  /* "pipeline.ranker": for messages */
-    const char *role;                 /* "ranker", "fusion", "recall", "rewriter", "finisher": the role it is opened for */
+    const char *role;                 /* "ranker", "fusion", "recall", "rewriter", "finisher", "trainer": what it is opened for */
     uint64_t reserved[4];
 } sinter_open_args;
 

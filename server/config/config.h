@@ -82,6 +82,15 @@ typedef struct config_group {
     uint32_t count_bits, length_bits; /* widths in the posting, by the number of groups; 0: default */
 } config_group;
 
+/* An event type that people's doings may have. Its id is its place in the list, from 1. */
+typedef struct config_event {
+    const char *name;
+    bool by_value; /* the event's own value is its weight */
+    double weight; /* what one is worth to training and to the label "weight"; NAN when by_value */
+    const conf_node *at;
+} config_event;
+#define CONFIG_MAX_EVENTS 32u
+
 typedef struct config_collection {
     const char *name, *file;
     const conf_node *at;
@@ -102,7 +111,15 @@ typedef struct config_collection {
     const char *age_field;            /* timestamp field behind item.age_days; NULL: none */
     const char *title_field;          /* what a person calls an item; for transcripts. NULL: first text field */
     const char *default_pipeline;
+    const config_event *event; /* [n_events] `events: {click: 1, rating: value}` */
+    uint32_t n_events;
+    uint32_t history;             /* latest events kept of a person, `profiles: {history: 100}` */
+    double counter_half_life_days; /* `counters: {half_life: 30d, by: [brand]}` */
+    const char *const *counter_by; /* [n_counter_by] keyword fields whose values have counters of their own */
+    uint32_t n_counter_by;
 } config_collection;
+/* 0: no such type. */
+uint32_t config_event_id(const config_collection *c, str name);
 
 /* ---- pipelines ------------------------------------------------------------------------------------------------------
  */
@@ -145,6 +162,9 @@ typedef struct config_stage {
 typedef struct config_finish {
     config_use use; /* a finisher plugin, or diversity */
     bool diversity; /* diversity: mmr over `field` with `strength` */
+    uint32_t shuffle; /* `{explore: shuffle, top: 20, share: 0.2}`: the first `top` of a share of requests, chosen by a hash of
+                         the request id, are put in an even random order; 0: not this step */
+    double share;
     const char *field;
     double strength;
 } config_finish;

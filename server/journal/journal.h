@@ -52,13 +52,15 @@ sinter_status journal_collection(journal *j, const char *name, uint32_t *number,
 typedef enum {
     JOURNAL_PUT,    /* `bytes`: a packed sinter.v1.Item; the writer gives the ordinal (an upsert keeps it) */
     JOURNAL_DELETE, /* `id`; an unknown id makes no record and is counted */
+    JOURNAL_EVENT,  /* `id`: of the event; `bytes`: a packed EventPut. An id stored before in this collection makes no record
+                       and is counted as repeated_events */
     JOURNAL_RECORD, /* `bytes`: a packed Record whose body is anything else; the writer sets sequence and time */
 } journal_op_kind;
 
 typedef struct journal_op {
     journal_op_kind kind;
     uint32_t collection;
-    str id; /* of the item */
+    str id; /* of the item or event */
     str bytes;
 } journal_op;
 
@@ -76,6 +78,7 @@ typedef struct journal_result {
     uint64_t sequence;      /* of the last record; of the newest durable record where the write made none */
     uint32_t applied;       /* ops that made a record */
     uint32_t unknown;       /* deletes of unknown ids */
+    uint32_t repeated_events; /* events whose id was stored before */
     bool repeated;          /* the write_id was stored before; the fields are those of then */
     const sinter_error *error; /* when status is not OK; dead after the call */
 } journal_result;
