@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* collections/NAME.yaml: fields, languages and the settings of text ranking. Groups are in groups.c. */
+/* collections/NAME.yaml: fields, languages and the settings of text ranking. Groups are in groups.c, what it
+ * says of people in events.c. */
 #include "collection.h"
 
 #include <ctype.h>
@@ -32,6 +33,10 @@ static const walk_key COLLECTION_KEYS[] = {
     {"title", WALK_STRING, AT(c.title_field), NULL, 0, 0, NULL, false,
      "the field a person calls an item by; without it: the first text field"},
     {"age", WALK_STRING, AT(c.age_field), NULL, 0, 0, NULL, false, "the timestamp field behind item.age_days"},
+    {"events", WALK_NODE, AT(events), NULL, 0, 0, NULL, false,
+     "event types by name, at most 32: what one is worth, or value where each brings its own"},
+    {"profiles", WALK_NODE, AT(profiles), NULL, 0, 0, NULL, false, "a map, below"},
+    {"counters", WALK_NODE, AT(counters), NULL, 0, 0, NULL, false, "a map, below"},
     {"default_pipeline", WALK_STRING, AT(c.default_pipeline), NULL, 0, 0, NULL, false,
      "of requests that name none; without it: the pipeline of the collection's name, or its only one"},
 };
@@ -369,6 +374,7 @@ sinter_status collection_read(const char *name, const conf_node *root, config_co
     if (s == SINTER_OK) s = check_age(root, &c, e);
     if (s == SINTER_OK) s = check_minimum(root, &c, e);
     if (s == SINTER_OK) s = check_stop_words(root, &c, a, e);
+    if (s == SINTER_OK) s = events_resolve(&raw, &c, a, e);
     *out = c;
     return s;
 }

@@ -7,7 +7,7 @@
 
 typedef struct collection_raw {
     config_collection c;
-    const conf_node *fields, *groups, *synonyms;
+    const conf_node *fields, *groups, *synonyms, *events, *profiles, *counters;
     const char *language, *operator;
     double b;
 } collection_raw;
@@ -19,6 +19,8 @@ typedef struct field_raw {
 
 /* Gives every searchable field its group and every group its weight and b. */
 sinter_status groups_resolve(const collection_raw *raw, config_collection *c, arena *a, sinter_error *e);
+/* Event types, length of histories, counters (events.c). */
+sinter_status events_resolve(const collection_raw *raw, config_collection *c, arena *a, sinter_error *e);
 /* The declared field, or pattern, behind a name; NULL with the error set, naming near ones. */
 const config_field *collection_field(const config_collection *c, const conf_node *at, const char *name,
                                      sinter_error *e);

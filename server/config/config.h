@@ -118,7 +118,7 @@ typedef struct config_collection {
     const char *const *counter_by; /* [n_counter_by] keyword fields whose values have counters of their own */
     uint32_t n_counter_by;
 } config_collection;
-/* 0: no such type. */
+/* Its place in the list, from 1; 0: no such type. */
 uint32_t config_event_id(const config_collection *c, str name);
 
 /* ---- pipelines ------------------------------------------------------------------------------------------------------
@@ -226,5 +226,8 @@ const config_pipeline *config_find_pipeline(const config *c, const char *name);
 /* Which of group, language, cap or type differ, so that the index of `was` cannot serve `is`: OK, or PRECONDITION with
  * file:line:column of what changed. */
 sinter_status config_same_index(const config_collection *was, const config_collection *is, sinter_error *e);
+/* Whether profiles built for `was` serve `is`: weights may differ and types be added at the end; anything else is
+ * PRECONDITION with file:line:column. */
+sinter_status config_same_events(const config_collection *was, const config_collection *is, sinter_error *e);
 
 #endif

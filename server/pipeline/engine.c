@@ -173,6 +173,7 @@ static sinter_status check_reloadable(const config *was, const config *is, sinte
         const config_collection *before = config_find_collection(was, is->collection[i].name);
         if (!before) continue; /* refused by the snapshot, which names the file */
         sinter_status st = config_same_index(before, &is->collection[i], e);
+        if (st == SINTER_OK) st = config_same_events(before, &is->collection[i], e);
         if (st) return st;
     }
     return SINTER_OK;

@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "config/walk.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,6 +208,69 @@ static void an_index_serves_only_its_own_declaration(void **state)
     config_free(was);
 }
 
+static void people_are_read_as_declared(void **state)
+{
+    (void)state;
+    put_good();
+    config *c = must_load();
+    const config_collection *k = &c->collection[0];
+    assert_true(k->n_events == 0 && k->history == 100 && k->counter_half_life_days == 30 && k->n_counter_by == 0);
+    assert_int_equal(config_event_id(k, STR("click")), 0);
+    config_free(c);
+    put("collections/shop.yaml", "events: {view: 0.2, click: 1, add_2_list: 0, rating: value}\nprofiles: {history: 1000}\n"
+                                 "counters: {half_life: 12h, by: [brand, a.x]}\nfields: {t: text, brand: keyword, a.*: keyword}\n");
+    c = must_load();
+    k = &c->collection[0];
+    assert_int_equal(k->n_events, 4);
+    assert_true(k->event[0].weight == 0.2 && k->event[2].weight == 0 && !k->event[2].by_value);
+    assert_true(k->event[3].by_value && isnan(k->event[3].weight));
+    assert_int_equal(config_event_id(k, STR("view")), 1);
+    assert_int_equal(config_event_id(k, STR("rating")), 4);
+    assert_int_equal(config_event_id(k, STR("ratin")), 0);
+    assert_int_equal(config_event_id(k, STR("")), 0);
+    assert_true(k->history == 1000 && k->counter_half_life_days == 0.5);
+    assert_int_equal(k->n_counter_by, 2);
+    assert_string_equal(k->counter_by[1], "a.x");
+    config_free(c);
+}
+
+static void reload_may_weigh_and_add_event_types(void **state)
+{
+    (void)state;
+    static const char *const FIELDS_OF = "fields: {t: text, brand: keyword, colour: keyword}\n";
+    static const struct {
+        const char *is, *line;
+    } CASES[] = {
+        {"events: {view: 1, click: 2}\n", NULL},
+        {"events: {view: 0.2, click: value, order: 5}\n", NULL},
+        {"events: {click: 1, view: 0.2}\n", "1:10: the event type 'view' was number 1 of the list"},
+        {"events: {view: 0.2}\n", "1:1: the event type 'click' was number 2 of the list"},
+        {"events: {view: 0.2, click: 1}\nprofiles: {history: 7}\n", "2:11: history cannot change on reload"},
+        {"events: {view: 0.2, click: 1}\ncounters: {half_life: 7d}\n", "2:11: half_life cannot change on reload"},
+        {"events: {view: 0.2, click: 1}\ncounters: {by: [colour]}\n", "2:11: by cannot change on reload"},
+        {"events: {view: 0.2, click: 1}\ncounters: {by: []}\n", "2:11: by cannot change on reload"},
+    };
+    char text[500], line[2000], expected[500];
+    put_good();
+    snprintf(text, sizeof text, "events: {view: 0.2, click: 1}\ncounters: {by: [brand]}\n%s", FIELDS_OF);
+    put("collections/shop.yaml", text);
+    config *was = must_load();
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        sinter_error e = SINTER_ERROR_INIT;
+        bool counters = strstr(CASES[i].is, "counters") != NULL;
+        snprintf(text, sizeof text, "%s%s%s", CASES[i].is, counters ? "" : "counters: {by: [brand]}\n", FIELDS_OF);
+        put("collections/shop.yaml", text);
+        config *is = must_load();
+        sinter_status s = config_same_events(&was->collection[0], &is->collection[0], &e);
+        assert_int_equal(s, CASES[i].line ? SINTER_PRECONDITION : SINTER_OK);
+        snprintf(expected, sizeof expected, "collections/shop.yaml:%s", CASES[i].line ? CASES[i].line : "");
+        if (CASES[i].line && !strstr(error_line(&e, line, sizeof line), expected))
+            fail_msg("case %zu: expected %s, got %s", i, expected, line);
+        config_free(is);
+    }
+    config_free(was);
+}
+
 #define FIELDS "fields: {title: text, brand: keyword, released: timestamp}\n"
 #define RANK "collection: shop\nstages:\n  - rank: "
 
@@ -278,6 +342,28 @@ static const struct {
     {"collections/shop.yaml", "default_pipeline: shp\n" FIELDS, "collections/shop.yaml:1:19: unknown pipeline 'shp'; did you mean 'shop'?"},
     {"collections/Shop.yaml", FIELDS, "collections/Shop.yaml: the file's name is the name of what it declares, and 'Shop' is not one; use lower-case letters, digits, _ and -, starting with a letter"},
     {"collections/more.yml", FIELDS, "collections/more.yml: the name ends in .yml; only .yaml files are read; rename it"},
+    /* people */
+    {"collections/shop.yaml", "events: [click]\n" FIELDS, "collections/shop.yaml:1:9: events must be a map, not a list"},
+    {"collections/shop.yaml", "events: {Click: 1}\n" FIELDS, "collections/shop.yaml:1:10: 'Click' is not the name of an event type; use lower-case letters, digits and _, a letter first, at most 64"},
+    {"collections/shop.yaml", "events: {2nd: 1}\n" FIELDS, "collections/shop.yaml:1:10: '2nd' is not the name of an event type; use lower-case letters, digits and _, a letter first, at most 64"},
+    {"collections/shop.yaml", "events: {click: -1}\n" FIELDS, "collections/shop.yaml:1:17: the weight of 'click' is '-1'; write what one is worth, 0 or more, or 'value' where each event brings its own"},
+    {"collections/shop.yaml", "events: {click: .inf}\n" FIELDS, "collections/shop.yaml:1:17: the weight of 'click' is '.inf'; write what one is worth, 0 or more, or 'value' where each event brings its own"},
+    {"collections/shop.yaml", "events: {click: 1e999}\n" FIELDS, "collections/shop.yaml:1:17: the weight of 'click' is '1e999'; write what one is worth, 0 or more, or 'value' where each event brings its own"},
+    {"collections/shop.yaml", "events: {click: valu}\n" FIELDS, "collections/shop.yaml:1:17: the weight of 'click' is 'valu'; write what one is worth, 0 or more, or 'value' where each event brings its own"},
+    {"collections/shop.yaml", "events: {click: '1'}\n" FIELDS, "collections/shop.yaml:1:17: the weight of 'click' is '1'; write what one is worth, 0 or more, or 'value' where each event brings its own"},
+    {"collections/shop.yaml", "events: {click: }\n" FIELDS, "collections/shop.yaml:1:17: the event type 'click' has no weight; write what one is worth, 0 or more, or 'value' where each event brings its own"},
+    {"collections/shop.yaml", "events: {click: {a: 1}}\n" FIELDS, "collections/shop.yaml:1:17: click must be a single value, not a map"},
+    {"collections/shop.yaml", "events: {e0: 1, e1: 1, e2: 1, e3: 1, e4: 1, e5: 1, e6: 1, e7: 1, e8: 1, e9: 1, e10: 1, e11: 1, e12: 1, e13: 1, e14: 1, e15: 1, e16: 1, e17: 1, e18: 1, e19: 1, e20: 1, e21: 1, e22: 1, e23: 1, e24: 1, e25: 1, e26: 1, e27: 1, e28: 1, e29: 1, e30: 1, e31: 1, e32: 1}\n" FIELDS, "collections/shop.yaml:1:9: 33 event types are declared; at most 32; tell kinds of one type apart by an attribute"},
+    {"collections/shop.yaml", "profiles: {history: 0}\n" FIELDS, "collections/shop.yaml:1:21: history is 0; valid: 1 to 1000"},
+    {"collections/shop.yaml", "profiles: {histroy: 5}\n" FIELDS, "collections/shop.yaml:1:12: unknown key of profiles: 'histroy'; did you mean 'history'?"},
+    {"collections/shop.yaml", "counters: {half_life: 30}\n" FIELDS, "collections/shop.yaml:1:23: half_life is '30', not a duration such as 250us, 2ms or 1.5s"},
+    {"collections/shop.yaml", "counters: {half_life: 1s}\n" FIELDS, "collections/shop.yaml:1:23: half_life is 1s; valid: 60s to 315360000s"},
+    {"collections/shop.yaml", "counters: {by: brand}\n" FIELDS, "collections/shop.yaml:1:16: by must be a list, not a single value"},
+    {"collections/shop.yaml", "counters: {by: [brnd]}\n" FIELDS, "collections/shop.yaml:1:17: unknown field 'brnd'; did you mean 'brand'?"},
+    {"collections/shop.yaml", "counters: {by: [title]}\n" FIELDS, "collections/shop.yaml:1:17: by has 'title', a text field; name keyword fields"},
+    {"collections/shop.yaml", "counters: {by: [brand, brand]}\n" FIELDS, "collections/shop.yaml:1:24: by names 'brand' twice; remove one"},
+    {"collections/shop.yaml", "counters: {by: [br*]}\n" FIELDS, "collections/shop.yaml:1:17: by takes no pattern: 'br*'; name one field"},
+    {"collections/shop.yaml", "counters: {by: [f0, f1, f2, f3, f4, f5, f6, f7, f8]}\n" FIELDS, "collections/shop.yaml:1:16: by has 9 fields; at most 8; keep those that rankers use"},
     /* pipelines */
     {"pipelines/shop.yaml", "recall: []\n", "pipelines/shop.yaml:1:1: a pipeline has no key 'collection'; name the collection that it searches"},
     {"pipelines/shop.yaml", "collection: shp\n", "pipelines/shop.yaml:1:13: unknown collection 'shp'; did you mean 'shop'?"},
@@ -379,7 +465,8 @@ static void the_reference_is_complete(void **state)
 {
     (void)state;
     const walk_table *const TABLES[] = {&WALK_SERVER, &WALK_LIMITS, &WALK_LOG,    &WALK_COLLECTION, &WALK_FIELD,   &WALK_GROUP,
-                                        &WALK_PIPELINE, &WALK_STAGE, &WALK_USE, &WALK_SOURCE,     &WALK_FEATURE, &WALK_DIVERSITY};
+                                        &WALK_PIPELINE, &WALK_STAGE, &WALK_USE, &WALK_SOURCE,     &WALK_FEATURE, &WALK_DIVERSITY,
+                                        &WALK_PROFILES, &WALK_COUNTERS};
     char path[1000];
     buffer b = {0};
     snprintf(path, sizeof path, "%s/config/README.md", getenv("SINTER_SOURCE"));
@@ -422,6 +509,7 @@ int main(void)
         cmocka_unit_test(an_index_serves_only_its_own_declaration), cmocka_unit_test(each_bad_file_gets_its_words),
         cmocka_unit_test(several_pipelines_need_a_default), cmocka_unit_test(what_unfolds_without_end_is_refused),
         cmocka_unit_test(the_reference_is_complete),       cmocka_unit_test(the_example_loads),
+        cmocka_unit_test(people_are_read_as_declared),     cmocka_unit_test(reload_may_weigh_and_add_event_types),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
