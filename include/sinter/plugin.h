@@ -233,6 +233,7 @@ typedef struct sinter_user {
     const float *age;      /* [n_history] days */
     const float *const *side; /* [n_side][n_history] side features asked for in inputs */
     uint32_t n_side;
+    const float *weight; /* [n_history] the declared weight of the event's type, or the event's value where the type says so */
 } sinter_user;
 
 typedef struct sinter_context {
