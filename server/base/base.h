@@ -95,6 +95,8 @@ void buffer_json_string(buffer *b, const char *s, size_t n);
 uint64_t hash64(const void *p, size_t n);                     /* XXH3-64, seed 0 */
 uint64_t hash64_seed(const void *p, size_t n, uint64_t seed); /* XXH3-64 */
 void hash128(const void *p, size_t n, uint64_t out[2]);       /* XXH3-128: low, high */
+/* Of an id feature's text: XXH3-64 folded to 32 bits, never 0 (0: none). Models hold these: they never change. */
+uint32_t hash_id(const void *p, size_t n);
 
 /* xoshiro256**, seeded by splitmix64: the same numbers on every machine. */
 typedef struct rng {
@@ -106,6 +108,39 @@ double rng_uniform(rng *r);                /* [0, 1) with 53 bits */
 uint64_t rng_below(rng *r, uint64_t n);    /* [0, n), unbiased; n > 0 */
 double rng_normal(rng *r);                 /* mean 0, variance 1 (Marsaglia's polar method, no cached half) */
 void uuid_make(char out[37]);              /* random version 4 from getrandom(2) */
+
+/* ---- dictionary (dictionary.c) ---------------------------------------------------------------- */
+
+#ifndef __cplusplus /* which has no _Atomic */
+/* A dictionary that only grows: text of a number, number of a text. One thread writes, any thread reads without locks
+ * and without an epoch, because nothing is moved or freed before dictionary_free. */
+#define DICTIONARY_NONE UINT32_MAX
+#define DICTIONARY_SEGMENTS 27u /* segment k holds 64 << k entries */
+
+typedef struct dictionary_text {
+    uint32_t n;
+    uint32_t hash; /* hash_id of it */
+    char s[];      /* NUL-terminated */
+} dictionary_text;
+
+typedef _Atomic(const dictionary_text *) dictionary_entry;
+typedef struct dictionary_table dictionary_table;
+
+/* All zero is an empty one. */
+typedef struct dictionary {
+    _Atomic(dictionary_table *) table;
+    _Atomic(dictionary_entry *) segment[DICTIONARY_SEGMENTS];
+    _Atomic uint32_t count; /* highest number + 1 */
+    size_t bytes;           /* the writer's */
+} dictionary;
+
+/* Gives `text` the number. A text that had a smaller one keeps it as an alias: dictionary_find answers the larger. The
+ * copies of texts live in `texts`. [writer] */
+void dictionary_put(dictionary *d, uint32_t number, str text, arena *texts);
+const dictionary_text *dictionary_get(const dictionary *d, uint32_t number); /* NULL: never given */
+uint32_t dictionary_find(const dictionary *d, str text);                    /* DICTIONARY_NONE: unknown */
+void dictionary_free(dictionary *d);
+#endif
 
 /* ---- clocks (clock.c) ------------------------------------------------------------------------- */
 

@@ -25,6 +25,12 @@ void hash128(const void *p, size_t n, uint64_t out[2]) {
     out[1] = h.high64;
 }
 
+uint32_t hash_id(const void *p, size_t n) {
+    uint64_t h = hash64(p, n);
+    uint32_t folded = (uint32_t)(h ^ h >> 32);
+    return folded ? folded : 1;
+}
+
 static uint64_t splitmix64(uint64_t *x) {
     uint64_t z = (*x += 0x9E3779B97F4A7C15u);
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;

@@ -4,7 +4,6 @@
 #define SINTER_CATALOG_INSIDE_H
 
 #include "catalog/catalog.h"
-#include "dictionary.h"
 
 #define CHUNK_WORDS (SINTER_CHUNK_ROWS / 64u)
 #define FIELD_SLOTS 4096u /* of the table by name: never more than half full */

@@ -2,7 +2,6 @@
 /* Columns against a naive model, snapshots that do not change, dictionaries, what counts as a change of text. */
 #include "catalog/fixture.h"
 
-#include "catalog/dictionary.h"
 
 enum { MODEL_ROWS = 9000, MODEL_TAGS = 4 };
 

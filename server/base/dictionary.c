@@ -4,7 +4,7 @@
  * A slot of the table is one atomic word, (32 bits of hash, number + 1), so a reader sees an entry whole or not at all. A
  * table that is full is replaced by one twice as large; the old one stays for readers that still hold it: all old
  * tables together are smaller than the one in use. */
-#include "dictionary.h"
+#include "base/base.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +114,7 @@ void dictionary_put(dictionary *d, uint32_t number, str text, arena *texts) {
     if (!copy) {
         dictionary_text *fresh = arena_alloc(texts, sizeof *fresh + text.n + 1);
         fresh->n = (uint32_t)text.n;
+        fresh->hash = hash_id(text.s, text.n);
         memcpy(fresh->s, text.s, text.n);
         fresh->s[text.n] = '\0';
         copy = fresh;

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Profiles: what people did, as a view of the journal: each person's latest events, and counters that decay.
+ *
+ * A profile_collection is one collection's profiles being built. One thread applies journal records (events, and the items
+ * that they are about) in the order of their sequence and publishes immutable sets; any thread reads a set without locks for
+ * as long as it is kept from being freed. Parts of a set are shared with the next one and copied when they are written to.
+ *
+ * A set is a pure function of the schema and of the collection's records from the first one up to a sequence: whoever
+ * applies the same records, a server after a restart or a training child, gets the same bits. So sums are taken in the order
+ * of records, and nothing here reads a clock.
+ *
+ * An item is known by its id: an event on an id that is not in the catalogue waits, and counts from the moment an item of
+ * that id exists; so do the events of a deleted item when it comes back, under a new ordinal.
+ *
+ *   history   the latest events of a person by their own time (of two at the same time the later recorded one is newer; of
+ *             one event's items the later named one), at most `profiles: {history}`; those whose item is not in the
+ *             catalogue keep their place and are passed over when read
+ *   counters  of every event type: by item, by the value that each field of `counters: {by}` had when the event was recorded
+ *             (or the item came), and by query and item. An event adds one. A counter at `now` is the sum of
+ *             2^-((now - time) / half_life) over its events; before its newest event's time it keeps the value it had then. */
+#ifndef SINTER_PROFILE_H
+#define SINTER_PROFILE_H
+
+#include "base/base.h"
+#include "config/config.h"
+#include "journal/journal.h"
+
+typedef struct profile_collection profile_collection;
+typedef struct profile_person profile_person; /* one person's history in one set */
+typedef struct profile_query profile_query;   /* one query's counters in one set */
+
+/* ---- building: one thread ---------------------------------------------------------------------------------------- */
+
+/* Empty profiles of collection `number`. `schema` must outlive it. What a publication replaces is retired to `epochs`; NULL:
+ * freed at once, so that only the newest set may be read. */
+profile_collection *profile_open(const config_collection *schema, uint32_t number, epoch_domain *epochs);
+void profile_close(profile_collection *p); /* with its newest set */
+
+/* Event types that a later configuration has added at the end of the list. [any thread] */
+void profile_add_types(profile_collection *p, const config_collection *schema);
+
+/* Applies one record; those of other collections and kinds, of types unknown, and of a sequence not above the last one
+ * applied change nothing. True: something changed since the last publication. */
+bool profile_apply(profile_collection *p, const Sinter__Storage__V1__Record *rec);
+
+/* The state as of the records applied so far, stamped with `sequence`. */
+const struct profile_set *profile_publish(profile_collection *p, uint64_t sequence);
+
+/* ---- sets: any thread --------------------------------------------------------------------------------------------- */
+
+typedef struct profile_set {
+    uint64_t sequence; /* every record up to it is in here */
+    uint32_t n_people, n_items, n_queries;
+    uint64_t n_events; /* applied; each item of an event is one */
+    uint64_t bytes;    /* of memory, with the texts */
+    const struct profile_tables *tables;
+    const profile_collection *owner;
+} profile_set;
+
+const profile_set *profile_current(const profile_collection *p); /* the newest; never NULL */
+
+/* Who does it: the user, or the session where there is no user. A key of its own for each, in `a`; empty: nobody. */
+str profile_person_key(str user_id, str session_id, arena *a);
+
+typedef struct profile_event {
+    int64_t time_ms;
+    double value;
+    uint32_t item; /* ordinal */
+    uint32_t type; /* its place in the list of event types, from 1 */
+} profile_event;
+
+/* NULL: nothing known of them. */
+const profile_person *profile_find_person(const profile_set *s, str user_id, str session_id);
+/* Events on items that exist, newest first, at most `limit`; p may be NULL. Returns how many. */
+uint32_t profile_history(const profile_set *s, const profile_person *p, uint32_t limit, profile_event *out);
+/* How many of the kept history are of `type` (0: any) and on items that exist. */
+uint32_t profile_history_count(const profile_set *s, const profile_person *p, uint32_t type);
+
+/* A query as counters know it: lower case, composed, words separated by one space; in `a`. */
+str profile_query_text(str query, arena *a);
+/* NULL: no event named it. `text` as profile_query_text gives it. */
+const profile_query *profile_find_query(const profile_set *s, str text);
+
+/* out[i * stride] = the counter of item[i], an ordinal, at now_ms; 0 where nothing happened. */
+void profile_count_items(const profile_set *s, uint32_t type, const uint32_t *item, uint32_t n, int64_t now_ms, float *out,
+                         uint32_t stride);
+/* The same of the item's value of counter field `by` (an index into the schema's counter_by); NaN: it has none. */
+void profile_count_values(const profile_set *s, uint32_t type, uint32_t by, const uint32_t *item, uint32_t n, int64_t now_ms,
+                          float *out, uint32_t stride);
+/* The same of a query and the item; q may be NULL: 0. */
+void profile_count_query(const profile_set *s, const profile_query *q, uint32_t type, const uint32_t *item, uint32_t n,
+                         int64_t now_ms, float *out, uint32_t stride);
+/* A number for the item's value of counter field `by`, the same for the same value within this set's owner; 0: none. */
+uint32_t profile_value_of(const profile_set *s, uint32_t by, uint32_t item);
+
+#endif
