@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Each folder plugins/NAME with C files is one shared object build/plugins/NAME.so. It sees include/sinter and its own
 # folder, nothing of the server, and exports one symbol.
+# Besides, the libraries that a plugin names here.
+set(SINTER_PLUGIN_LIBS_cf openblas)
+set(SINTER_PLUGIN_LIBS_deep openblas)
 file(GLOB plugin_dirs CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/plugins/*/*.c)
 set(seen "")
 foreach(source IN LISTS plugin_dirs)
@@ -19,4 +22,7 @@ foreach(source IN LISTS plugin_dirs)
   target_compile_options(plugin_${name} PRIVATE -fno-math-errno -fno-trapping-math $<$<CONFIG:Release>:-O3>)
   target_link_options(plugin_${name} PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/plugin.map)
   target_link_libraries(plugin_${name} PRIVATE sinter_flags m)
+  foreach(lib IN LISTS SINTER_PLUGIN_LIBS_${name})
+    target_link_libraries(plugin_${name} PRIVATE sinter_lib_${lib})
+  endforeach()
 endforeach()
