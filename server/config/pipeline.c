@@ -31,7 +31,7 @@ static const walk_key PIPELINE_KEYS[] = {
     {"recall", WALK_NODE, P(recall), NULL, 0, 0, NULL, false,
      "a list of sources; without it: {source: text, limit: 1000}"},
     {"stages", WALK_NODE, P(stages), NULL, 0, 0, NULL, false, "a list of stages; without it: the order of recall"},
-    {"finish", WALK_NODE, P(finish), NULL, 0, 0, NULL, false, "a list of finisher plugins and diversity"},
+    {"finish", WALK_NODE, P(finish), NULL, 0, 0, NULL, false, "a list of finisher plugins, diversity and explore"},
     {"budget", WALK_DURATION, P(p.budget_ns), "0", 0, 60e9, NULL, false, "of all stages together; 0: none"},
     {"record", WALK_DOUBLE, P(p.record), "0.01", 0, 1, NULL, false, "share of requests recorded whole"},
 };
@@ -89,6 +89,21 @@ static const walk_key DIVERSITY_KEYS[] = {
     {"name", WALK_STRING, D(name), "diversity", 0, 0, NULL, false, "in the ledger"},
 };
 const walk_table WALK_DIVERSITY = {"diversity", DIVERSITY_KEYS, ARRAY_LEN(DIVERSITY_KEYS), false};
+
+static const char *const EXPLORES[] = {"shuffle", NULL};
+typedef struct explore_raw {
+    const char *method, *name;
+    uint32_t top;
+    double share;
+} explore_raw;
+#define X(f) offsetof(explore_raw, f)
+static const walk_key EXPLORE_KEYS[] = {
+    {"explore", WALK_STRING, X(method), NULL, 0, 0, EXPLORES, true, "shuffle: the first places in an even random order"},
+    {"top", WALK_U32, X(top), "20", 2, 200, NULL, false, "places that are shuffled"},
+    {"share", WALK_DOUBLE, X(share), "0.2", 0, 1, NULL, false, "of requests, drawn by their ids; impressions keep the odds"},
+    {"name", WALK_STRING, X(name), "explore", 0, 0, NULL, false, "in the ledger"},
+};
+const walk_table WALK_EXPLORE = {"explore", EXPLORE_KEYS, ARRAY_LEN(EXPLORE_KEYS), false};
 
 /* ---- one use
  * ---------------------------------------------------------------------------------------------------------- */
@@ -350,6 +365,17 @@ static sinter_status read_diversity(const conf_node *map, const config_collectio
     return check_use_name(map, &out->use, e);
 }
 
+/* Last of all, because after it the order is final: a later step would make the odds that it logs wrong. */
+static sinter_status read_explore(const conf_node *map, bool last, config_finish *out, arena *a, sinter_error *e)
+{
+    explore_raw raw = {0};
+    sinter_status s = walk_map(map, &WALK_EXPLORE, &raw, a, e);
+    if (s != SINTER_OK) return s;
+    if (!last) return conf_error(e, map, "move it to the end of finish", "explore is not the last step");
+    *out = (config_finish){.use = {.name = raw.name, .options = map, .at = map}, .shuffle = raw.top, .share = raw.share};
+    return check_use_name(map, &out->use, e);
+}
+
 static sinter_status read_finish(const conf_node *at, const config_collection *c, config_pipeline *p, arena *a,
                                  sinter_error *e)
 {
@@ -359,8 +385,12 @@ static sinter_status read_finish(const conf_node *at, const config_collection *c
     config_finish *finish = ARENA_ARRAY(a, config_finish, at->n);
     for (uint32_t i = 0; i < at->n && s == SINTER_OK; i++) {
         const conf_node *map = at->value[i];
-        s = conf_get(map, "diversity") ? read_diversity(map, c, &finish[i], a, e)
-                                       : read_plugin_use(map, &finish[i].use, a, e);
+        if (conf_get(map, "explore"))
+            s = read_explore(map, i + 1 == at->n, &finish[i], a, e);
+        else if (conf_get(map, "diversity"))
+            s = read_diversity(map, c, &finish[i], a, e);
+        else
+            s = read_plugin_use(map, &finish[i].use, a, e);
         for (uint32_t k = 0; k < i && s == SINTER_OK; k++)
             s = refuse_same(&finish[k].use, &finish[i].use, "finisher", e);
     }

@@ -227,7 +227,9 @@ sinter_status search_finish(search *s, sinter_error *e)
         run->name = f->use.name;
         run->n_before = s->n_list < SEARCH_FINISH_LIST ? s->n_list : SEARCH_FINISH_LIST;
         run->before = copy(s, s->list, run->n_before);
-        if (f->diversity) {
+        if (f->shuffle) {
+            search_explore(s, f);
+        } else if (f->diversity) {
             sinter_status st = search_diversity(s, f, s->list, run->n_before, e);
             if (st) return st;
         } else {

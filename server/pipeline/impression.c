@@ -110,7 +110,7 @@ static void fill_shown(search *s, Sinter__Storage__V1__Answered *a, float *featu
         x->item = s->page[i].item;
         x->position = skip + i + 1;
         x->score = s->page[i].score;
-        x->propensity = 1;
+        x->propensity = skip + i < s->n_propensity ? s->propensity[skip + i] : 1;
         x->features = features + (size_t)i * c->n_log_features;
         x->n_features = c->n_log_features;
         x->raw = raw + (size_t)i * c->n_log_rankers;
@@ -157,6 +157,7 @@ static sinter_status log_answer(search *s, str request_bytes, sinter_error *e)
     a.rankers = (char **)(uintptr_t)c->log_ranker_name;
     a.n_rankers = c->n_log_rankers;
     a.total = s->out->total;
+    a.shuffled = s->shuffled;
     fill_shown(s, &a, features, raw);
     Sinter__Storage__V1__Record rec;
     sinter__storage__v1__record__init(&rec);

@@ -116,6 +116,8 @@ typedef struct search {
     finish_run *finish;           /* [n_finish] */
     entry *page;                  /* [n_page] */
     uint32_t n_page;
+    double *propensity;           /* [n_propensity] of the first places, where the pipeline explores; all others: 1 */
+    uint32_t n_propensity, shuffled; /* shuffled: the first so many were put in order by chance; 0: none */
     uint32_t *hidden;             /* [n_hidden] ordinals that rules hid: no surplus brings them back */
     uint32_t n_hidden;
     rule_mark *rules, **rules_end;
@@ -134,6 +136,7 @@ sinter_status search_sorted(search *s, sinter_error *e);         /* sorted.c: in
 sinter_status search_stages(search *s, sinter_error *e);         /* stages.c */
 sinter_status search_finish(search *s, sinter_error *e);         /* finish.c */
 sinter_status search_diversity(search *s, const snap_finish *f, entry *list, uint32_t n, sinter_error *e); /* diversity.c */
+void search_explore(search *s, const snap_finish *f);            /* explore.c: the first places by chance, and how likely */
 sinter_status search_page(search *s, sinter_error *e);           /* page.c: surplus, page, next cursor */
 sinter_status search_hydrate(search *s, sinter_error *e);        /* hydrate.c: ids and stored fields */
 sinter_status search_explain(search *s, sinter_error *e);        /* explain.c: the ledger */

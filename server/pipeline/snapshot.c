@@ -266,7 +266,12 @@ static sinter_status build_ends(builder *b, sinter_error *e)
     b->p->finish = ARENA_ARRAY(b->a, snap_finish, c->n_finish);
     for (uint32_t i = 0; i < c->n_finish; i++) {
         const config_finish *f = &c->finish[i];
-        b->p->finish[i] = (snap_finish){.diversity = f->diversity, .field = f->field, .strength = f->strength};
+        b->p->finish[i] = (snap_finish){.diversity = f->diversity, .field = f->field, .strength = f->strength,
+                                        .shuffle = f->shuffle, .share = f->share};
+        if (f->shuffle) {
+            b->p->finish[i].use = (snap_use){.config = &f->use, .name = f->use.name};
+            continue;
+        }
         if (f->diversity) {
             const catalog_field *field = catalog_find_field(b->services->catalog, f->field);
             if (!field || (field->type != FIELD_KEYWORD && field->type != FIELD_KEYWORDS && field->type != FIELD_VECTOR))

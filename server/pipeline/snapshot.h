@@ -48,6 +48,8 @@ typedef struct snap_finish {
     bool diversity;
     const char *field;
     double strength;
+    uint32_t shuffle; /* the first so many, in `share` of requests; 0: no such step */
+    double share;
 } snap_finish;
 
 typedef struct snap_pipeline {

@@ -141,7 +141,8 @@ static void a_pipeline_is_read_whole(void **state)
         "collection: shop\nbudget: 20ms\nrecord: 0.5\nrewrite:\n  - {plugin: rules, file: a.yaml}\nrecall:\n  - {source: text, limit: 500}\n"
         "  - {source: cf, model: taste/latest, limit: 200}\nstages:\n  - keep: 100\n    rank:\n      - {name: words, feature: text.bm25}\n"
         "      - {plugin: ./my.so, budget: 2ms, x: 1}\n    fuse: {plugin: fusion, method: network}\n  - {keep: 10, rank: [{plugin: deep}]}\n"
-        "finish:\n  - {plugin: rules, file: b.yaml}\n  - {diversity: mmr, field: tags, strength: 0.3}\n");
+        "finish:\n  - {plugin: rules, file: b.yaml}\n  - {diversity: mmr, field: tags, strength: 0.3}\n"
+        "  - {explore: shuffle, share: 0.5}\n");
     config *c = must_load();
     const config_pipeline *p = &c->pipeline[0];
     assert_true(p->budget_ns == 20000000 && p->record == 0.5 && p->n_rewrite == 1 && p->n_recall == 2);
@@ -157,7 +158,9 @@ static void a_pipeline_is_read_whole(void **state)
     assert_int_equal(mine->budget_ns, 2000000);
     assert_string_equal(conf_get(mine->options, "x")->text, "1");
     assert_string_equal(p->stage[1].name, "stage2");
-    assert_true(p->finish[1].diversity && p->finish[1].strength == 0.3 && p->n_finish == 2);
+    assert_true(p->finish[1].diversity && p->finish[1].strength == 0.3 && p->n_finish == 3);
+    assert_true(p->finish[1].shuffle == 0 && p->finish[2].shuffle == 20 && p->finish[2].share == 0.5);
+    assert_string_equal(p->finish[2].use.name, "explore");
     config_free(c);
 }
 
@@ -387,6 +390,10 @@ static const struct {
     {"pipelines/shop.yaml", "collection: shop\nfinish:\n  - {diversity: mmr, field: price}\n", "pipelines/shop.yaml:3:29: diversity over 'price', a number field; name a keyword or keywords field"},
     {"pipelines/shop.yaml", "collection: shop\nfinish:\n  - {diversity: mmr, field: brnd}\n", "pipelines/shop.yaml:3:29: unknown field 'brnd'; did you mean 'brand'?"},
     {"pipelines/shop.yaml", "collection: shop\nfinish:\n  - {diversity: mmr}\n", "pipelines/shop.yaml:3:5: diversity has no key 'field'; write 'field: NAME', a keyword or keywords field"},
+    {"pipelines/shop.yaml", "collection: shop\nfinish:\n  - {explore: swap}\n", "pipelines/shop.yaml:3:15: unknown explore 'swap'; valid: shuffle"},
+    {"pipelines/shop.yaml", "collection: shop\nfinish:\n  - {explore: shuffle, top: 1}\n", "pipelines/shop.yaml:3:29: top is 1; valid: 2 to 200"},
+    {"pipelines/shop.yaml", "collection: shop\nfinish:\n  - {explore: shuffle, share: 1.5}\n", "pipelines/shop.yaml:3:31: share is 1.5; valid: 0 to 1"},
+    {"pipelines/shop.yaml", "collection: shop\nfinish:\n  - {explore: shuffle}\n  - {plugin: rules}\n", "pipelines/shop.yaml:3:5: explore is not the last step; move it to the end of finish"},
     {"pipelines/shop.yaml", "collection: shop\nrewrite:\n  - {plugin: rules}\n  - {plugin: rules}\n", "pipelines/shop.yaml:4:5: the rewriter 'rules' stands already in line 3; give it another: 'name: …'"},
 };
 
@@ -466,7 +473,7 @@ static void the_reference_is_complete(void **state)
     (void)state;
     const walk_table *const TABLES[] = {&WALK_SERVER, &WALK_LIMITS, &WALK_LOG,    &WALK_COLLECTION, &WALK_FIELD,   &WALK_GROUP,
                                         &WALK_PIPELINE, &WALK_STAGE, &WALK_USE, &WALK_SOURCE,     &WALK_FEATURE, &WALK_DIVERSITY,
-                                        &WALK_PROFILES, &WALK_COUNTERS};
+                                        &WALK_EXPLORE, &WALK_PROFILES, &WALK_COUNTERS};
     char path[1000];
     buffer b = {0};
     snprintf(path, sizeof path, "%s/config/README.md", getenv("SINTER_SOURCE"));
