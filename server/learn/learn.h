@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Evaluation: how good ranked lists are against people's judgments, and how sure one may be of it.
+/* Learning: datasets of what people did, and how good ranked lists are against people's judgments.
  *
+ *   dataset_build → batches for a trainer, read from the journals of a data directory
  *   judgments_read → a ranked list of ids a query (from a server, or ranked_run_read) → metrics_score → bootstrap_mean
  *
  * Nothing here knows where a list comes from, so that a pipeline, another system and a test are measured by the same
@@ -10,6 +11,10 @@
 #define SINTER_LEARN_H
 
 #include "base/base.h"
+#include "catalog/catalog.h"
+#include "config/config.h"
+#include "journal/journal.h"
+#include <sinter/plugin.h>
 
 /* ---- judgments
  * ------------------------------------------------------------------------------------------------------- */
@@ -116,5 +121,130 @@ typedef struct interval {
 /* The same seed and n draw the same resamples, so intervals of several systems over the same queries are paired; the
  * interval of a difference is that of the differences query by query. n = 0: all are 0. */
 interval bootstrap_mean(const double *value, uint32_t n, uint32_t resamples, uint64_t seed);
+
+/* ---- replay (replay.c)
+ * ------------------------------------------------------------------------------------------------------------- */
+
+/* A collection's columns as of any sequence of the main journal, made from its records by the code that the server's views
+ * use: the same records give the same bits. One thread; it only goes forward. */
+typedef struct replay replay;
+sinter_status replay_open(const config_collection *schema, journal *j, replay **out, sinter_error *e);
+void replay_close(replay *r);
+/* Applies every record up to `sequence`, that one included, and publishes. INVALID: an earlier one than last time. */
+sinter_status replay_to(replay *r, uint64_t sequence, sinter_error *e);
+catalog_collection *replay_catalog(const replay *r);
+const catalog_set *replay_set(const replay *r); /* valid until the next replay_to */
+
+/* ---- datasets (dataset*.c)
+ * ----------------------------------------------------------------------------------------------------------------- */
+
+/* What a trainer reads, made from the journals of a data directory while a server may be writing them. Meant for a process of
+ * its own, which has neither journal open: both are opened read-only, read with short transactions, and closed before
+ * dataset_build returns. What was read lies in unlinked files in `scratch`, mapped read-only: memory is the page cache's.
+ *
+ * Range. Interactions are the events whose sequence lies in (since, until]. Requests are the answers whose journal_sequence
+ * lies in it. A request's labels are the events of the range that name it, whenever they happened; nothing behind `until` is
+ * seen. Items are as of `until`.
+ *
+ * As of. All that a ranker read of a request is taken from the log by name and never computed anew: features, id features,
+ * per-request context, priors (PIPELINE.NAME among the log's rankers), the history with its ages. What the log does not hold
+ * (vectors, side features of the history's items, basket) is computed from the records up to the request's own sequence, by the
+ * serving code. query.normalised and query.term are the analysed text as it came: without what rewriters and spelling did.
+ *
+ * Order. Interactions by sequence; requests by the order of their log. Train is the part before the cut in time, valid the part
+ * from it on; equal times keep the order. The cut lies where the valid share of the requests (where requests are read, else of
+ * the interactions) is at or behind it; both iterators are cut at the same time. User rows are dense by first appearance in the
+ * range and mean the same in train and valid. */
+
+/* One ranker of the stage that a fusion is trained for. */
+typedef struct dataset_ranker {
+    const char *name;  /* in the pipeline */
+    const char *model; /* NAME/VERSION deployed now; "" or NULL: it has none */
+    uint64_t until;    /* end of the range that this model was trained on; 0: it has no model */
+} dataset_ranker;
+
+typedef struct dataset_spec {
+    const config_collection *collection;
+    const char *data_dir;        /* of the server: its journal/catalogue and journal/impressions */
+    uint64_t since, until;       /* main journal: (since, until]; until 0: its newest record */
+    const sinter_inputs *inputs; /* of the instance opened with role "trainer" */
+    const char *pipeline;        /* the ranker's or fusion's */
+    const char *stage;           /* WHOLE_REQUESTS: its name */
+    const dataset_ranker *ranker; /* [n_rankers] WHOLE_REQUESTS: of the stage, in its order */
+    uint32_t n_rankers;
+    double valid;          /* share of the newest that is kept for validation; 0: a tenth, a fifth for WHOLE_REQUESTS */
+    const char *scratch;   /* folder for private files, made if absent */
+    uint64_t memory_limit; /* bytes of tables and columns; 0: none */
+    const char *where;     /* what error messages name: "shop.taste", or file:line:column */
+    /* May be NULL. `what` is a short text that stays the same for a step. */
+    void (*progress)(void *ctx, const char *what, uint64_t done, uint64_t total);
+    void *progress_ctx;
+} dataset_spec;
+
+/* Why something of the range is not in the dataset. X(ID, what is counted, text) */
+#define DATASET_LEFT_OUT_MAP(X)                                                                                        \
+    X(NEVER_ITEM, "events' items", "no item of that id ever was in the catalogue")                                     \
+    X(DELETED_ITEM, "events' items", "the item was deleted by the end of the range")                                   \
+    X(UNKNOWN_TYPE, "events", "the type is not among the collection's events any more")                                \
+    X(NO_HITS, "requests", "nothing was shown")                                                                        \
+    X(NO_FEATURE, "requests", "the log lacks a feature that the trainer reads")                                        \
+    X(NO_ID_FEATURE, "requests", "the log lacks an id feature that the trainer reads")                                 \
+    X(NO_CONTEXT, "requests", "the log lacks a per-request number that the trainer reads")                             \
+    X(NO_PRIOR, "requests", "the log lacks an earlier ranker's score that the trainer reads")                          \
+    X(BROKEN, "requests", "the record contradicts itself")                                                             \
+    X(NOT_RECORDED, "requests", "not recorded whole (the pipeline's `record:` share)")                                 \
+    X(OTHER_STAGE, "requests", "answered by another pipeline or without this stage")                                   \
+    X(OTHER_RANKERS, "requests", "the stage had other rankers")                                                        \
+    X(OTHER_MODEL, "requests", "scored by another model version than the deployed one")                                \
+    X(UNJOINED, "events", "name a request that the dataset does not hold")
+
+typedef enum {
+#define X(id, what, text) DATASET_##id,
+    DATASET_LEFT_OUT_MAP(X)
+#undef X
+        DATASET_LEFT_OUT_N
+} dataset_left_out;
+extern const char *const DATASET_LEFT_OUT_TEXT[DATASET_LEFT_OUT_N];
+
+typedef struct dataset_report {
+    uint64_t since, until;      /* as resolved */
+    uint64_t users, items;      /* rows; ordinals given as of until */
+    uint64_t events;            /* in the range */
+    uint64_t interactions[2];   /* train, valid: an event on three items is three */
+    uint64_t requests[2], rows[2]; /* rows: items of all requests */
+    uint64_t positive[2];       /* rows with any label above 0 */
+    uint64_t left_out[DATASET_LEFT_OUT_N];
+    char missing[128];          /* the name that was missing most recently: "feature 'item.views'" */
+    int64_t first_ms, cut_ms, last_ms; /* times of the range; train is before cut_ms */
+    uint64_t scratch_bytes;
+} dataset_report;
+/* For people, a line each. */
+void dataset_report_text(const dataset_report *r, buffer *out);
+
+typedef struct dataset_result {
+    sinter_dataset *train, *valid; /* for sinter_train_args; called through DATASET_TABLE */
+    dataset_report report;
+    /* The collection as of `until`, for the host's services in the training process; uuid and name live as long. */
+    catalog_collection *catalog;
+    int64_t now_ms; /* sinter_train_args.now_ms: time of the range's last record */
+    void *memory;
+} dataset_result;
+
+extern const sinter_dataset_table DATASET_TABLE;
+
+/* Reads, joins, splits; then judges. PRECONDITION with a clear reason where the data cannot teach anything: no events, no
+ * requests, one person, one item, no positives, labels that are all the same, nothing left to validate on, a name that no log
+ * holds; INVALID for inputs that no dataset can bring (an unknown event type, more than DATASET_MAX_FEATURES features);
+ * EXHAUSTED for the memory limit or a full disk; GONE where the range was trimmed. On any error nothing is owed, and no file
+ * is left in `scratch`. */
+sinter_status dataset_build(const dataset_spec *spec, dataset_result *out, sinter_error *e);
+void dataset_free(dataset_result *r);
+
+#define DATASET_MAX_FEATURES 10000u /* of each kind: features, id features, context, priors, history sides */
+
+/* A fusion may only train on requests behind the range of each of its rankers, or it learns to trust the one that remembers
+ * them. INVALID names the ranker, its model and both sequences, with `where`: file:line:column of the pipeline's fuse. */
+sinter_status dataset_check_since(const dataset_ranker *ranker, uint32_t n, uint64_t since, const char *where,
+                                  sinter_error *e);
 
 #endif

@@ -149,6 +149,7 @@ static sinter_status log_answer(search *s, str request_bytes, sinter_error *e)
     a.snapshot = message_text(snapshot_id(s->snapshot));
     a.sequence = s->view->sequence;
     a.journal_sequence = journal_last_sequence(s->lane->engine->journal);
+    a.columns_sequence = s->set->sequence;
     a.time_ms = s->context.now_ms;
     a.pipeline = message_text(s->pipeline ? s->pipeline->config->name : "");
     a.collection = catalog_number(c->catalog);
