@@ -40,10 +40,12 @@ foreach(t IN ITEMS test_loading test_calls test_options)
 endforeach()
 
 # The small host that plugins' tests, benchmarks and numeric checks run under.
-file(GLOB harness_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/plugin/harness*.c)
+# Tensors on disk are the server's own code: a plugin's test reads and writes what the server will.
+file(GLOB harness_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/plugin/harness*.c ${CMAKE_SOURCE_DIR}/server/plugin/tensors*.c)
 add_library(plugin_harness STATIC EXCLUDE_FROM_ALL ${harness_sources})
-target_include_directories(plugin_harness PUBLIC ${CMAKE_SOURCE_DIR}/tests/plugin)
-target_link_libraries(plugin_harness PUBLIC sinter_flags dl m pthread)
+target_include_directories(plugin_harness PUBLIC ${CMAKE_SOURCE_DIR}/tests/plugin PRIVATE ${CMAKE_SOURCE_DIR}/server/plugin)
+sinter_room_includes(plugin_harness base)
+target_link_libraries(plugin_harness PUBLIC sinter_flags sinter_base dl m pthread)
 
 file(GLOB plugin_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/plugins/*/tests/test_*.c)
 foreach(source IN LISTS plugin_tests)
@@ -84,6 +86,13 @@ if(TARGET plugin_function)
            $<TARGET_FILE:formula_lines> ${CMAKE_BINARY_DIR}/plugins/function.so)
   set_tests_properties(plugins/function/python PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
 endif()
+
+# Tensor files against a reader and writer in Python.
+add_executable(tensor_lines ${CMAKE_SOURCE_DIR}/tests/plugin/tensor_lines.c)
+target_include_directories(tensor_lines PRIVATE ${CMAKE_SOURCE_DIR}/server)
+target_link_libraries(tensor_lines PRIVATE sinter_flags sinter_plugin)
+add_test(NAME plugin/tensors_python COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/plugin/test_tensors.py $<TARGET_FILE:tensor_lines>)
+set_tests_properties(plugin/tensors_python PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
 
 # `sinter plugin list | check` on the zoo and on the plugins themselves.
 find_program(SINTER_PYTHON NAMES /usr/bin/python3 python3 REQUIRED)

@@ -188,4 +188,5 @@ void host_table_fill(sinter_host *t)
     };
     options_table_fill(t);
     sink_table_fill(t);
+    tensors_table_fill(t);
 }

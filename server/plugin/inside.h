@@ -4,6 +4,7 @@
 #define SINTER_PLUGIN_INSIDE_H
 
 #include "plugin/plugin.h"
+#include "tensors.h"
 
 typedef struct library {
     plugin_library shown; /* first: a plugin_library * is a library * */
@@ -54,6 +55,7 @@ struct plugin_instance {
     sinter_inputs inputs;
     char *key;
     arena *memory;           /* options, files read, texts */
+    tensors_list tensors;    /* files of its model */
     _Atomic int32_t filters; /* compiled and not yet freed */
 };
 
@@ -77,6 +79,7 @@ extern _Thread_local running plugin_running;
 void host_table_fill(sinter_host *t);    /* host.c */
 void options_table_fill(sinter_host *t); /* getters.c */
 void sink_table_fill(sinter_host *t);    /* sink.c */
+void tensors_table_fill(sinter_host *t); /* host_tensors.c */
 
 /* library.c; the lock is held */
 void library_release(plugin_host *h, library *l);

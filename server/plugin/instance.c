@@ -29,6 +29,7 @@ static void discard(plugin_instance *i)
     if (i->self) i->plugin->close(i->self);
     int32_t left = atomic_load(&i->filters);
     if (left) log_warn("plugin.leak", "%s closed with %d filters not freed", i->use, left);
+    tensors_free(&i->tensors);
     free(i->worker);
     free(i->key);
     arena_free(i->memory);

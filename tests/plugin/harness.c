@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <dlfcn.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,14 +107,28 @@ static double host_random(uint64_t seed, uint64_t i)
     return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
 }
 
+/* The last one's weight is its value. */
+static const struct {
+    const char *name;
+    double weight;
+} EVENTS[] = {{"view", 0.1}, {"click", 1}, {"basket", 3}, {"purchase", 5}, {"rating", (double)NAN}};
+
 static uint32_t host_event_type(const sinter_host *host, const char *name)
 {
-    static const char *const known[] = {"view", "click", "basket", "purchase"};
     (void)host;
-    for (uint32_t i = 0; i < 4; i++)
-        if (strcmp(known[i], name) == 0)
+    for (uint32_t i = 0; i < sizeof EVENTS / sizeof *EVENTS; i++)
+        if (strcmp(EVENTS[i].name, name) == 0)
             return i + 1;
     return 0;
+}
+
+static const char *host_event_name(const sinter_host *host, uint32_t id, double *weight)
+{
+    (void)host;
+    if (id == 0 || id > sizeof EVENTS / sizeof *EVENTS)
+        return NULL;
+    *weight = EVENTS[id - 1].weight;
+    return EVENTS[id - 1].name;
 }
 
 /* ---- what the plugin said ---- */
@@ -276,13 +291,14 @@ harness *harness_open(const char *so_path)
     h->host = (sinter_host){
         .size = sizeof h->host, .abi_major = SINTER_ABI_MAJOR, .abi_minor = SINTER_ABI_MINOR,
         .log = host_log, .alloc = host_alloc, .free = host_free, .scratch = host_scratch,
-        .clock_ns = host_clock_ns, .random = host_random, .event_type = host_event_type, .explain = host_explain,
+        .clock_ns = host_clock_ns, .random = host_random, .event_type = host_event_type, .event_name = host_event_name, .explain = host_explain,
         .rewrite_words = host_words, .rewrite_filter = host_filter, .rewrite_boost = host_boost, .rewrite_redirect = host_redirect,
         .edit_pin = host_pin, .edit_hide = host_hide, .edit_move = host_move, .edit_scale = host_scale,
         .edit_insert = host_insert, .edit_label = host_label};
     harness_options_install(&h->host);
     harness_columns_install(&h->host);
     harness_filters_install(&h->host);
+    harness_tensors_install(&h->host);
     h->collection = (sinter_collection){sizeof h->collection, "items", "00000000-0000-4000-8000-000000000001", 0};
     h->so = dlopen(so_path, RTLD_NOW | RTLD_LOCAL);
     if (h->so == NULL)
@@ -310,6 +326,8 @@ void harness_close(harness *h)
     harness_scratch_reset(h);
     free(h->scratch);
     harness_columns_free(h);
+    harness_tensors_free(h);
+    harness_folders_remove(h);
     dlclose(h->so);
     for (uint32_t i = 0; i < h->n_kept; i++)
         free(h->kept[i]);
@@ -364,7 +382,7 @@ sinter_status harness_instance(harness *h, const char *role, const harness_optio
     if (s != SINTER_OK)
         return s;
     sinter_open_args args = {.size = sizeof args, .host = &h->host, .options = o, .collection = &h->collection,
-                             .use = "pipeline.test", .role = role};
+                             .use = "pipeline.test", .role = role, .model_dir = h->model_dir};
     sinter_instance *made = NULL;
     s = h->plugin->open(&args, &made, err);
     if (s != SINTER_OK) {
@@ -374,6 +392,7 @@ sinter_status harness_instance(harness *h, const char *role, const harness_optio
     }
     harness_live *l = harness_keep(h, sizeof *l);
     l->instance = made;
+    l->options = o;
     l->next = h->live;
     h->live = l;
     l->inputs.size = sizeof l->inputs;

@@ -39,6 +39,9 @@ sinter_worker *harness_worker(harness *, const sinter_instance *); /* NULL where
 const sinter_inputs *harness_inputs(const harness *, const sinter_instance *); /* what the instance asked for */
 void harness_rankers(harness *, const char *const *name, uint32_t n);          /* copied; before harness_instance */
 
+/* The model directory of instances opened afterwards; NULL: none. Copied. */
+void harness_model(harness *, const char *dir);
+
 /* A file that options_read will find under this name, written as options. */
 void harness_file(harness *, const char *file, const harness_option *, size_t n);
 

@@ -32,6 +32,7 @@ typedef struct harness_file_text {
 typedef struct harness_live {
     sinter_instance *instance;
     sinter_inputs inputs;
+    const sinter_options *options;
     sinter_worker *worker[16];
     uint32_t n_workers;
     struct harness_live *next;
@@ -73,6 +74,10 @@ struct harness {
     sinter_user user;
     sinter_context context;
     sinter_batch batch;
+    struct tensors_list *tensors; /* in memory that is kept */
+    const char *model_dir;
+    char **folder; /* [n_folders] removed at close */
+    uint32_t n_folders;
 };
 
 __attribute__((noreturn, format(printf, 1, 2))) void harness_die(const char *format, ...);
@@ -91,5 +96,12 @@ const sinter_column *harness_find_column(const harness *, const char *field);
 void harness_columns_free(harness *);
 void harness_columns_install(sinter_host *);
 void harness_filters_install(sinter_host *);
+
+/* tensors */
+void harness_tensors_install(sinter_host *);
+void harness_tensors_free(harness *);
+
+/* datasets */
+void harness_folders_remove(harness *);
 
 #endif
