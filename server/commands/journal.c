@@ -28,7 +28,7 @@ static const char HELP[] =
     "         Exit code 0: whole; 1: broken, the first broken record is named; 5: no journal there.\n"
     "dump     prints records in order, one line each.\n\n"
     "  -c, --config FILE   take the data directory from this configuration\n"
-    "      --kind KIND     only these: item_put, item_delete, collection_made, deployment, setting,\n"
+    "      --kind KIND     only these: item_put, item_delete, collection_made, deployment, setting, event_put,\n"
     "                      answered, recorded_request (the last two are the journal of impressions)\n"
     "      --from N        first sequence, default 1\n"
     "      --to N          last sequence, default the newest\n"

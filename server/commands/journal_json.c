@@ -22,9 +22,11 @@ static const struct {
     {BODY(SETTING), "setting"},
     {BODY(ANSWERED), "answered"},
     {BODY(RECORDED_REQUEST), "recorded_request"},
+    {BODY(EVENT_PUT), "event_put"},
 };
 const char *const JOURNAL_BODY_NAMES[] = {
-    "item_put", "item_delete", "collection_made", "deployment", "setting", "answered", "recorded_request",
+    "item_put", "item_delete", "collection_made",  "deployment",
+    "setting",  "answered",    "recorded_request", "event_put",
 };
 const size_t JOURNAL_BODY_NAMES_N = ARRAY_LEN(JOURNAL_BODY_NAMES);
 
@@ -110,6 +112,68 @@ static void put_value(buffer *b, const value *v)
         return;
     default: buffer_puts(b, "null");
     }
+}
+
+typedef Google__Protobuf__Timestamp timestamp;
+
+static int64_t timestamp_ms(const timestamp *t)
+{
+    static const int64_t MOST = INT64_MAX / 1000 - 1;
+    int64_t s = t ? t->seconds : 0;
+    s = s > MOST ? MOST : s < -MOST ? -MOST : s;
+    return s * 1000 + (t ? t->nanos / 1000000 : 0);
+}
+
+static void put_event(buffer *b, const Sinter__V1__Event *ev)
+{
+    const struct {
+        const char *key, *text;
+    } WHO[] = {{"user_id", ev->user_id},
+               {"session_id", ev->session_id},
+               {"request_id", ev->request_id},
+               {"query", ev->query}};
+    put_text(b, "event_id", ev->event_id);
+    put_text(b, "type", ev->type);
+    put_key(b, "happened");
+    put_time(b, timestamp_ms(ev->time));
+    for (size_t i = 0; i < ARRAY_LEN(WHO); i++) {
+        if (WHO[i].text[0]) put_text(b, WHO[i].key, WHO[i].text);
+    }
+    put_key(b, "item_ids");
+    put_strings(b, ev->item_ids, ev->n_item_ids);
+    if (ev->position) put_count(b, "position", ev->position);
+    if (ev->value != 0) {
+        put_key(b, "value");
+        put_number(b, ev->value);
+    }
+    if (!ev->n_attributes) return;
+    put_key(b, "attributes");
+    for (size_t i = 0; i < ev->n_attributes; i++) {
+        buffer_puts(b, i ? "," : "{");
+        buffer_json_string(b, ev->attributes[i]->key, strlen(ev->attributes[i]->key));
+        buffer_puts(b, ":");
+        put_value(b, ev->attributes[i]->value);
+    }
+    buffer_puts(b, "}");
+}
+
+static void put_deployment(buffer *b, const Sinter__Storage__V1__Deployment *d)
+{
+    put_text(b, "name", d->name);
+    put_text(b, "version", d->version);
+    put_text(b, "who", d->who);
+    put_text(b, "why", d->why);
+    put_count(b, "collection", d->collection);
+    put_count(b, "since", d->since);
+    put_count(b, "until", d->until);
+    put_key(b, "files");
+    for (size_t i = 0; i < d->n_files; i++) {
+        buffer_puts(b, i ? "," : "{");
+        buffer_json_string(b, d->files[i]->path, strlen(d->files[i]->path));
+        buffer_puts(b, ":");
+        buffer_json_string(b, d->files[i]->sha256, strlen(d->files[i]->sha256));
+    }
+    buffer_puts(b, d->n_files ? "}" : "{}");
 }
 
 static void put_item(buffer *b, const Sinter__V1__Item *item)
@@ -198,17 +262,17 @@ static void put_body(buffer *b, const record *rec)
         put_text(b, "name", rec->collection_made->name);
         put_text(b, "uuid", rec->collection_made->uuid);
         return;
-    case BODY(DEPLOYMENT):
-        put_text(b, "name", rec->deployment->name);
-        put_text(b, "version", rec->deployment->version);
-        put_text(b, "who", rec->deployment->who);
-        return;
+    case BODY(DEPLOYMENT): put_deployment(b, rec->deployment); return;
     case BODY(SETTING):
         put_text(b, "key", rec->setting->key);
         put_text(b, "value", rec->setting->value);
         return;
     case BODY(ANSWERED): put_answered(b, rec->answered); return;
     case BODY(RECORDED_REQUEST): put_recorded(b, rec->recorded_request); return;
+    case BODY(EVENT_PUT):
+        put_count(b, "collection", rec->event_put->collection);
+        if (rec->event_put->event) put_event(b, rec->event_put->event);
+        return;
     default: return;
     }
 }
@@ -225,6 +289,18 @@ void journal_record_json(buffer *b, const record *rec)
 }
 
 /* ---- for people ---------------------------------------------------------------------------------------------- */
+
+static void tell_event(buffer *b, const Sinter__Storage__V1__EventPut *p)
+{
+    const Sinter__V1__Event *ev = p->event;
+    if (!ev) return;
+    const char *who = ev->user_id[0] ? ev->user_id : ev->session_id;
+    buffer_printf(b, "%u ", p->collection);
+    buffer_json_string(b, ev->event_id, strlen(ev->event_id));
+    buffer_printf(b, " %s by ", ev->type);
+    buffer_json_string(b, who, strlen(who));
+    buffer_printf(b, ", %zu items", ev->n_item_ids);
+}
 
 static void tell_body(buffer *b, const record *rec)
 {
@@ -252,6 +328,11 @@ static void tell_body(buffer *b, const record *rec)
         buffer_json_string(b, rec->recorded_request->request_id, strlen(rec->recorded_request->request_id));
         buffer_printf(b, ", %zu stages", rec->recorded_request->n_stages);
         return;
+    case BODY(DEPLOYMENT):
+        buffer_json_string(b, rec->deployment->name, strlen(rec->deployment->name));
+        buffer_printf(b, "/%s, %zu files", rec->deployment->version, rec->deployment->n_files);
+        return;
+    case BODY(EVENT_PUT): tell_event(b, rec->event_put); return;
     default: return;
     }
 }

@@ -166,6 +166,22 @@ static int delete_item(step *t, const journal_op *op)
     return code == MDB_NOTFOUND ? MDB_CORRUPTED : code;
 }
 
+/* An id stored before, by an earlier write or earlier in this one, makes no record. */
+static int put_event(step *t, const journal_op *op)
+{
+    build *b = t->b;
+    item_key key;
+    uint64_t before;
+    item_key_of(&key, op->collection, op->id);
+    int code = store_get_fixed(b->txn, t->s->t.events, key.bytes, key.n, &before, sizeof before);
+    if (!code) t->r->repeated_events++;
+    if (code != MDB_NOTFOUND) return code;
+    next_sequence(t);
+    record_event_put(&b->scratch, &t->stamp, op->bytes);
+    code = append_record(t);
+    return code ? code : put(b, t->s->t.events, key.bytes, key.n, &t->stamp.sequence, sizeof t->stamp.sequence, 0);
+}
+
 static int put_record(step *t, const journal_op *op)
 {
     next_sequence(t);
@@ -194,6 +210,7 @@ static int apply_op(step *t, const journal_op *op)
     switch ((int)op->kind) {
     case JOURNAL_PUT: return put_item(t, op);
     case JOURNAL_DELETE: return delete_item(t, op);
+    case JOURNAL_EVENT: return put_event(t, op);
     case JOURNAL_MAKE_COLLECTION: return make_collection(t, op);
     default: return put_record(t, op);
     }
@@ -201,10 +218,18 @@ static int apply_op(step *t, const journal_op *op)
 
 /* ---- one write ----------------------------------------------------------------------------------------------- */
 
+/* Each operation made a record, was a delete of nothing, or an event that had been stored. */
+static uint32_t events_then(const journal_write *w, const write_entry *stored)
+{
+    uint64_t told = (uint64_t)stored->applied + stored->unknown;
+    return w->n > told ? w->n - (uint32_t)told : 0;
+}
+
 /* Answers a repeated write with what was stored; false: it is new, or *code says what failed. */
-static bool answered_before(build *b, const store *s, str write_id, journal_result *r, int *code)
+static bool answered_before(build *b, const store *s, const journal_write *write, journal_result *r, int *code)
 {
     write_entry w;
+    str write_id = write->write_id;
     *code = store_get_fixed(b->txn, s->t.writes, write_id.s, write_id.n, &w, sizeof w);
     if (*code == MDB_NOTFOUND)
         *code = 0;
@@ -213,7 +238,11 @@ static bool answered_before(build *b, const store *s, str write_id, journal_resu
             *code = MDB_CORRUPTED;
             return false;
         }
-        *r = (journal_result){.sequence = w.sequence, .applied = w.applied, .unknown = w.unknown, .repeated = true};
+        *r = (journal_result){.sequence = w.sequence,
+                              .applied = w.applied,
+                              .unknown = w.unknown,
+                              .repeated_events = events_then(write, &w),
+                              .repeated = true};
         return true;
     }
     return false;
@@ -234,14 +263,15 @@ static int load_counter(build *b, const store *s, uint32_t number)
 static int check_ops(build *b, const store *s, const journal_write *w, journal_result *r, sinter_error *e)
 {
     for (uint32_t i = 0; i < w->n && !r->status; i++) {
-        if (w->op[i].kind != JOURNAL_PUT && w->op[i].kind != JOURNAL_DELETE) continue;
+        bool event = w->op[i].kind == JOURNAL_EVENT;
+        if (!event && w->op[i].kind != JOURNAL_PUT && w->op[i].kind != JOURNAL_DELETE) continue;
         uint32_t number = w->op[i].collection;
         int code = load_counter(b, s, number);
         if (code && code != MDB_NOTFOUND) return code;
         if (code)
             r->status = error_set(e, SINTER_NOT_FOUND, s->dir, "make it with journal_collection first",
                                   "no collection has number %" PRIu32, number);
-        else if (b->counter[number].now.ordinals >= UINT32_MAX - w->n)
+        else if (!event && b->counter[number].now.ordinals >= UINT32_MAX - w->n)
             r->status = error_set(e, SINTER_EXHAUSTED, s->dir, "start a new collection",
                                   "collection %" PRIu32 " has given all of its ordinals", number);
     }
@@ -259,7 +289,7 @@ int build_write(build *b, const store *s, const journal_write *w, journal_result
 {
     *r = (journal_result){0};
     int code = 0;
-    if (w->write_id.n && answered_before(b, s, w->write_id, r, &code)) return 0;
+    if (w->write_id.n && answered_before(b, s, w, r, &code)) return 0;
     if (code) return code;
     if (w->fence != UINT64_MAX && w->fence != b->sequence) {
         r->status =

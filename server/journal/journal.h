@@ -78,7 +78,7 @@ typedef struct journal_result {
     uint64_t sequence;      /* of the last record; of the newest durable record where the write made none */
     uint32_t applied;       /* ops that made a record */
     uint32_t unknown;       /* deletes of unknown ids */
-    uint32_t repeated_events; /* events whose id was stored before */
+    uint32_t repeated_events; /* events whose id was stored before, or earlier in this write */
     bool repeated;          /* the write_id was stored before; the fields are those of then */
     const sinter_error *error; /* when status is not OK; dead after the call */
 } journal_result;

@@ -23,7 +23,7 @@ static const size_t MAP_MOST = (size_t)16 << 30;
 static const size_t MAP_MOST = (size_t)1 << 40;
 #endif
 static const size_t MAP_LEAST = (size_t)1 << 30;
-enum { READERS = 512, TABLES = 7 };
+enum { READERS = 512, TABLES = 8 };
 
 #ifdef SINTER_NO_SYNC
 #define SYNC_FLAGS (MDB_NOSYNC | MDB_NOMETASYNC)
@@ -188,10 +188,15 @@ static int open_tables(MDB_txn *txn, tables *t, bool make)
         {&t->counts, "counts", MDB_INTEGERKEY},
         {&t->collections, "collections", 0},
         {&t->writes, "writes", 0},
+        {&t->events, "events", 0},
         {&t->meta, "meta", 0},
     };
     for (size_t i = 0; i < TABLES; i++) {
         int code = mdb_dbi_open(txn, T[i].name, T[i].flags | (make ? MDB_CREATE : 0u), T[i].dbi);
+        if (code == MDB_NOTFOUND && !make && T[i].dbi == &t->events) {
+            t->events = NO_TABLE;
+            code = 0;
+        }
         if (code) return code;
     }
     return 0;

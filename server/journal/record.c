@@ -11,7 +11,7 @@ enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
 /* Field numbers of storage/v1/journal.proto. */
 enum { RECORD_SEQUENCE = 1, RECORD_WRITE_ID = 2, RECORD_TIME_MS = 3, RECORD_ITEM_PUT = 4, RECORD_ITEM_DELETE = 5 };
-enum { RECORD_COLLECTION_MADE = 6 };
+enum { RECORD_COLLECTION_MADE = 6, RECORD_EVENT_PUT = 11 };
 enum { MADE_COLLECTION = 1, MADE_NAME = 2, MADE_UUID = 3 };
 enum { ITEM_COLLECTION = 1, ITEM_ORDINAL = 2, ITEM_BODY = 3 }; /* of ItemPut and ItemDelete alike */
 
@@ -122,6 +122,15 @@ void record_collection_made(buffer *out, const record_stamp *t, uint32_t collect
     seal(out);
 }
 
+void record_event_put(buffer *out, const record_stamp *t, str event_put)
+{
+    begin(out);
+    put_stamp(out, t);
+    put_message_head(out, RECORD_EVENT_PUT, event_put.n);
+    buffer_append(out, event_put.s, event_put.n);
+    seal(out);
+}
+
 /* The stamp comes last: of a field that stands twice, the last one counts. */
 void record_any(buffer *out, const record_stamp *t, str record)
 {
@@ -196,8 +205,8 @@ static bool skip(cursor *c, uint64_t n)
     return true;
 }
 
-/* One field; *body is what it holds when it is bytes. */
-static bool get_field(cursor *c, uint32_t *field, uint32_t *wire, str *body)
+/* One field; *body is what it holds when it is bytes, *number when it is a varint. */
+static bool get_number_field(cursor *c, uint32_t *field, uint32_t *wire, str *body, uint64_t *number)
 {
     uint64_t tag, n;
     if (!get_varint(c, &tag) || tag >> 3 == 0 || tag >> 3 > 0x1FFFFFFF) return false;
@@ -205,7 +214,7 @@ static bool get_field(cursor *c, uint32_t *field, uint32_t *wire, str *body)
     *wire = tag & 7;
     *body = (str){"", 0};
     switch (*wire) {
-    case WIRE_VARINT: return get_varint(c, &n);
+    case WIRE_VARINT: return get_varint(c, number);
     case WIRE_64: return skip(c, 8);
     case WIRE_32: return skip(c, 4);
     case WIRE_BYTES:
@@ -214,6 +223,12 @@ static bool get_field(cursor *c, uint32_t *field, uint32_t *wire, str *body)
         return skip(c, n);
     default: return false;
     }
+}
+
+static bool get_field(cursor *c, uint32_t *field, uint32_t *wire, str *body)
+{
+    uint64_t number;
+    return get_number_field(c, field, wire, body, &number);
 }
 
 bool record_scan_item(str item, str *id)
@@ -227,6 +242,27 @@ bool record_scan_item(str item, str *id)
         if (field == 1 && wire == WIRE_BYTES) *id = body;
     }
     return true;
+}
+
+/* An event's id stands in field 1, as an item's does. Of a message that stands twice protobuf merges the two; here
+ * neither may. */
+bool record_scan_event(str event_put, uint32_t *collection, str *id)
+{
+    cursor c = {(const unsigned char *)event_put.s, (const unsigned char *)event_put.s + event_put.n};
+    bool event = false;
+    *collection = 0;
+    *id = (str){"", 0};
+    while (c.p < c.end) {
+        uint32_t field, wire;
+        uint64_t number;
+        str body;
+        if (!get_number_field(&c, &field, &wire, &body, &number)) return false;
+        if (field == 1 && wire == WIRE_VARINT) *collection = (uint32_t)number;
+        if (field != 2 || wire != WIRE_BYTES) continue;
+        if (event || !record_scan_item(body, id)) return false;
+        event = true;
+    }
+    return event;
 }
 
 bool record_scan_body(str record, uint32_t *found)

@@ -22,6 +22,8 @@ typedef struct record_stamp {
 void record_item_put(buffer *out, const record_stamp *t, uint32_t collection, uint32_t ordinal, str item);
 void record_item_delete(buffer *out, const record_stamp *t, uint32_t collection, uint32_t ordinal, str id);
 void record_collection_made(buffer *out, const record_stamp *t, uint32_t collection, str name, str uuid);
+/* `event_put`: a packed EventPut, with its id and collection inside. */
+void record_event_put(buffer *out, const record_stamp *t, str event_put);
 /* `record`: a packed Record with any other body; the stamp overrides what it says of itself. */
 void record_any(buffer *out, const record_stamp *t, str record);
 
@@ -33,6 +35,8 @@ sinter_status record_read(str stored, uint64_t sequence, arena *a, Sinter__Stora
 /* Scans the top level of a packed message without unpacking it; false: malformed.
  * The id of a packed sinter.v1.Item (empty when it has none). */
 bool record_scan_item(str item, str *id);
+/* Collection and event id of a packed EventPut; false also where it holds no event, or two. */
+bool record_scan_event(str event_put, uint32_t *collection, str *id);
 /* The field number of a packed Record's body, 0: none. */
 bool record_scan_body(str record, uint32_t *field);
 

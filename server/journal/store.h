@@ -8,6 +8,7 @@
  *   counts      collection (native uint32, MDB_INTEGERKEY)   → count_entry
  *   collections name                                         → collection_entry
  *   writes      write_id                                     → write_entry
+ *   events      collection (big-endian) + event id           → sequence of its record
  *   meta        "format", "kind", "trimmed"                  → uint64 */
 #ifndef SINTER_JOURNAL_STORE_H
 #define SINTER_JOURNAL_STORE_H
@@ -54,8 +55,11 @@ void ordinal_key_of(unsigned char k[8], uint32_t collection, uint32_t ordinal);
 uint32_t big_endian_read(const unsigned char *p);
 
 typedef struct tables {
-    MDB_dbi log, items, ordinals, counts, collections, writes, meta;
+    MDB_dbi log, items, ordinals, counts, collections, writes, events, meta;
 } tables;
+
+/* `events` of a journal that is opened read-only and was last written before there were events. */
+#define NO_TABLE ((MDB_dbi)-1)
 
 /* An open environment: what reading needs. */
 typedef struct store {

@@ -93,6 +93,21 @@ static void count_ordinal(walk *w, uint32_t collection, uint32_t ordinal)
     if (ordinal >= w->count[collection].ordinals) w->count[collection].ordinals = ordinal + 1;
 }
 
+static void check_event(walk *w, const record *rec, sinter_error *e)
+{
+    const Sinter__Storage__V1__EventPut *p = rec->event_put;
+    item_key key;
+    uint64_t sequence = 0;
+    if (!p->event || !p->event->event_id[0]) {
+        bad_entry(w, rec->sequence, e, "log", "an event put without the event or its id");
+        return;
+    }
+    item_key_of(&key, p->collection, str_of(p->event->event_id));
+    if (w->s.t.events != NO_TABLE)
+        store_get_fixed(w->txn, w->s.t.events, key.bytes, key.n, &sequence, sizeof sequence);
+    if (sequence != rec->sequence) bad_entry(w, rec->sequence, e, "events", "the event's id leads elsewhere");
+}
+
 static void check_body(walk *w, const record *rec, sinter_error *e)
 {
     bool impression = rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_ANSWERED ||
@@ -102,7 +117,9 @@ static void check_body(walk *w, const record *rec, sinter_error *e)
             bad_entry(w, rec->sequence, e, "log", "an item put without the item");
         else
             count_ordinal(w, rec->item_put->collection, rec->item_put->ordinal);
-    } else if (impression && w->s.kind == JOURNAL_CATALOGUE)
+    } else if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_EVENT_PUT)
+        check_event(w, rec, e);
+    else if (impression && w->s.kind == JOURNAL_CATALOGUE)
         bad_entry(w, rec->sequence, e, "log", "an impression in the catalogue's journal");
 }
 
@@ -247,6 +264,29 @@ static sinter_status walk_writes(walk *w, MDB_cursor *c, sinter_error *e)
     return code == MDB_NOTFOUND ? SINTER_OK : store_fail(e, &w->s, code, "walk");
 }
 
+/* Events are trimmed before their ids are: an id whose record is gone still keeps a retry from counting twice. */
+static sinter_status walk_events(walk *w, MDB_cursor *c, sinter_error *e)
+{
+    MDB_val k, v;
+    int code;
+    while ((code = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
+        uint64_t sequence;
+        step(w);
+        if (v.mv_size != sizeof sequence || k.mv_size < 5) return store_fail(e, &w->s, MDB_CORRUPTED, "walk");
+        memcpy(&sequence, v.mv_data, sizeof sequence);
+        if (sequence <= w->trimmed) continue;
+        const record *rec = record_of(w, sequence, "events", e);
+        if (!rec) continue;
+        str id = {(const char *)k.mv_data + 4, k.mv_size - 4};
+        if (rec->body_case != SINTER__STORAGE__V1__RECORD__BODY_EVENT_PUT || !rec->event_put->event)
+            bad_entry(w, sequence, e, "events", "the record holds no event");
+        else if (rec->event_put->collection != big_endian_read(k.mv_data) ||
+                 !str_is(id, rec->event_put->event->event_id))
+            bad_entry(w, sequence, e, "events", "the id is not the record's");
+    }
+    return code == MDB_NOTFOUND ? SINTER_OK : store_fail(e, &w->s, code, "walk");
+}
+
 static sinter_status walk_collections(walk *w, MDB_cursor *c, sinter_error *e)
 {
     MDB_val k, v;
@@ -277,13 +317,15 @@ static sinter_status walk_tables(walk *w, sinter_error *e)
     } TABLES[] = {
         {t->log, walk_log},       {t->items, walk_items},   {t->ordinals, walk_ordinals},
         {t->counts, walk_counts}, {t->writes, walk_writes}, {t->collections, walk_collections},
+        {t->events, walk_events},
     };
     MDB_stat st;
     for (size_t i = 0; i < ARRAY_LEN(TABLES); i++) {
-        if (mdb_stat(w->txn, TABLES[i].dbi, &st) == 0) w->total += st.ms_entries;
+        if (TABLES[i].dbi != NO_TABLE && mdb_stat(w->txn, TABLES[i].dbi, &st) == 0) w->total += st.ms_entries;
     }
     store_get_fixed(w->txn, t->meta, "trimmed", 7, &w->trimmed, sizeof w->trimmed);
     for (size_t i = 0; i < ARRAY_LEN(TABLES); i++) {
+        if (TABLES[i].dbi == NO_TABLE) continue;
         w->at = w->v->last;
         mdb_stat(w->txn, TABLES[i].dbi, &st);
         uint64_t before = w->done;

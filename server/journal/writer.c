@@ -77,12 +77,25 @@ static sinter_status check_put(const journal *j, const journal_op *op, uint32_t 
     return SINTER_OK;
 }
 
+static sinter_status check_event(const journal *j, const journal_op *op, uint32_t i, sinter_error *e)
+{
+    str id;
+    uint32_t collection;
+    if (j->store.kind != JOURNAL_CATALOGUE) return refuse_op(e, i, "events belong in the catalogue's journal");
+    const char *problem = id_problem(op->id.s, op->id.n);
+    if (problem) return refuse_op(e, i, problem);
+    if (!record_scan_event(op->bytes, &collection, &id)) return refuse_op(e, i, "the bytes are not a packed event");
+    if (!str_eq(id, op->id)) return refuse_op(e, i, "the packed event has another id");
+    if (collection != op->collection) return refuse_op(e, i, "the packed event has another collection");
+    return SINTER_OK;
+}
+
 static sinter_status check_record(const journal_op *op, uint32_t i, sinter_error *e)
 {
     uint32_t field;
     if (!record_scan_body(op->bytes, &field)) return refuse_op(e, i, "the bytes are not a packed record");
     if (field == 0) return refuse_op(e, i, "the record has no body");
-    if (field == 4 || field == 5 || field == 6) return refuse_op(e, i, "this body is made by the journal alone");
+    if (field == 4 || field == 5 || field == 6 || field == 11) return refuse_op(e, i, "this body is made by the journal alone");
     return SINTER_OK;
 }
 
@@ -94,6 +107,8 @@ static sinter_status check_write(const journal *j, const journal_write *w, sinte
         sinter_status s = SINTER_OK;
         if (w->op[i].kind == JOURNAL_PUT || w->op[i].kind == JOURNAL_DELETE)
             s = check_put(j, &w->op[i], i, e);
+        else if (w->op[i].kind == JOURNAL_EVENT)
+            s = check_event(j, &w->op[i], i, e);
         else if (w->op[i].kind == JOURNAL_RECORD)
             s = check_record(&w->op[i], i, e);
         else if ((int)w->op[i].kind != JOURNAL_MAKE_COLLECTION)

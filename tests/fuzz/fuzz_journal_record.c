@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Bytes as a stored record, as a packed item and as a packed record: none may crash or be read beyond their end, and
- * what the scanner accepts as an item must come back whole from the record that is put together around it. */
+ * what the scanner accepts as an item or event must come back whole from the record that is put together around it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +39,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         if (record_read((str){b.data, b.len}, 9, a, &rec, NULL) == SINTER_OK) {
             must(rec->item_put && rec->item_put->ordinal == 4 && rec->item_put->collection == 3);
             must(strnlen(rec->item_put->item->id, id.n) <= id.n);
+        }
+    }
+    uint32_t collection;
+    if (record_scan_event(in, &collection, &id) && id.n) {
+        must(id.s >= in.s && id.s + id.n <= in.s + in.n);
+        record_event_put(&b, &stamp, in);
+        arena_reset(a);
+        if (record_read((str){b.data, b.len}, 9, a, &rec, NULL) == SINTER_OK) {
+            must(rec->event_put && rec->event_put->collection == collection && rec->event_put->event);
+            must(strncmp(rec->event_put->event->event_id, id.s, id.n) == 0 || memchr(id.s, 0, id.n));
         }
     }
     if (record_scan_body(in, &field)) {

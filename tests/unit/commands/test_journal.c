@@ -86,6 +86,29 @@ static void dump_prints_one_line_a_record_and_filters(void **state)
     folder_remove(dir);
 }
 
+static void dump_prints_events(void **state)
+{
+    (void)state;
+    char *dir = folder_make(), *path = xasprintf("%s/journal/catalogue", dir);
+    journal *j = must_open(path);
+    uint32_t shop = must_collection(j, "shop");
+    str event = event_pack(shop, "e\"1", "a");
+    journal_op op = {.kind = JOURNAL_EVENT, .collection = shop, .id = STR("e\"1"), .bytes = event};
+    assert_int_equal(journal_append_wait(j, &(journal_write){.op = &op, .n = 1, .fence = UINT64_MAX}, NULL, NULL), 0);
+    journal_close(j);
+    buffer out = {0};
+    assert_int_equal(RUN(&out, "dump", dir, "--json", "--kind", "event_put"), EXIT_OK);
+    assert_int_equal(lines(&out), 1);
+    assert_non_null(strstr(out.data, "\"kind\":\"event_put\",\"collection\":1,\"event_id\":\"e\\\"1\",\"type\":\"click\","
+                                     "\"happened\":\"2026-01-01T00:00:00Z\",\"user_id\":\"u1\",\"item_ids\":[\"a\"]}\n"));
+    assert_int_equal(RUN(&out, "dump", dir, "--kind", "event_put"), EXIT_OK);
+    assert_non_null(strstr(out.data, "1 \"e\\\"1\" click by \"u1\", 1 items\n"));
+    buffer_free(&out);
+    free((char *)(uintptr_t)event.s);
+    free(path);
+    folder_remove(dir);
+}
+
 static void wrong_arguments_are_usage(void **state)
 {
     (void)state;
@@ -106,6 +129,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verify_says_whole_or_names_the_broken_record),
         cmocka_unit_test(dump_prints_one_line_a_record_and_filters),
+        cmocka_unit_test(dump_prints_events),
         cmocka_unit_test(wrong_arguments_are_usage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,27 @@ static inline str item_pack(const char *id, const char *title)
     return (str){p, sinter__v1__item__pack(&item, (uint8_t *)p)};
 }
 
+/* A packed EventPut of a click at 2026-01-01, in a buffer to free. */
+static inline str event_pack(uint32_t collection, const char *id, const char *item_id)
+{
+    Google__Protobuf__Timestamp time = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+    time.seconds = 1767225600;
+    char *items[] = {(char *)(uintptr_t)item_id};
+    Sinter__V1__Event event = SINTER__V1__EVENT__INIT;
+    event.event_id = (char *)(uintptr_t)id;
+    event.collection = (char *)(uintptr_t) "shop";
+    event.type = (char *)(uintptr_t) "click";
+    event.user_id = (char *)(uintptr_t) "u1";
+    event.n_item_ids = 1;
+    event.item_ids = items;
+    event.time = &time;
+    Sinter__Storage__V1__EventPut p = SINTER__STORAGE__V1__EVENT_PUT__INIT;
+    p.collection = collection;
+    p.event = &event;
+    char *bytes = xmalloc(sinter__storage__v1__event_put__get_packed_size(&p));
+    return (str){bytes, sinter__storage__v1__event_put__pack(&p, (uint8_t *)bytes)};
+}
+
 typedef struct put_options {
     const char *write_id;
     bool fenced;

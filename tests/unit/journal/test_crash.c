@@ -208,7 +208,7 @@ static void say(void *ctx, const journal_result *r)
     if (r->status || write(STDOUT_FILENO, &s, sizeof s) != sizeof s) _exit(3);
 }
 
-/* The child: appends without end, and says each acknowledgement on its standard output. */
+/* The child: appends an event and its item without end, and says each acknowledgement on its standard output. */
 static _Noreturn void child_main(const char *dir, uint32_t from)
 {
     journal *j = must_open(dir);
@@ -217,11 +217,14 @@ static _Noreturn void child_main(const char *dir, uint32_t from)
         char id[32];
         snprintf(id, sizeof id, "item-%u", i);
         str item = item_pack(id, "x");
-        journal_op op = {.kind = JOURNAL_PUT, .collection = shop, .id = str_of(id), .bytes = item};
-        journal_write w = {.write_id = str_of(id), .op = &op, .n = 1, .fence = UINT64_MAX};
+        str event = event_pack(shop, id, id);
+        journal_op op[] = {{.kind = JOURNAL_EVENT, .collection = shop, .id = str_of(id), .bytes = event},
+                           {.kind = JOURNAL_PUT, .collection = shop, .id = str_of(id), .bytes = item}};
+        journal_write w = {.write_id = str_of(id), .op = op, .n = 2, .fence = UINT64_MAX};
         while (journal_append(j, &w, say, (void *)(uintptr_t)i, NULL) == SINTER_EXHAUSTED)
             usleep(100);
         free((char *)(uintptr_t)item.s);
+        free((char *)(uintptr_t)event.s);
         if (i % 16 == 0) usleep(300);
     }
 }
@@ -292,6 +295,13 @@ static void nothing_acknowledged_is_lost_by_kill_9(void **state)
         snprintf(id, sizeof id, "item-%u", all[i].number);
         assert_int_equal(journal_item(reader, shop, str_of(id), NULL, &sequence, NULL), SINTER_OK);
         assert_int_equal(sequence, all[i].sequence);
+        str event = event_pack(shop, id, id);
+        journal_op op = {.kind = JOURNAL_EVENT, .collection = shop, .id = str_of(id), .bytes = event};
+        journal_result again;
+        assert_int_equal(journal_append_wait(j, &(journal_write){.op = &op, .n = 1, .fence = UINT64_MAX}, &again, NULL),
+                         SINTER_OK);
+        assert_true(again.repeated_events == 1 && again.applied == 0); /* it is there */
+        free((char *)(uintptr_t)event.s);
     }
     printf("%zu acknowledged writes in 8 lives\n", n);
     free(all);
