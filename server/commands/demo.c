@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* `sinter demo generate`: a seeded shop, and the people who will use it. */
+/* `sinter demo`: its actions, and the first of them, `generate`: a seeded shop, and the people who will use it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base.h"
 #include "commands/commands.h"
+#include "demo_play.h"
 #include "demo_world.h"
 
 int command_demo(int argc, char **argv); /* named in table.c */
@@ -29,11 +30,24 @@ static const struct {
     {"--events", 0, 20000000, offsetof(demo_options, events), "views and baskets of the past half year"},
 };
 
+static int generate(int argc, char **argv);
+
+static const struct {
+    const char *name, *usage, *summary;
+    int (*run)(int argc, char **argv); /* argv[0] is the action */
+} actions[] = {
+    {"generate", "--seed S DIR", "write a seeded shop into DIR: items, history, and the truth behind them", generate},
+    {"play", "--seed S --requests N DIR", "let its people search a running server, click and buy", demo_play},
+    {"judge", "--seed S --requests N --out DIR2 DIR", "write graded judgments of what they ask", demo_judge},
+};
+
 static void demo_help(FILE *out) {
-    fputs("usage: sinter demo generate --seed S [OPTIONS] DIR\n\n"
-          "  generate   write a seeded shop into DIR: items, history, and the truth behind them\n\n"
-          "sinter demo generate --help lists the options\n",
-          out);
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++)
+        fprintf(out, "%s sinter demo %s %s\n", i ? "      " : "usage:", actions[i].name, actions[i].usage);
+    fputs("\n", out);
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++)
+        fprintf(out, "  %-10s %s\n", actions[i].name, actions[i].summary);
+    fputs("\nsinter demo ACTION --help lists its options\n", out);
 }
 
 static void generate_help(FILE *out) {
@@ -192,7 +206,9 @@ static int generate(int argc, char **argv) {
 }
 
 int command_demo(int argc, char **argv) {
-    if (argc >= 2 && strcmp(argv[1], "generate") == 0) return generate(argc - 1, argv + 1);
+    for (size_t i = 0; i < ARRAY_LEN(actions) && argc >= 2; i++) {
+        if (strcmp(argv[1], actions[i].name) == 0) return actions[i].run(argc - 1, argv + 1);
+    }
     bool asked = argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
     if (!asked && argc >= 2) fprintf(stderr, "sinter demo: unknown action '%s'\n", argv[1]);
     demo_help(asked ? stdout : stderr);

@@ -31,6 +31,8 @@ static const option_row rows[] = {
      AT(offset)},
     {"--syntax", NULL, "queries use the query language; else a colon is a space, as people mean it", OPTION_FLAG,
      AT(syntax)},
+    {"--compare", "LIST", "differences to the best of these systems, metric by metric; default: to the first one",
+     OPTION_LIST, AT(compare)},
     {"--per-query", "FILE", "also write each query's figures as TSV", OPTION_TEXT, AT(per_query)},
     {"--seed", "S", "of the resamples, default 1", OPTION_COUNT, AT(seed)},
     {"--in-flight", "N", "requests at a time, 1 to 64, default 4", OPTION_COUNT, AT(in_flight)},
@@ -45,7 +47,8 @@ static void help(FILE *out)
           "       sinter evaluate --run NAME=FILE… --judgments FILE [OPTIONS]\n\n"
           "Asks a running server every judged query through each pipeline (a collection's name: its default pipeline) "
           "and\n"
-          "prints metrics with 95% intervals, and the differences to the first one named, paired by query. Metrics "
+          "prints metrics with 95% intervals, and the differences to the first one named, paired by query. Where the "
+          "file\nof queries says who asks, it asks as that person. Metrics "
           "are\n" DEFAULT_METRICS ", where none are named. Leaves no impressions.\n\n",
           out);
     options_help(out, rows, ARRAY_LEN(rows));
@@ -134,6 +137,26 @@ static sinter_status take_systems(evaluate_arguments *a, const option_words *wor
                      "name a pipeline, or give --run");
 }
 
+static sinter_status take_compare(evaluate_arguments *a, sinter_error *e)
+{
+    for (size_t i = 0; i < a->compare.n; i++) {
+        const char *names[EVALUATE_MAX_SYSTEMS], *name = a->compare.item[i];
+        uint32_t s = 0;
+        for (uint32_t k = 0; k < a->n_systems; k++)
+            names[k] = a->system[k].name;
+        while (s < a->n_systems && strcmp(names[s], name) != 0)
+            s++;
+        if (s == a->n_systems) {
+            const char *near = near_name(name, names, a->n_systems);
+            error_set(e, SINTER_INVALID, "--compare", "name systems that are measured", "'%s' is none of them", name);
+            if (near) error_fix(e, "did you mean '%s'?", near);
+            return SINTER_INVALID;
+        }
+        a->single[s] = true;
+    }
+    return SINTER_OK;
+}
+
 static sinter_status check(evaluate_arguments *a, const option_words *words, sinter_error *e)
 {
     if (!a->judgments)
@@ -144,7 +167,8 @@ static sinter_status check(evaluate_arguments *a, const option_words *words, sin
                          (unsigned long long)a->in_flight);
     sinter_status s = take_metrics(a, e);
     if (!s) s = take_gain(a, e);
-    return s ? s : take_systems(a, words, e);
+    if (!s) s = take_systems(a, words, e);
+    return s ? s : take_compare(a, e);
 }
 
 /* ---- the command
@@ -194,6 +218,7 @@ int command_evaluate(int argc, char **argv)
         code = evaluate(&a);
     option_list_free(&a.runs);
     option_list_free(&a.metrics);
+    option_list_free(&a.compare);
     option_words_free(&words);
     return code;
 }

@@ -27,10 +27,11 @@ typedef struct evaluate_system {
 
 typedef struct evaluate_arguments {
     const char *judgments, *queries, *server, *per_query, *gain_name, *offset;
-    option_list runs, metrics;
+    option_list runs, metrics, compare;
     evaluate_system system[EVALUATE_MAX_SYSTEMS];
     metric metric[EVALUATE_MAX_METRICS];
     uint32_t n_systems, n_metrics;
+    bool single[EVALUATE_MAX_SYSTEMS]; /* of --compare: differences are to the best of these; none: to the first system */
     gain_rule gain;
     uint64_t seed, in_flight;
     bool json, quiet, syntax;

@@ -2,6 +2,7 @@
 /* Ranked lists from a running server: each judged query as one Search, several connections at a time. */
 #include "evaluate.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include <google/protobuf/timestamp.pb-c.h>
 #include <sinter/v1/admin.pb-c.h>
 #include <sinter/v1/catalog.pb-c.h>
 #include <sinter/v1/search.pb-c.h>
@@ -93,11 +95,84 @@ static void keep(worker *w, uint32_t query, const Sinter__V1__SearchResponse *r)
     pthread_mutex_unlock(&w->p->lock);
 }
 
+/* Who asks and when, where the file of queries says so; lives as long as the request. */
+typedef struct asker {
+    Sinter__V1__User user;
+    Sinter__V1__Context context;
+    Google__Protobuf__Timestamp time;
+    Sinter__V1__User__AttributesEntry *entry, **entries;
+    Sinter__V1__Value *value;
+} asker;
+
+/* A file has only text: true and false are booleans, numbers numbers, the rest is text. */
+static void fill_value(Sinter__V1__Value *v, const char *cell)
+{
+    sinter__v1__value__init(v);
+    bool truth = strcmp(cell, "true") == 0;
+    double number = 0;
+    if (truth || strcmp(cell, "false") == 0) {
+        v->kind_case = SINTER__V1__VALUE__KIND_BOOLEAN_VALUE;
+        v->boolean_value = truth;
+    } else if (parse_double(str_of(cell), &number) && isfinite(number)) {
+        v->kind_case = SINTER__V1__VALUE__KIND_NUMBER_VALUE;
+        v->number_value = number;
+    } else {
+        v->kind_case = SINTER__V1__VALUE__KIND_STRING_VALUE;
+        v->string_value = text(cell);
+    }
+}
+
+static void fill_attributes(asker *who, const judgments *j, const judged_query *q)
+{
+    uint32_t n = q->attribute ? j->n_attributes : 0;
+    who->entry = xcalloc(n + 1, sizeof *who->entry);
+    who->entries = xcalloc(n + 1, sizeof(Sinter__V1__User__AttributesEntry *));
+    who->value = xcalloc(n + 1, sizeof *who->value);
+    for (uint32_t i = 0; i < n; i++) {
+        size_t at = who->user.n_attributes;
+        if (!q->attribute[i][0]) continue;
+        fill_value(&who->value[at], q->attribute[i]);
+        sinter__v1__user__attributes_entry__init(&who->entry[at]);
+        who->entry[at].key = text(j->attribute[i]);
+        who->entry[at].value = &who->value[at];
+        who->entries[at] = &who->entry[at];
+        who->user.n_attributes++;
+    }
+    who->user.attributes = who->entries;
+}
+
+static void asker_fill(asker *who, const judgments *j, const judged_query *q, Sinter__V1__SearchRequest *r)
+{
+    *who = (asker){0};
+    sinter__v1__user__init(&who->user);
+    sinter__v1__context__init(&who->context);
+    google__protobuf__timestamp__init(&who->time);
+    if (q->user) who->user.user_id = text(q->user);
+    if (q->session) who->user.session_id = text(q->session);
+    fill_attributes(who, j, q);
+    if (q->user || q->session || who->user.n_attributes) r->user = &who->user;
+    if (!q->timed) return;
+    int64_t within = ((q->time_ms % 1000) + 1000) % 1000; /* before 1970 too, nanos count upwards */
+    who->time.seconds = (q->time_ms - within) / 1000;
+    who->time.nanos = (int32_t)within * 1000000;
+    who->context.time = &who->time;
+    r->context = &who->context;
+}
+
+static void asker_free(asker *who)
+{
+    free(who->entry);
+    free(who->entries);
+    free(who->value);
+}
+
 static sinter_status ask(worker *w, uint32_t query, sinter_error *e)
 {
     const pass *p = w->p;
     Sinter__V1__SearchRequest r;
+    asker who;
     sinter__v1__search_request__init(&r);
+    asker_fill(&who, p->j, &p->j->query[query], &r);
     char *words = words_of(p, &p->j->query[query]);
     r.collection = text(p->collection);
     r.pipeline = text(p->pipeline);
@@ -110,6 +185,7 @@ static sinter_status ask(worker *w, uint32_t query, sinter_error *e)
     if (!s) keep(w, query, answer);
     if (answer) sinter__v1__search_response__free_unpacked(answer, NULL);
     free(words);
+    asker_free(&who);
     return s;
 }
 

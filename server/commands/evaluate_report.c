@@ -13,6 +13,7 @@ typedef struct figures {
     double *value;    /* [n_systems][n_metrics][n_scored] */
     uint32_t *scored; /* [n_scored] queries that have a relevant item */
     uint32_t n_scored;
+    uint32_t base[EVALUATE_MAX_METRICS]; /* the system that others are compared with */
 } figures;
 
 static double *values_of(const figures *f, uint32_t system, uint32_t m)
@@ -55,12 +56,34 @@ static interval interval_of(const figures *f, uint32_t s, uint32_t m)
     return bootstrap_mean(values_of(f, s, m), f->n_scored, BOOTSTRAP_RESAMPLES, f->a->seed);
 }
 
-/* How much better than the first system, query by query. */
+static double mean_of(const figures *f, uint32_t s, uint32_t m)
+{
+    const double *value = values_of(f, s, m);
+    double sum = 0;
+    for (uint32_t i = 0; i < f->n_scored; i++)
+        sum += value[i];
+    return sum / f->n_scored;
+}
+
+/* The first system, or the best of --compare; among equals the one named earlier. */
+static void find_bases(figures *f)
+{
+    for (uint32_t m = 0; m < f->a->n_metrics; m++) {
+        bool found = false;
+        for (uint32_t s = 0; s < f->a->n_systems; s++)
+            if (f->a->single[s] && (!found || mean_of(f, s, m) > mean_of(f, f->base[m], m))) {
+                f->base[m] = s;
+                found = true;
+            }
+    }
+}
+
+/* How much better than the base, query by query. */
 static interval difference_of(const figures *f, uint32_t s, uint32_t m)
 {
     double *d = xmalloc((f->n_scored + 1) * sizeof *d);
     for (uint32_t i = 0; i < f->n_scored; i++)
-        d[i] = values_of(f, s, m)[i] - values_of(f, 0, m)[i];
+        d[i] = values_of(f, s, m)[i] - values_of(f, f->base[m], m)[i];
     interval x = bootstrap_mean(d, f->n_scored, BOOTSTRAP_RESAMPLES, f->a->seed);
     free(d);
     return x;
@@ -89,9 +112,11 @@ static void print_system(const figures *f, uint32_t s, int width)
         interval x = interval_of(f, s, m);
         printf("%-*s  %-14s  %.4f  [%.4f, %.4f]", width, m ? "" : f->a->system[s].name, f->a->metric[m].name, x.mean,
                x.low, x.high);
-        if (s) {
+        if (s != f->base[m]) {
             interval d = difference_of(f, s, m);
             printf("  %+.4f  [%+.4f, %+.4f]%s", d.mean, d.low, d.high, away_from_zero(d) ? " *" : "");
+        } else if (f->a->compare.n) {
+            printf("  the best of those compared with");
         }
         printf("\n");
     }
@@ -107,7 +132,7 @@ static void print_table(const figures *f)
     printf("; gain %s", GAIN_NAMES[a->gain.kind]);
     if (a->gain.offset != 0) printf(" of grade - %g", a->gain.offset);
     printf("\n\n%-*s  metric          mean    95%% interval   ", width, "");
-    if (a->n_systems > 1) printf("   over %s", a->system[0].name);
+    if (a->n_systems > 1) printf("   over %s", a->compare.n ? "the best single" : a->system[0].name);
     printf("\n");
     for (uint32_t s = 0; s < a->n_systems; s++)
         print_system(f, s, width);
@@ -143,11 +168,26 @@ static void json_system(buffer *b, const figures *f, uint32_t s)
     }
     buffer_puts(b, ",\"metrics\":");
     json_intervals(b, f, s, interval_of);
-    if (s) {
+    if (s && !f->a->compare.n) {
         buffer_puts(b, ",\"over_first\":");
         json_intervals(b, f, s, difference_of);
     }
+    if (f->a->compare.n) {
+        buffer_puts(b, ",\"over_best\":");
+        json_intervals(b, f, s, difference_of);
+    }
     buffer_puts(b, "}");
+}
+
+static void json_bases(buffer *b, const figures *f)
+{
+    buffer_puts(b, "\"best\":{");
+    for (uint32_t m = 0; m < f->a->n_metrics; m++) {
+        const char *name = f->a->system[f->base[m]].name;
+        buffer_printf(b, "%s\"%s\":", m ? "," : "", f->a->metric[m].name);
+        buffer_json_string(b, name, strlen(name));
+    }
+    buffer_puts(b, "},");
 }
 
 static void print_json(const figures *f)
@@ -158,7 +198,9 @@ static void print_json(const figures *f)
         "{\"queries\":%u,\"skipped\":%u,\"judgments\":%u,\"gain\":\"%s\",\"relevance_offset\":%.9g,\"resamples\":%u,",
         f->n_scored, f->j->n_queries - f->n_scored, f->j->n_judgments, GAIN_NAMES[f->a->gain.kind], f->a->gain.offset,
         BOOTSTRAP_RESAMPLES);
-    buffer_printf(&b, "\"seed\":\"%llu\",\"systems\":[", (unsigned long long)f->a->seed); /* as text: 64 bits */
+    buffer_printf(&b, "\"seed\":\"%llu\",", (unsigned long long)f->a->seed); /* as text: 64 bits */
+    if (f->a->compare.n) json_bases(&b, f);
+    buffer_puts(&b, "\"systems\":[");
     for (uint32_t s = 0; s < f->a->n_systems; s++)
         json_system(&b, f, s);
     buffer_puts(&b, "]}\n");
@@ -208,6 +250,7 @@ int evaluate_report(const evaluate_arguments *a, const judgments *j)
         code = evaluate_fail(&e, EXIT_USAGE);
     } else {
         score_all(&f);
+        find_bases(&f);
         warn_degraded(a);
         (a->json ? print_json : print_table)(&f);
         if (a->per_query && write_per_query(&f, &e)) code = evaluate_fail(&e, EXIT_FAILED);

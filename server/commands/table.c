@@ -24,7 +24,7 @@ int command_serve(int argc, char **argv);
 int command_plugin(int argc, char **argv);
 
 const struct command COMMANDS[] = {
-    {"demo", "generate a seeded shop with planted tastes", command_demo},
+    {"demo", "a seeded shop with planted tastes: generate, play, judge", command_demo},
     {"evaluate", "measure pipelines against judged queries", command_evaluate},
     {"import", "add or replace items from a JSONL, CSV or TSV file", command_import},
     {"journal", "verify or dump the journal of a data directory", command_journal},

@@ -13,6 +13,10 @@ static const char *const ITEM[] = {"item", "item_id", NULL};
 static const char *const GRADE[] = {"grade", "relevance", NULL};
 static const char *const ID[] = {"id", "query_id", NULL};
 static const char *const TEXT[] = {"query", "text", NULL};
+static const char *const USER[] = {"user", "user_id", NULL};
+static const char *const SESSION[] = {"session", "session_id", NULL};
+static const char *const TIME[] = {"time", NULL};
+static const char ATTRIBUTE[] = "user."; /* and the attribute's name */
 
 typedef struct row {
     const char *query, *item;
@@ -24,6 +28,7 @@ typedef struct memory {
     tsv judged, queries;
     judged_item *item;
     uint32_t *by_id; /* queries in the order of their ids */
+    const char **attribute, **value; /* [n_attributes], [n_queries][n_attributes] */
 } memory;
 
 static int by_query_and_item(const void *x, const void *y) {
@@ -129,21 +134,70 @@ const judged_query *judgments_find(const judgments *j, const char *id) {
     return NULL;
 }
 
-/* ---- words of queries named by id
+/* ---- words and people of queries named by id
  * -------------------------------------------------------------------------------------------- */
 
-static sinter_status give_words(judgments *j, const tsv *t, sinter_error *e) {
-    uint32_t id, text;
-    sinter_status s = tsv_column(t, ID, &id, e);
-    if (!s) s = tsv_column(t, TEXT, &text, e);
+/* Columns of the file of queries; UINT32_MAX: not there. */
+typedef struct query_columns {
+    uint32_t id, text, user, session, time, *attribute; /* [n_attributes] */
+} query_columns;
+
+static sinter_status find_columns(judgments *j, const tsv *t, query_columns *c, sinter_error *e) {
+    memory *m = j->memory;
+    sinter_status s = tsv_column(t, ID, &c->id, e);
+    if (!s) s = tsv_column(t, TEXT, &c->text, e);
     if (s) return s;
+    c->user = tsv_find(t, USER);
+    c->session = tsv_find(t, SESSION);
+    c->time = tsv_find(t, TIME);
+    c->attribute = xcalloc(t->columns, sizeof *c->attribute);
+    m->attribute = xcalloc(t->columns, sizeof *m->attribute);
+    for (uint32_t i = 0; i < t->columns; i++) {
+        if (strncmp(t->header[i], ATTRIBUTE, strlen(ATTRIBUTE)) != 0 || !t->header[i][strlen(ATTRIBUTE)]) continue;
+        c->attribute[j->n_attributes] = i;
+        m->attribute[j->n_attributes++] = t->header[i] + strlen(ATTRIBUTE);
+    }
+    m->value = xcalloc((size_t)j->n_queries * j->n_attributes + 1, sizeof *m->value);
+    j->attribute = m->attribute;
+    return SINTER_OK;
+}
+
+/* An id of a person or a session; an empty cell is none. */
+static sinter_status give_id(const tsv *t, uint32_t at, uint32_t column, const char **out, sinter_error *e) {
+    if (column == UINT32_MAX || !tsv_cell(t, at, column)[0]) return SINTER_OK;
+    *out = tsv_cell(t, at, column);
+    const char *problem = id_problem(*out, strlen(*out));
+    return problem ? tsv_error(t, at, e, "an id, 1 to 256 bytes", "the %s: %s", t->header[column], problem) : SINTER_OK;
+}
+
+/* Who asks, from where the file says so. */
+static sinter_status give_person(judgments *j, judged_query *q, const tsv *t, uint32_t at, const query_columns *c,
+                                 sinter_error *e) {
+    memory *m = j->memory;
+    sinter_status s = give_id(t, at, c->user, &q->user, e);
+    if (!s) s = give_id(t, at, c->session, &q->session, e);
+    if (s) return s;
+    const char **value = m->value + (size_t)(q - j->query) * j->n_attributes;
+    for (uint32_t i = 0; i < j->n_attributes; i++)
+        value[i] = tsv_cell(t, at, c->attribute[i]);
+    q->attribute = value;
+    const char *time = c->time == UINT32_MAX ? "" : tsv_cell(t, at, c->time);
+    q->timed = *time;
+    if (*time && !time_parse_ms(str_of(time), &q->time_ms))
+        return tsv_error(t, at, e, "as in 2026-01-31T09:30:00Z", "the time '%s' is not valid", time);
+    return SINTER_OK;
+}
+
+static sinter_status give_rows(judgments *j, const tsv *t, const query_columns *c, sinter_error *e) {
     for (uint32_t i = 0; i < j->n_queries; i++)
         j->query[i].text = NULL;
     for (uint32_t i = 0; i < t->rows; i++) {
-        judged_query *q = (judged_query *)(uintptr_t)judgments_find(j, tsv_cell(t, i, id));
+        judged_query *q = (judged_query *)(uintptr_t)judgments_find(j, tsv_cell(t, i, c->id));
         if (!q) continue;
         if (q->text) return tsv_error(t, i, e, "name each query once", "the query '%s' is here twice", q->id);
-        q->text = tsv_cell(t, i, text);
+        q->text = tsv_cell(t, i, c->text);
+        sinter_status s = give_person(j, q, t, i, c, e);
+        if (s) return s;
     }
     for (uint32_t i = 0; i < j->n_queries; i++)
         if (!j->query[i].text)
@@ -161,7 +215,11 @@ static sinter_status read_queries(judgments *j, const char *path, sinter_error *
                          "queries are named by id, and no file gives their words");
     if (!path) return SINTER_OK;
     sinter_status s = tsv_read(path, &m->queries, e);
-    return s ? s : give_words(j, &m->queries, e);
+    query_columns c = {0};
+    if (!s) s = find_columns(j, &m->queries, &c, e);
+    if (!s) s = give_rows(j, &m->queries, &c, e);
+    free(c.attribute);
+    return s;
 }
 
 sinter_status judgments_read(const char *path, const char *queries, judgments **out, sinter_error *e) {
@@ -194,6 +252,8 @@ void judgments_free(judgments *j) {
     tsv_free(&m->queries);
     free(m->item);
     free(m->by_id);
+    free(m->attribute);
+    free(m->value);
     free(m);
     free(j->query);
     free(j);

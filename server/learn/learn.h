@@ -29,17 +29,25 @@ typedef struct judged_query {
     const char *text;        /* its words */
     const judged_item *item; /* [n] sorted by id */
     uint32_t n;
+    /* Who asks, where the file of queries says so; else NULL, and the question is nobody's. */
+    const char *user, *session;
+    const char *const *attribute; /* [judgments.n_attributes] the user's, as text; "": none */
+    bool timed;                   /* asked at time_ms instead of now */
+    int64_t time_ms;
 } judged_query;
 
 typedef struct judgments {
     judged_query *query; /* [n_queries] in the order of first appearance */
     uint32_t n_queries, n_judgments;
+    const char *const *attribute; /* [n_attributes] names: "segment" of a column user.segment */
+    uint32_t n_attributes;
     void *memory;
 } judgments;
 
 /* Reads a TSV with a header that names the columns query (or query_id), item (or item_id) and grade (or relevance), in
  * any order; others are ignored. `queries`: NULL, or a TSV with the columns id (or query_id) and query (or text), which
- * gives the words of the ids. A pair judged twice with two grades, a query without words, a grade that is no number:
+ * gives the words of the ids; its columns user (or user_id), session (or session_id), time (RFC 3339) and user.NAME, each
+ * optional and empty where unknown, say who asks and when. A pair judged twice with two grades, a query without words, a grade that is no number:
  * refused with file:line. */
 sinter_status judgments_read(const char *path, const char *queries, judgments **out, sinter_error *e);
 void judgments_free(judgments *j);

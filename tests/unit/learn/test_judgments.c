@@ -64,6 +64,34 @@ static void words_of_queries_come_from_a_file(void **state) {
     judgments_free(j);
 }
 
+static void who_asks_and_when_comes_from_the_file_of_queries(void **state) {
+    (void)state;
+    judgments *j = good("query_id\titem\tgrade\n1\ta\t1\n2\tb\t1\n",
+                        "query_id\tuser.segment\ttext\tuser\ttime\tuser.member\tsession\tuser.\n"
+                        "2\t\ttwo\t\t\ttrue\ts2\tx\n1\tcommuter\tone\tu1\t2026-01-31T09:30:00.250Z\tfalse\t\tx\n");
+    assert_int_equal(j->n_attributes, 2);
+    assert_string_equal(j->attribute[0], "segment");
+    assert_string_equal(j->attribute[1], "member");
+    const judged_query *one = judgments_find(j, "1"), *two = judgments_find(j, "2");
+    assert_string_equal(one->user, "u1");
+    assert_null(one->session);
+    assert_string_equal(one->attribute[0], "commuter");
+    assert_string_equal(one->attribute[1], "false");
+    assert_true(one->timed && one->time_ms == INT64_C(1769851800250));
+    assert_null(two->user);
+    assert_string_equal(two->session, "s2");
+    assert_string_equal(two->attribute[0], "");
+    assert_false(two->timed);
+    judgments_free(j);
+    j = good("query\titem\tgrade\nsaw\ta\t1\n", NULL);
+    assert_int_equal(j->n_attributes, 0);
+    assert_null(j->query[0].user);
+    assert_null(j->query[0].attribute);
+    judgments_free(j);
+    refused("query_id\titem\tgrade\n1\ta\t1\n", "id\tquery\ttime\n1\tone\tyesterday\n", ":2", "'yesterday'");
+    refused("query_id\titem\tgrade\n1\ta\t1\n", "id\tquery\tuser\n1\tone\ta\x01z\n", ":2", "the user");
+}
+
 static void the_same_judgment_twice_counts_once_and_two_grades_are_refused(void **state) {
     (void)state;
     judgments *j = good("query\titem\tgrade\nq\ta\t1\nq\tb\t2\nq\ta\t1\n", NULL);
@@ -153,6 +181,7 @@ int main(void) {
         cmocka_unit_test(queries_keep_the_order_of_first_appearance),
         cmocka_unit_test(carriage_returns_empty_lines_and_a_byte_order_mark_are_dropped),
         cmocka_unit_test(words_of_queries_come_from_a_file),
+        cmocka_unit_test(who_asks_and_when_comes_from_the_file_of_queries),
         cmocka_unit_test(the_same_judgment_twice_counts_once_and_two_grades_are_refused),
         cmocka_unit_test(wrong_files_are_refused_with_their_line),
         cmocka_unit_test(a_nul_byte_is_refused),
