@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Counters that decay: one number and the time that it is meant for stand for all events so far. */
+#include "inside.h"
+
+#include <math.h>
+
+static double decay(int64_t ms, double half_life_ms)
+{
+    return exp2(-(double)ms / half_life_ms);
+}
+
+/* A late event has decayed already when it comes. */
+void counter_add(counter *c, int64_t time_ms, double half_life_ms)
+{
+    if (c->value == 0) {
+        *c = (counter){1, time_ms};
+    } else if (time_ms >= c->time_ms) {
+        c->value = c->value * decay(time_ms - c->time_ms, half_life_ms) + 1;
+        c->time_ms = time_ms;
+    } else {
+        c->value += decay(c->time_ms - time_ms, half_life_ms);
+    }
+}
+
+void counters_add(profile_collection *p, rows *r, uint32_t number, int64_t time_ms)
+{
+    counter_add(rows_writable(p, r, number), time_ms, p->half_life_ms);
+}
+
+double counter_at(const counter *c, int64_t now_ms, double half_life_ms)
+{
+    if (!c || c->value == 0) return 0;
+    return now_ms > c->time_ms ? c->value * decay(now_ms - c->time_ms, half_life_ms) : c->value;
+}
+
+/* Of an ordinal; 0: no such item. Else its number + 1. */
+static inline uint32_t number_of(const profile_tables *t, uint32_t ordinal)
+{
+    const uint32_t *row = table_row(t->item_of, sizeof *row, ordinal);
+    return row ? *row : 0;
+}
+
+static inline uint32_t value_of(const profile_set *s, uint32_t number, uint32_t by)
+{
+    const item_row *row = table_row(s->tables->item, (1 + s->owner->n_by) * sizeof *row, number);
+    return row ? row[1 + by] : 0;
+}
+
+static inline float count_of(const row_table *t, uint32_t number, int64_t now_ms, double half_life_ms)
+{
+    return (float)counter_at(table_row(t, sizeof(counter), number), now_ms, half_life_ms);
+}
+
+void profile_count_items(const profile_set *s, uint32_t type, const uint32_t *item, uint32_t n, int64_t now_ms, float *out,
+                         uint32_t stride)
+{
+    const row_table *t = type && type <= MAX_TYPES ? s->tables->count[type - 1] : NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t number = t ? number_of(s->tables, item[i]) : 0;
+        out[(size_t)i * stride] = number ? count_of(t, number - 1, now_ms, s->owner->half_life_ms) : 0;
+    }
+}
+
+uint32_t profile_value_of(const profile_set *s, uint32_t by, uint32_t item)
+{
+    uint32_t number = by < s->owner->n_by ? number_of(s->tables, item) : 0;
+    return number ? value_of(s, number - 1, by) : 0;
+}
+
+void profile_count_values(const profile_set *s, uint32_t type, uint32_t by, const uint32_t *item, uint32_t n, int64_t now_ms,
+                          float *out, uint32_t stride)
+{
+    const row_table *t = type && type <= MAX_TYPES && by < MAX_BY ? s->tables->value_count[type - 1][by] : NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t value = profile_value_of(s, by, item[i]);
+        out[(size_t)i * stride] = value ? count_of(t, value, now_ms, s->owner->half_life_ms) : NAN;
+    }
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Counters by query and item: a block a query, sorted by item and type. */
+#include "inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+/* ---- texts -------------------------------------------------------------------------------------------------------------- */
+
+static bool is_space(char c)
+{
+    return (unsigned char)c <= ' ' || c == 0x7f;
+}
+
+/* Runs of space become one, none at the ends. */
+static str squeeze(char *s, size_t n)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!is_space(s[i]))
+            s[len++] = s[i];
+        else if (len && s[len - 1] != ' ')
+            s[len++] = ' ';
+    }
+    if (len && s[len - 1] == ' ') len--;
+    s[len] = '\0';
+    return (str){s, len};
+}
+
+static bool lower_ascii(str in, char *out)
+{
+    for (size_t i = 0; i < in.n; i++) {
+        if ((unsigned char)in.s[i] >= 0x80) return false;
+        out[i] = in.s[i] >= 'A' && in.s[i] <= 'Z' ? (char)(in.s[i] + 32) : in.s[i];
+    }
+    return true;
+}
+
+str profile_query_text(str query, arena *a)
+{
+    char *out = arena_alloc(a, query.n + 1);
+    if (lower_ascii(query, out)) return squeeze(out, query.n);
+    utf8proc_uint8_t *mapped;
+    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)query.s, (utf8proc_ssize_t)query.n, &mapped,
+                                      UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD |
+                                          UTF8PROC_IGNORE | UTF8PROC_LUMP);
+    if (n < 0) return (str){"", 0}; /* not UTF-8 */
+    out = arena_strndup(a, (const char *)mapped, (size_t)n);
+    free(mapped);
+    return squeeze(out, (size_t)n);
+}
+
+/* ---- writing -------------------------------------------------------------------------------------------------------------- */
+
+static size_t query_bytes(uint32_t cap)
+{
+    return sizeof(profile_query) + cap * sizeof(query_entry);
+}
+
+static profile_query *query_writable(profile_collection *p, profile_query **slot, bool room)
+{
+    profile_query *old = *slot;
+    uint32_t n = old ? old->n : 0, cap = old ? old->cap : 0;
+    if (room && n == cap) cap = cap ? 2 * cap : 2;
+    if (old && old->generation == p->generation && old->cap == cap) return old;
+    profile_query *fresh = profile_alloc(p, query_bytes(cap));
+    fresh->generation = p->generation;
+    fresh->n = n;
+    fresh->cap = cap;
+    if (old) {
+        memcpy(fresh->entry, old->entry, n * sizeof *old->entry);
+        p->bytes -= query_bytes(old->cap);
+        if (old->generation == p->generation)
+            free(old); /* nobody has seen it */
+        else
+            profile_replace(p, old);
+    }
+    return *slot = fresh;
+}
+
+/* Where the key stands or would stand. */
+static uint32_t place_of(const profile_query *q, uint64_t key)
+{
+    uint32_t from = 0, to = q ? q->n : 0;
+    while (from < to) {
+        uint32_t mid = from + (to - from) / 2;
+        if (q->entry[mid].key < key)
+            from = mid + 1;
+        else
+            to = mid;
+    }
+    return from;
+}
+
+void query_add(profile_collection *p, uint32_t query, uint32_t item, uint32_t type, int64_t time_ms)
+{
+    profile_query **slot = rows_writable(p, &p->query, query);
+    uint64_t key = (uint64_t)item << 8 | type;
+    uint32_t at = place_of(*slot, key);
+    bool known = *slot && at < (*slot)->n && (*slot)->entry[at].key == key;
+    profile_query *q = query_writable(p, slot, !known);
+    if (!known) {
+        memmove(q->entry + at + 1, q->entry + at, (q->n - at) * sizeof *q->entry);
+        q->entry[at] = (query_entry){.key = key};
+        q->n++;
+    }
+    counter_add(&q->entry[at].counter, time_ms, p->half_life_ms);
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------------------- */
+
+const profile_query *profile_find_query(const profile_set *s, str text)
+{
+    uint32_t number = text.n && text.n <= MAX_QUERY_TEXT ? dictionary_find(&s->owner->queries, text) : DICTIONARY_NONE;
+    if (number == DICTIONARY_NONE) return NULL;
+    profile_query *const *row = table_row(s->tables->query, sizeof *row, number);
+    return row ? *row : NULL;
+}
+
+static const counter *counter_of(const profile_query *q, uint64_t key)
+{
+    uint32_t at = place_of(q, key);
+    return at < q->n && q->entry[at].key == key ? &q->entry[at].counter : NULL;
+}
+
+void profile_count_query(const profile_set *s, const profile_query *q, uint32_t type, const uint32_t *item, uint32_t n,
+                         int64_t now_ms, float *out, uint32_t stride)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t *number = q ? table_row(s->tables->item_of, sizeof *number, item[i]) : NULL;
+        const counter *c = number && *number ? counter_of(q, (uint64_t)(*number - 1) << 8 | type) : NULL;
+        out[(size_t)i * stride] = (float)counter_at(c, now_ms, s->owner->half_life_ms);
+    }
+}
