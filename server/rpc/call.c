@@ -362,6 +362,11 @@ void call_reply(call *c, const ProtobufCMessage *m)
     answer(c, message_pack(m), SINTER_OK, NULL);
 }
 
+void call_reply_packed(call *c, grpc_byte_buffer *b)
+{
+    answer(c, b, SINTER_OK, NULL);
+}
+
 void call_fail(call *c, sinter_status status, const sinter_error *e)
 {
     answer(c, NULL, status == SINTER_OK ? SINTER_INTERNAL : status, e);

@@ -152,6 +152,17 @@ grpc_byte_buffer *message_pack(const ProtobufCMessage *m)
     return b;
 }
 
+/* The bytes of a message that comes in two pieces, of which the first is packed. */
+grpc_byte_buffer *message_pack_two(str head, const ProtobufCMessage *tail)
+{
+    grpc_slice slice = grpc_slice_malloc(head.n + protobuf_c_message_get_packed_size(tail));
+    if (head.n) memcpy(GRPC_SLICE_START_PTR(slice), head.s, head.n);
+    protobuf_c_message_pack(tail, GRPC_SLICE_START_PTR(slice) + head.n);
+    grpc_byte_buffer *b = grpc_raw_byte_buffer_create(&slice, 1);
+    grpc_slice_unref(slice);
+    return b;
+}
+
 str payload_bytes(grpc_byte_buffer *b, grpc_slice *held)
 {
     grpc_byte_buffer_reader reader;

@@ -2,6 +2,7 @@
 /* The table of methods: every method that clients can call, its kind, its messages and who runs it. A row without a
  * handler answers UNIMPLEMENTED naming the method. */
 #include "server.h"
+#include "stream.h"
 
 #include <grpc/health/v1/health.pb-c.h>
 #include <grpc/reflection/v1/reflection.pb-c.h>
@@ -41,9 +42,9 @@ const method METHODS[] = {
      .name = "UpsertItems",
      .kind = METHOD_BIDI,
      .run = upsert_run,
-     .sent = upsert_sent,
-     .refuse = upsert_refuse,
-     .dispose = upsert_dispose,
+     .sent = stream_sent,
+     .refuse = stream_refuse,
+     .dispose = stream_dispose,
      MESSAGES(upsert_items_request, upsert_items_response)},
     UNBUILT(CATALOG, "UpdateItems", update_items),
     UNARY(CATALOG, "DeleteItems", delete_items, delete_run),
@@ -55,8 +56,19 @@ const method METHODS[] = {
      .dispose = list_dispose,
      MESSAGES(list_items_request, list_items_response)},
     UNARY(CATALOG, "ListCollections", list_collections, list_collections_run),
-    UNBUILT(EVENTS, "RecordEvents", record_events),
-    UNBUILT(EVENTS, "StreamEvents", stream_events),
+    {.service = EVENTS,
+     .name = "RecordEvents",
+     .run = record_events_run,
+     .dispose = record_events_dispose,
+     MESSAGES(record_events_request, record_events_response)},
+    {.service = EVENTS,
+     .name = "StreamEvents",
+     .kind = METHOD_BIDI,
+     .run = stream_events_run,
+     .sent = stream_sent,
+     .refuse = stream_refuse,
+     .dispose = stream_dispose,
+     MESSAGES(stream_events_request, stream_events_response)},
     UNBUILT(EVENTS, "EraseUser", erase_user),
     UNARY(ADMIN, "GetStatus", get_status, status_run),
     {.service = ADMIN,

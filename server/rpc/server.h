@@ -113,7 +113,10 @@ void queue_destroy(call_queue *q);
     X(cancelled, "calls that the client or its deadline ended before the answer")                                      \
     X(unknown_methods, "calls of methods that this server does not have")                                              \
     X(reloads, "reloads that published a snapshot")                                                                    \
-    X(reloads_refused, "reloads refused")
+    X(reloads_refused, "reloads refused")                                                                              \
+    X(events_accepted, "events recorded")                                                                              \
+    X(events_repeated, "events that had been recorded before")                                                         \
+    X(events_rejected, "events that were not recorded for what they say")
 
 typedef struct server_counters {
 #define X(name, help) atomic_uint_fast64_t name;
@@ -164,6 +167,7 @@ void call_reference(call *c);
 void call_release(call *c);
 /* Packs the answer and ends the call with OK; the message may die on return. */
 void call_reply(call *c, const ProtobufCMessage *m);
+void call_reply_packed(call *c, grpc_byte_buffer *b); /* takes the buffer */
 void call_fail(call *c, sinter_status status, const sinter_error *e);
 void call_end(call *c); /* streams: OK, no more messages */
 /* Streams: one message; one at a time, until sent. False: the call is over. */
@@ -191,15 +195,14 @@ void control_reload(server *s); /* SIGHUP */
 /* ---- handlers, one file a service ---- */
 method_run search_run;
 method_run upsert_run, delete_run, get_run, list_run, list_collections_run;
+method_run record_events_run, stream_events_run;
 method_run status_run, reload_run;
 method_run health_check_run, health_watch_run;
 method_run reflection_run;
-void upsert_sent(call *c);
-void upsert_refuse(call *c, sinter_status status, const sinter_error *e);
-void upsert_dispose(void *state);
 void list_dispose(void *state);
 void watch_dispose(void *state);
 void reload_dispose(void *state);
+void record_events_dispose(void *state);
 
 /* health.c: asks the views whether they are ready and tells who watches. Main loop, now and then. */
 void health_update(server *s);
@@ -214,6 +217,7 @@ void reflection_free(reflection *r);
 sinter_status message_unpack(const ProtobufCMessageDescriptor *d, str wire, uint64_t max_bytes, arena *a,
                              ProtobufCMessage **out, sinter_error *e);
 grpc_byte_buffer *message_pack(const ProtobufCMessage *m);
+grpc_byte_buffer *message_pack_two(str head, const ProtobufCMessage *tail); /* `head`: fields packed already */
 /* The bytes of a buffer, in place where gRPC holds them in one piece. `held` keeps them; unref it. */
 str payload_bytes(grpc_byte_buffer *b, grpc_slice *held);
 
