@@ -160,6 +160,7 @@ sinter_status config_same_events(const config_collection *was, const config_coll
         if (e) e->status = SINTER_PRECONDITION;
         return SINTER_PRECONDITION;
     }
+    if (!was->n_events && is->n_events) return changed(e, is->event[0].at, RESTART, "a list without event types");
     const conf_node *profiles = conf_get(is->at, "profiles"), *counters = conf_get(is->at, "counters");
     if (was->history != is->history) return changed(e, profiles ? profiles : is->at, RESTART, "history");
     if (was->counter_half_life_days != is->counter_half_life_days)

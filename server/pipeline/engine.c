@@ -206,6 +206,7 @@ sinter_status engine_reload(engine *g, bool dry_run, buffer *changes, sinter_err
         snapshot_free(is);
         return SINTER_OK;
     }
+    views_add_types(g->views, c); /* before anyone can record events of them */
     atomic_store(&g->snapshot, is);
     epoch_retire(g->snapshot_epochs, was, free_snapshot, g);
     drain_old(g);

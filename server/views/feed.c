@@ -158,10 +158,9 @@ static void apply_delete(feed *f, const record *rec)
 
 void feed_apply(views *v, feed *f, const record *rec)
 {
-    if (IS_PUT(rec))
-        apply_put(v, f, rec);
-    else
-        apply_delete(f, rec);
+    profile_apply(f->profiles, rec);
+    if (IS_PUT(rec)) apply_put(v, f, rec);
+    if (IS_DELETE(rec)) apply_delete(f, rec);
 }
 
 /* ---- rebuild, catch up --------------------------------------------------------------------------------------- */
@@ -342,6 +341,7 @@ static sinter_status open_parts(views *v, feed *f, sinter_error *e)
 {
     sinter_status s = journal_collection(v->journal, f->schema->name, &f->number, f->uuid, e);
     if (!s) s = catalog_open(f->schema, f->number, f->uuid, v->own_epochs, &f->catalog, e);
+    if (!s) f->profiles = profile_open(f->schema, f->number, v->own_epochs);
     if (!s) s = text_analyzer_new(f->schema, &f->analyzer, e);
     if (!s) s = fill_columns(v, f, e);
     if (s) return s;
@@ -368,6 +368,7 @@ void feed_close(views *v, feed *f)
     if (f->index) text_index_close(f->index, is_whole(f));
     readers_leave(f->readers);
     if (f->catalog) catalog_close(f->catalog);
+    profile_close(f->profiles);
     if (f->analyzer) text_analyzer_free(f->analyzer);
     free(f->record);
     free(f->dir);

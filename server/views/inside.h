@@ -33,6 +33,7 @@ typedef struct feed {
     uint32_t number;
     char uuid[37];
     catalog_collection *catalog;
+    profile_collection *profiles;
     text_analyzer *analyzer;
     bool moved; /* columns: since they were published */
 
@@ -79,7 +80,7 @@ struct views {
     feed *feed;    /* [n] */
     arena *before; /* the state of an item that a record replaces */
 
-    uint64_t at; /* sequence that the columns have applied */
+    uint64_t at; /* sequence that columns and profiles have applied */
     uint64_t published_ns;
     uint64_t published_at; /* v->at of the newest set */
     bool publish_now;
@@ -101,6 +102,8 @@ struct views {
 /* feed.c: each returns with the feed broken rather than failing, but feed_open. */
 sinter_status feed_open(views *v, feed *f, sinter_error *e);
 void feed_close(views *v, feed *f);
+/* profiles.c: at start, from the first record to v->at. */
+sinter_status profiles_build(views *v, sinter_error *e);
 /* Applies one record of the tail to columns and, when live, to the index. */
 void feed_apply(views *v, feed *f, const Sinter__Storage__V1__Record *rec);
 /* Some work of a feed that is not live; true: there is more. */
@@ -122,6 +125,7 @@ bool waits_want(views *v, uint64_t after, uint64_t upto);
 uint64_t waits_deadline(const views *v); /* under the lock: the earliest */
 
 /* thread.c */
+feed *views_feed(views *v, const Sinter__Storage__V1__Record *rec); /* of the record's collection; NULL: none, or no such record */
 void views_run(void *arg);
 void views_heard(void *ctx, uint64_t sequence);
 

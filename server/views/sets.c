@@ -61,7 +61,11 @@ static void fill_collection(const views *v, feed *f, view_collection *c)
 {
     if (f->moved || !catalog_current(f->catalog)) catalog_publish(f->catalog, v->at);
     f->moved = false;
-    *c = (view_collection){.catalog = f->catalog, .columns = catalog_current(f->catalog), .ready = f->readers != NULL};
+    if (profile_current(f->profiles)->sequence < v->at) profile_publish(f->profiles, v->at);
+    *c = (view_collection){.catalog = f->catalog,
+                           .columns = catalog_current(f->catalog),
+                           .profiles = profile_current(f->profiles),
+                           .ready = f->readers != NULL};
     if (!c->ready) return;
     c->reader = f->readers->reader;
     c->sequence = feed_sequence(v, f);

@@ -18,9 +18,13 @@ static const uint64_t WAITED_FOR_NS = 5 * MS; /* while requests are parked */
 
 /* ---- following the journal ----------------------------------------------------------------------------------- */
 
-static feed *feed_of(views *v, uint32_t number)
+feed *views_feed(views *v, const record *rec)
 {
-    for (uint32_t i = 0; i < v->n; i++) {
+    uint32_t number = 0; /* of no collection */
+    if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_ITEM_PUT) number = rec->item_put->collection;
+    if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_ITEM_DELETE) number = rec->item_delete->collection;
+    if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_EVENT_PUT) number = rec->event_put->collection;
+    for (uint32_t i = 0; number && i < v->n; i++) {
         if (v->feed[i].number == number) return &v->feed[i];
     }
     return NULL;
@@ -29,9 +33,7 @@ static feed *feed_of(views *v, uint32_t number)
 static bool apply_record(void *ctx, const record *rec)
 {
     views *v = ctx;
-    feed *f = NULL;
-    if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_ITEM_PUT) f = feed_of(v, rec->item_put->collection);
-    if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_ITEM_DELETE) f = feed_of(v, rec->item_delete->collection);
+    feed *f = views_feed(v, rec);
     if (f) feed_apply(v, f, rec);
     return true;
 }

@@ -46,7 +46,7 @@ static sinter_status open_feeds(views *v, sinter_error *e)
     v->at = s ? 0 : journal_last_sequence(v->journal);
     for (uint32_t i = 0; i < v->n && !s; i++)
         s = feed_open(v, &v->feed[i], e);
-    return s;
+    return s ? s : profiles_build(v, e);
 }
 
 sinter_status views_open(const config *c, journal *j, epoch_domain *epochs, uint32_t lanes, views **out,
@@ -116,6 +116,14 @@ int32_t views_find(const views *v, const char *collection)
         if (strcmp(v->feed[i].schema->name, collection) == 0) return (int32_t)i;
     }
     return -1;
+}
+
+void views_add_types(views *v, const config *c)
+{
+    for (uint32_t i = 0; i < v->n; i++) {
+        const config_collection *is = config_find_collection(c, v->feed[i].schema->name);
+        if (is) profile_add_types(v->feed[i].profiles, is);
+    }
 }
 
 void views_suspect(views *v, uint32_t collection)

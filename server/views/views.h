@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Views: what the journal's catalogue looks like to a request. Columns and a text index a collection, kept up by one
- * thread that tails the journal, and published as immutable view sets.
+/* Views: what the journal's catalogue looks like to a request. Columns, profiles and a text index a collection, kept up by
+ * one thread that tails the journal, and published as immutable view sets.
  *
  * A request loads views_current once, inside its epoch, and uses nothing else: the set holds, for each collection, a
- * column set and one text reader a lane. Columns are never older than the index. A delete acts with the next set
+ * column set, a profile set and one text reader a lane. Columns and profiles are never older than the index. A delete acts with the next set
  * through the columns' live bitmap, at most 50 ms after it was durable; a change of words when the index has committed,
  * 250 ms (server.commit_after) after the oldest change not yet in it. `sequence` of a collection: every write up to it
- * is reflected. A change that touches no word (a price) moves the columns alone.
+ * is reflected. A change that touches no word (a price) moves the columns alone, an event the profiles alone.
  *
  * A text_reader may answer UNAVAILABLE when its index has been committed twice since it was opened: the lane then
  * leaves its epoch, enters again and retries once with the newest set.
@@ -22,6 +22,7 @@
 #include "catalog/catalog.h"
 #include "config/config.h"
 #include "journal/journal.h"
+#include "profile/profile.h"
 #include "recall/recall.h"
 
 typedef struct views views;
@@ -29,6 +30,7 @@ typedef struct views views;
 typedef struct view_collection {
     catalog_collection *catalog;
     const catalog_set *columns;
+    const profile_set *profiles; /* as of the same records as the columns; its stamp may be above `sequence` */
     text_reader *const *reader; /* [lanes]; NULL while the index is not ready */
     uint64_t sequence;          /* every write up to it is found; 0 while not ready */
     bool ready;                 /* false: the index is being rebuilt; searches by words get UNAVAILABLE */
@@ -41,8 +43,9 @@ typedef struct view_set {
     view_collection collection[];
 } view_set;
 
-/* Makes the collections in the journal, fills columns from the newest item records, opens the indexes in
- * data_dir/index/NAME, and starts the view thread, which rebuilds what could not be used. Blocks for the columns only.
+/* Makes the collections in the journal, fills columns from the newest item records, builds the profiles of collections
+ * that declare events by walking all records, opens the indexes in data_dir/index/NAME, and starts the view thread, which
+ * rebuilds what could not be used. Blocks for columns and profiles only.
  * Becomes the journal's listener. `c`, `j` and `epochs` must outlive it. PRECONDITION with file:line:column when an
  * index was built for other groups, languages or types of field: views_discard, then open, rebuilds it. */
 sinter_status views_open(const config *c, journal *j, epoch_domain *epochs, uint32_t lanes, views **out,
@@ -57,6 +60,9 @@ sinter_status views_discard(const config *c, sinter_error *e);
 const view_set *views_current(const views *v);
 /* Number of a collection in every set, -1: unknown. */
 int32_t views_find(const views *v, const char *collection);
+
+/* Event types that a later configuration has added: before events of them can be recorded. [any thread] */
+void views_add_types(views *v, const config *c);
 
 /* ---- waiting for a write ------------------------------------------------------------------------------------- */
 
