@@ -77,6 +77,8 @@ static grpc_channel *channel_to(const char *server) {
     grpc_arg arg[] = {
         {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, .value.integer = INT_MAX},
         {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_ENABLE_HTTP_PROXY, .value.integer = 0},
+        /* Else all clients of a process to one server would share one connection. */
+        {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, .value.integer = 1},
     };
     grpc_channel_args args = {ARRAY_LEN(arg), arg};
     grpc_channel_credentials *plain = grpc_insecure_credentials_create();

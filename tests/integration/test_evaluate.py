@@ -70,6 +70,23 @@ class Evaluate(harness.ServerCase):
         self.assertLessEqual(over["low"], over["mean"])
         self.assertLessEqual(over["mean"], over["high"])
 
+    def test_differences_to_the_best_of_some(self):
+        run = self.server.dir / "ideal.tsv"
+        run.write_text("query\titem\nsaw\tsaw0\nsaw\tsaw8\nratio 3:4\tratio\nhammer\tsaw1\n")
+        arguments = ("words", "cheap", "--run", f"ideal={run}", "--metrics", "ndcg@10,recall@3")
+        plain, got = self.json(*arguments), self.json(*arguments, "--compare", "words,cheap")
+        means = {s["name"]: s["metrics"]["ndcg@10"]["mean"] for s in plain["systems"]}
+        best = max(("words", "cheap"), key=means.get)
+        self.assertEqual(got["best"]["ndcg@10"], best)
+        for s in got["systems"]:
+            self.assertNotIn("over_first", s)
+            self.assertAlmostEqual(s["over_best"]["ndcg@10"]["mean"], means[s["name"]] - means[best], places=6)
+        self.assertEqual(self.json(*arguments, "--compare", "cheap")["best"], {"ndcg@10": "cheap", "recall@3": "cheap"})
+        self.assertEqual(means["ideal"], 1)
+        r = evaluate(self.server, "words", "--judgments", self.judgments, "--compare", "wrods")
+        self.assertEqual(r.returncode, 2)
+        self.assertIn("did you mean 'words'?", r.stderr)
+
     def test_a_collection_means_its_default_pipeline(self):
         one, other = self.json("shop"), self.json("words")
         self.assertEqual(one["systems"][0]["metrics"], other["systems"][0]["metrics"])
