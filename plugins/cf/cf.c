@@ -59,7 +59,7 @@ static void close_instance(sinter_instance *me)
 }
 
 /* All that requests will need is taken here: score and recall allocate nothing. */
-static void worker_close(sinter_worker *w)
+void cf_worker_close(sinter_worker *w)
 {
     const sinter_host *host = w->instance->host;
     void *all[] = {w->score, w->stamp, w->touched, w->taste, w->best};
@@ -69,7 +69,7 @@ static void worker_close(sinter_worker *w)
     host->free(host, w);
 }
 
-static sinter_status worker_open(const sinter_instance *me, sinter_worker **out, sinter_error *err)
+sinter_status cf_worker_open(const sinter_instance *me, sinter_worker **out, sinter_error *err)
 {
     const sinter_host *host = me->host;
     size_t n = (size_t)me->model.n_items + 1;
@@ -83,7 +83,7 @@ static sinter_status worker_open(const sinter_instance *me, sinter_worker **out,
     w->best = host->alloc(host, n * sizeof *w->best);
     w->taste = host->alloc(host, (me->settings.history + 1) * sizeof *w->taste);
     if (w->score == NULL || w->stamp == NULL || w->touched == NULL || w->best == NULL || w->taste == NULL) {
-        worker_close(w);
+        cf_worker_close(w);
         return no_memory(me->use, err);
     }
     memset(w->stamp, 0, n * sizeof *w->stamp);
@@ -111,8 +111,8 @@ static const sinter_plugin plugin = {
     .n_options = CF_OPTIONS,
     .open = open_instance,
     .close = close_instance,
-    .worker_open = worker_open,
-    .worker_close = worker_close,
+    .worker_open = cf_worker_open,
+    .worker_close = cf_worker_close,
     .inputs = inputs,
     .ranker = &cf_ranker,
     .recall = &cf_recall,

@@ -78,6 +78,9 @@ struct sinter_worker {
     uint32_t *best;    /* [n_items] recall's heap */
 };
 
+sinter_status cf_worker_open(const sinter_instance *me, sinter_worker **out, sinter_error *err);
+void cf_worker_close(sinter_worker *w);
+
 /* History → scores of all items, in the worker; DECLINED where the model knows nothing of the history. fold.c */
 sinter_status cf_fold(sinter_worker *w, const sinter_user *user);
 /* What history item h gives candidate i; 0: nothing. */

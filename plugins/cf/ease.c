@@ -7,7 +7,9 @@
 #include <stdlib.h>
 
 typedef struct ease {
-    cf_data *data;
+    cf_training *training;
+    const cf_settings *settings;
+    cf_matrix *data;
     rows *out;
     uint32_t *item;  /* [n] ordinals of the items taken, ascending */
     uint32_t *place; /* [n_items] where they stand in the matrix; UINT32_MAX: not taken */
@@ -16,12 +18,12 @@ typedef struct ease {
     row_entry **entry; /* [threads][n] */
 } ease;
 
-static double entry_of(const cf_data *d, const sinter_csr *m, uint64_t p)
+static double entry_of(const ease *e, const sinter_csr *m, uint64_t p)
 {
-    const cf_settings *s = d->settings;
+    const cf_settings *s = e->settings;
     double weight = s->weights == CF_ONCE ? (m->weight[p] > 0 ? 1 : 0) : (double)m->weight[p];
     if (s->train_half_life > 0)
-        weight *= exp2(-(double)(d->newest_ms - m->time_ms[p]) / 86400e3 / s->train_half_life);
+        weight *= exp2(-(double)(e->data->newest_ms - m->time_ms[p]) / 86400e3 / s->train_half_life);
     return isfinite(weight) ? weight : 0;
 }
 
@@ -29,20 +31,20 @@ static double entry_of(const cf_data *d, const sinter_csr *m, uint64_t p)
 static void gram_column(void *context, uint32_t thread, uint32_t i)
 {
     ease *e = context;
-    const cf_data *d = e->data;
+    const cf_matrix *d = e->data;
     double *column = e->gram + (size_t)i * e->n;
     uint32_t item = e->item[i];
     (void)thread;
     for (uint32_t k = i; k < e->n; k++)
         column[k] = 0;
-    column[i] = d->settings->lambda;
+    column[i] = e->settings->lambda;
     for (uint64_t p = d->by_item.offset[item]; p < d->by_item.offset[item + 1]; p++) {
-        double x = entry_of(d, &d->by_item, p);
+        double x = entry_of(e, &d->by_item, p);
         uint32_t user = d->by_item.column[p];
         for (uint64_t q = d->by_user.offset[user + 1]; q-- > d->by_user.offset[user] && d->by_user.column[q] >= item;) {
             uint32_t k = e->place[d->by_user.column[q]];
             if (k != UINT32_MAX)
-                column[k] += x * entry_of(d, &d->by_user, q);
+                column[k] += x * entry_of(e, &d->by_user, q);
         }
     }
 }
@@ -70,10 +72,10 @@ static void make_row(void *context, uint32_t thread, uint32_t h)
 /* An item that too few people had is left out of the model. */
 static void take_items(ease *e)
 {
-    cf_data *d = e->data;
+    cf_matrix *d = e->data;
     for (uint32_t i = 0; i < d->by_item.n_rows; i++) {
         e->place[i] = UINT32_MAX;
-        if (d->support[i] >= d->settings->min_support) {
+        if (d->support[i] >= e->settings->min_support) {
             e->place[i] = e->n;
             e->item[e->n++] = i;
         } else {
@@ -85,8 +87,8 @@ static void take_items(ease *e)
 /* items² of doubles is what this method costs; better said before than found out by the machine. */
 static sinter_status check_memory(const ease *e, sinter_error *err)
 {
-    uint64_t limit = e->data->args->memory_limit, n = e->n;
-    uint64_t most = e->data->settings->neighbours, kept = most > 0 && most < n ? most : n;
+    uint64_t limit = e->training->args->memory_limit, n = e->n;
+    uint64_t most = e->settings->neighbours, kept = most > 0 && most < n ? most : n;
     double need = (double)n * (double)n * sizeof(double) + (double)n * (double)kept * 2 * sizeof(row_entry);
     if (n > INT32_MAX / 2 || (limit > 0 && need > (double)limit))
         return cf_fail(err, SINTER_EXHAUSTED, "method: ease",
@@ -115,13 +117,12 @@ static bool on_inverse(void *context, uint64_t done, uint64_t total)
 
 static sinter_status solve(ease *e, sinter_error *err)
 {
-    cf_data *d = e->data;
     parallel_for(e->threads, e->n, gram_column, e);
-    if (!inverse_spd(e->gram, e->n, e->threads, on_inverse, d)) {
-        if (d->cancelled)
+    if (!inverse_spd(e->gram, e->n, e->threads, on_inverse, e->training)) {
+        if (e->training->cancelled)
             return cf_fail(err, SINTER_CANCELLED, "method: ease", "start it again", "stopped before the matrix was inverted");
         return cf_fail(err, SINTER_PRECONDITION, "lambda", "raise lambda", "the matrix of %u items cannot be inverted with lambda %g",
-                       e->n, d->settings->lambda);
+                       e->n, e->settings->lambda);
     }
     parallel_for(e->threads, e->n, make_row, e);
     if (atomic_load(&e->out->full) || atomic_load(&e->out->no_memory))
@@ -136,7 +137,7 @@ static sinter_status run(ease *e, sinter_error *err)
     take_items(e);
     if (e->n < 2)
         return cf_fail(err, SINTER_PRECONDITION, "min_support", "lower min_support, or train on more",
-                       "%u items were had by at least %u people; two are needed", e->n, e->data->settings->min_support);
+                       "%u items were had by at least %u people; two are needed", e->n, e->settings->min_support);
     if ((status = check_memory(e, err)) != SINTER_OK)
         return status;
     if (!take_memory(e))
@@ -145,20 +146,19 @@ static sinter_status run(ease *e, sinter_error *err)
     return solve(e, err);
 }
 
-sinter_status ease_train(cf_data *d, rows *out, sinter_error *err)
+sinter_status ease_train(cf_training *t, rows *out, sinter_error *err)
 {
-    ease e = {.data = d, .out = out, .threads = d->args->threads > 0 ? d->args->threads : 1};
+    ease e = {.training = t, .settings = t->settings, .data = t->data, .out = out, .threads = t->threads};
+    uint32_t n_items = t->data->by_item.n_rows;
     sinter_status status;
-    e.threads = e.threads > 64 ? 64 : e.threads;
-    e.item = malloc(((size_t)d->by_item.n_rows + 1) * sizeof *e.item);
-    e.place = malloc(((size_t)d->by_item.n_rows + 1) * sizeof *e.place);
+    e.item = malloc(((size_t)n_items + 1) * sizeof *e.item);
+    e.place = malloc(((size_t)n_items + 1) * sizeof *e.place);
     if (e.item != NULL && e.place != NULL)
         status = run(&e, err);
     else
-        status = cf_fail(err, SINTER_EXHAUSTED, "method: ease", "give training more memory", "no memory for %u items",
-                         d->by_item.n_rows);
-    for (uint32_t t = 0; e.entry != NULL && t < e.threads; t++)
-        free(e.entry[t]);
+        status = cf_fail(err, SINTER_EXHAUSTED, "method: ease", "give training more memory", "no memory for %u items", n_items);
+    for (uint32_t k = 0; e.entry != NULL && k < e.threads; k++)
+        free(e.entry[k]);
     free(e.entry);
     free(e.gram);
     free(e.item);

@@ -53,7 +53,7 @@ static void gather(sinter_worker *w, const sinter_user *user)
         if (!cf_known(&w->instance->model, item) || !isfinite(weight))
             continue;
         if (s->weights == CF_ONCE) {
-            if (w->stamp[item] == w->request)
+            if (w->stamp[item] == w->request || !(weight > 0))
                 continue;
             weight = 1;
         }

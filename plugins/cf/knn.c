@@ -18,7 +18,8 @@ typedef struct counter {
 } counter;
 
 typedef struct knn {
-    cf_data *data;
+    cf_training *training;
+    const cf_matrix *data;
     rows *out;
     counter *counter; /* [threads] */
     uint32_t first;   /* row of this step */
@@ -35,7 +36,7 @@ static double similarity(cf_similarity kind, double shared, double a, double b)
 }
 
 /* Everybody who had the item, and what else they had. */
-static uint32_t count_shared(const cf_data *d, counter *c, uint32_t item)
+static uint32_t count_shared(const cf_matrix *d, counter *c, uint32_t item)
 {
     uint32_t n = 0;
     for (uint64_t p = d->by_item.offset[item]; p < d->by_item.offset[item + 1]; p++) {
@@ -54,16 +55,17 @@ static uint32_t count_shared(const cf_data *d, counter *c, uint32_t item)
 static void make_row(void *context, uint32_t thread, uint32_t i)
 {
     knn *k = context;
-    const cf_data *d = k->data;
+    const cf_matrix *d = k->data;
+    const cf_settings *s = k->training->settings;
     counter *c = &k->counter[thread];
-    uint32_t item = k->first + i, least = d->settings->min_support, n = 0;
+    uint32_t item = k->first + i, n = 0;
     uint32_t touched = count_shared(d, c, item);
     for (uint32_t t = 0; t < touched; t++) {
         uint32_t other = c->touched[t], shared = c->shared[other];
         c->shared[other] = 0;
-        if (other == item || shared < least)
+        if (other == item || shared < s->min_support)
             continue;
-        c->entry[n++] = (row_entry){(float)similarity(d->settings->similarity, shared, d->support[item], d->support[other]), other};
+        c->entry[n++] = (row_entry){(float)similarity(s->similarity, shared, d->support[item], d->support[other]), other};
     }
     rows_set(k->out, item, c->entry, n);
 }
@@ -103,24 +105,22 @@ static sinter_status make_rows(knn *k, uint32_t threads, uint32_t n_items, sinte
         if (atomic_load(&k->out->no_memory))
             return cf_fail(err, SINTER_EXHAUSTED, "method: knn", "set neighbours: 200, or give training more memory",
                            "no memory for the neighbours of %u items", n_items);
-        if (cf_progress(k->data, k->first + n, n_items))
+        if (cf_progress(k->training, k->first + n, n_items))
             return cf_fail(err, SINTER_CANCELLED, "method: knn", "start it again", "stopped after %u of %u items", k->first + n,
                            n_items);
     }
     return SINTER_OK;
 }
 
-sinter_status knn_train(cf_data *d, rows *out, sinter_error *err)
+sinter_status knn_train(cf_training *t, rows *out, sinter_error *err)
 {
-    uint32_t threads = d->args->threads > 0 ? d->args->threads : 1;
-    knn k = {.data = d, .out = out};
+    knn k = {.training = t, .data = t->data, .out = out};
+    uint32_t n_items = t->data->by_item.n_rows;
     sinter_status status;
-    threads = threads > 64 ? 64 : threads;
-    if (counters_make(&k, threads, d->by_item.n_rows))
-        status = make_rows(&k, threads, d->by_item.n_rows, err);
+    if (counters_make(&k, t->threads, n_items))
+        status = make_rows(&k, t->threads, n_items, err);
     else
-        status = cf_fail(err, SINTER_EXHAUSTED, "method: knn", "give training more memory", "no memory to count pairs of %u items",
-                         d->by_item.n_rows);
-    counters_free(&k, threads);
+        status = cf_fail(err, SINTER_EXHAUSTED, "method: knn", "give training more memory", "no memory to count pairs of %u items", n_items);
+    counters_free(&k, t->threads);
     return status;
 }

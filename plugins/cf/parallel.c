@@ -4,8 +4,6 @@
 
 #include <pthread.h>
 
-enum { MOST_THREADS = 64 };
-
 typedef struct loop {
     parallel_work *work;
     void *context;
