@@ -325,6 +325,50 @@ class Judge(unittest.TestCase):
         self.assertEqual(demo("judge", "--help").returncode, 0)
 
 
+COLLECTION = """
+events: {click: 1, purchase: 5}
+fields:
+  title: {type: text}
+  description: {type: text}
+  brand: keyword
+  price: number
+"""
+
+
+class RealServer(unittest.TestCase):
+    """What is left in the journal is what the world's formula says, by a second implementation of world and draws."""
+
+    def test_logged_clicks_follow_position_bias_and_utility(self):
+        with tempfile.TemporaryDirectory(prefix="sinter-test-") as folder, \
+                harness.Server(collections={"shop": COLLECTION}, settings="log: {impressions: true}") as server:
+            world = World(folder)
+            items = [json.loads(x) for x in (world.dir / "items.jsonl").read_text(encoding="utf-8").splitlines()]
+            server.upsert("shop", [harness.item(i["id"], **{k: i[k] for k in ("title", "description", "brand", "price")})
+                                   for i in items], searchable=True)
+            for seed, more in ((1, ()), (2, ("--clicks", "random")), (3, ("--after-events", "--in-flight", 2))):
+                r = demo("play", "--server", server.address, "--seed", seed, "--requests", 100 if seed == 3 else 1000, "--json", *more, world.dir)
+                self.assertEqual(r.returncode, 0, r.stderr)
+                summary = json.loads(r.stdout)
+                self.assertGreater(summary["until"], summary["since"])
+                self.assertEqual(summary["strangers"], 0)
+                server.search(collection="shop", query="x", request_id=f"last-{seed}")
+            self.wait_logged(server, "last-3")
+            for seed, more, code in ((1, (), 0), (2, ("--random",), 0), (2, (), 1), (1, ("--random",), 1), (3, (), 0)):
+                check = subprocess.run(
+                    ["/usr/bin/python3", str(harness.SOURCE / "tests/quality/demo_events.py"), str(world.dir), str(server.data), "--seed",
+                     str(seed), "--sinter", SINTER, "--json", *more], capture_output=True, text=True, timeout=120 * harness.SLOW)
+                self.assertEqual(check.returncode, code, f"seed {seed} {more}: {check.stdout}{check.stderr}")
+                self.assertEqual(json.loads(check.stdout)["wrong"], 0)
+
+    def wait_logged(self, server, marker):
+        for _ in range(100 * harness.SLOW):
+            r = subprocess.run([SINTER, "journal", "dump", str(server.data), "--kind", "answered", "--json"], capture_output=True, text=True)
+            if f'"{marker}"' in r.stdout:
+                return
+            time.sleep(0.1)
+        self.fail("the last search was not logged")
+
+
 class Evaluate(unittest.TestCase):
     """The file of queries says who asks."""
 
