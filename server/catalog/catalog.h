@@ -128,6 +128,9 @@ const uint32_t *column_keywords(const sinter_column *c, uint32_t item, uint32_t 
 
 const char *catalog_keyword_text(const catalog_collection *c, const catalog_field *f, uint32_t id, size_t *len); /* NULL: unknown */
 uint32_t catalog_keyword_id(const catalog_collection *c, const catalog_field *f, str text); /* 0: unknown */
+/* hash_id of the keyword's text, of the item's id; 0: unknown. */
+uint32_t catalog_keyword_hash(const catalog_collection *c, const catalog_field *f, uint32_t id);
+uint32_t catalog_item_hash(const catalog_collection *c, uint32_t ordinal);
 uint32_t catalog_keyword_count(const catalog_collection *c, const catalog_field *f);
 const char *catalog_item_id(const catalog_collection *c, uint32_t ordinal, size_t *len); /* NULL: never given */
 uint32_t catalog_item_ordinal(const catalog_collection *c, str id); /* the newest ordinal of the id; UINT32_MAX: unknown */

@@ -39,6 +39,17 @@ uint32_t catalog_keyword_id(const catalog_collection *c, const catalog_field *f,
     return id == DICTIONARY_NONE ? 0 : id;
 }
 
+uint32_t catalog_keyword_hash(const catalog_collection *c, const catalog_field *f, uint32_t id) {
+    const dictionary *d = words_of(c, f);
+    const dictionary_text *t = d && id ? dictionary_get(d, id) : NULL;
+    return t ? t->hash : 0;
+}
+
+uint32_t catalog_item_hash(const catalog_collection *c, uint32_t ordinal) {
+    const dictionary_text *t = dictionary_get(&c->ids, ordinal);
+    return t ? t->hash : 0;
+}
+
 uint32_t catalog_keyword_count(const catalog_collection *c, const catalog_field *f) {
     const dictionary *d = words_of(c, f);
     uint32_t n = d ? atomic_load_explicit(&d->count, memory_order_acquire) : 0;

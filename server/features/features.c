@@ -13,15 +13,14 @@ const feature_kind FEATURE_KINDS[FEATURE_KINDS_N] = {
 #undef X
 };
 
-/* What follows `prefix` in `name`, or NULL. */
-static const char *after(const char *name, const char *prefix)
+const char *name_after(const char *name, const char *prefix)
 {
     size_t n = strlen(prefix);
     return strncmp(name, prefix, n) == 0 && name[n] ? name + n : NULL;
 }
 
 /* `rest` is "NAME" or "NAME.suffix": whether it is NAME followed by `suffix` ("" for none). */
-static bool is_name_with(const char *rest, const char *name, const char *suffix)
+bool name_with(const char *rest, const char *name, const char *suffix)
 {
     size_t n = strlen(name);
     return strncmp(rest, name, n) == 0 && strcmp(rest + n, suffix) == 0;
@@ -30,7 +29,7 @@ static bool is_name_with(const char *rest, const char *name, const char *suffix)
 static bool find_index(const char *rest, const char *const *names, uint32_t n, const char *suffix, uint32_t *index)
 {
     for (uint32_t i = 0; i < n; i++)
-        if (is_name_with(rest, names[i], suffix)) {
+        if (name_with(rest, names[i], suffix)) {
             *index = i;
             return true;
         }
@@ -59,7 +58,7 @@ static bool resolve_text(const feature_scope *scope, const char *name, const cha
     if (strcmp(rest, "bm25") == 0) return set(out, FEATURE_TEXT_BM25, name);
     for (uint32_t g = 0; g < scope->schema->n_groups; g++)
         for (size_t p = 0; p < ARRAY_LEN(parts); p++)
-            if (is_name_with(rest, scope->schema->group[g].name, parts[p].suffix)) {
+            if (name_with(rest, scope->schema->group[g].name, parts[p].suffix)) {
                 set(out, parts[p].kind, name);
                 out->index = g;
                 return true;
@@ -72,18 +71,24 @@ static bool numeric(field_type t)
     return t == FIELD_INTEGER || t == FIELD_NUMBER || t == FIELD_BOOLEAN || t == FIELD_TIMESTAMP;
 }
 
-/* The declaration that a field name of n bytes falls under; NULL: none. */
-static const config_field *declaration(const config_collection *schema, const char *name, size_t n)
+const config_field *name_declaration(const config_collection *schema, const char *name, size_t n)
 {
     for (uint32_t i = 0; i < schema->n_fields; i++)
         if (config_name_matches(schema->field[i].name, (str){name, n})) return &schema->field[i];
     return NULL;
 }
 
+uint32_t name_counter(const config_collection *schema, const char *name, size_t n)
+{
+    for (uint32_t i = 0; i < schema->n_counter_by; i++)
+        if (str_is((str){name, n}, schema->counter_by[i])) return i;
+    return UINT32_MAX;
+}
+
 static bool resolve_item(const feature_scope *scope, const char *name, const char *rest, feature *out)
 {
     size_t n = strlen(rest);
-    const config_field *d = declaration(scope->schema, rest, n);
+    const config_field *d = name_declaration(scope->schema, rest, n);
     if (d && numeric(d->type)) {
         set(out, FEATURE_ITEM, name);
         out->attribute = rest;
@@ -92,7 +97,7 @@ static bool resolve_item(const feature_scope *scope, const char *name, const cha
     static const char suffix[] = ".age_days";
     size_t s = sizeof suffix - 1;
     if (n > s && strcmp(rest + n - s, suffix) == 0) {
-        d = declaration(scope->schema, rest, n - s);
+        d = name_declaration(scope->schema, rest, n - s);
         if (d && !d->pattern && d->type == FIELD_TIMESTAMP) {
             set(out, FEATURE_ITEM_AGE, name);
             out->attribute = d->name;
@@ -107,10 +112,43 @@ static bool resolve_item(const feature_scope *scope, const char *name, const cha
     return false;
 }
 
+/* events.E, events.E.query, events.E.F. Types are declared, so another name is a mistake. */
+static bool resolve_events(const feature_scope *scope, const char *name, const char *rest, feature *out)
+{
+    size_t n = strcspn(rest, ".");
+    uint32_t type = config_event_id(scope->schema, (str){rest, n});
+    if (!type) return false;
+    const char *part = rest[n] ? rest + n + 1 : NULL;
+    uint32_t by = part ? name_counter(scope->schema, part, strlen(part)) : UINT32_MAX;
+    if (part && by == UINT32_MAX && strcmp(part, "query") != 0) return false;
+    set(out, !part ? FEATURE_EVENTS : by == UINT32_MAX ? FEATURE_EVENTS_QUERY : FEATURE_EVENTS_VALUE, name);
+    out->event = type;
+    out->index = by;
+    return true;
+}
+
+static bool resolve_user(const feature_scope *scope, const char *name, const char *rest, feature *out)
+{
+    static const char suffix[] = ".share";
+    size_t n = strlen(rest), s = sizeof suffix - 1;
+    const char *type = name_after(rest, "events.");
+    if (type) {
+        set(out, FEATURE_USER_EVENTS_TYPE, name);
+        return (out->event = config_event_id(scope->schema, str_of(type))) != 0;
+    }
+    if (n > s && strcmp(rest + n - s, suffix) == 0) {
+        set(out, FEATURE_USER_SHARE, name);
+        return (out->index = name_counter(scope->schema, rest, n - s)) != UINT32_MAX;
+    }
+    set(out, FEATURE_USER, name);
+    out->attribute = rest;
+    return true;
+}
+
 static bool resolve_plain(const char *name, feature *out)
 {
     for (uint32_t k = 0; k < FEATURE_KINDS_N; k++)
-        if (strcmp(FEATURE_KINDS[k].name, name) == 0 && !strpbrk(name, "GFSRA")) return set(out, (feature_kind_id)k, name);
+        if (strcmp(FEATURE_KINDS[k].name, name) == 0 && !strpbrk(name, FEATURE_CAPITALS)) return set(out, (feature_kind_id)k, name);
     return false;
 }
 
@@ -118,9 +156,9 @@ static bool resolve(const feature_scope *scope, const char *name, feature *out)
 {
     const char *rest;
     if (resolve_plain(name, out)) return true;
-    if ((rest = after(name, "text."))) return resolve_text(scope, name, rest, out);
-    if ((rest = after(name, "item."))) return resolve_item(scope, name, rest, out);
-    if ((rest = after(name, "recall."))) {
+    if ((rest = name_after(name, "text."))) return resolve_text(scope, name, rest, out);
+    if ((rest = name_after(name, "item."))) return resolve_item(scope, name, rest, out);
+    if ((rest = name_after(name, "recall."))) {
         uint32_t i;
         bool rank = find_index(rest, scope->source, scope->n_sources, ".rank", &i);
         if (!rank && !find_index(rest, scope->source, scope->n_sources, "", &i)) return false;
@@ -128,19 +166,16 @@ static bool resolve(const feature_scope *scope, const char *name, feature *out)
         out->index = i;
         return true;
     }
-    if ((rest = after(name, "score."))) {
+    if ((rest = name_after(name, "score."))) {
         uint32_t i;
         if (!find_index(rest, scope->ranker, scope->n_rankers, "", &i)) return false;
         set(out, FEATURE_SCORE, name);
         out->index = i;
         return true;
     }
-    if ((rest = after(name, "user."))) {
-        set(out, FEATURE_USER, name);
-        out->attribute = rest;
-        return true;
-    }
-    if ((rest = after(name, "context."))) {
+    if ((rest = name_after(name, "events."))) return resolve_events(scope, name, rest, out);
+    if ((rest = name_after(name, "user."))) return resolve_user(scope, name, rest, out);
+    if ((rest = name_after(name, "context."))) {
         set(out, FEATURE_CONTEXT, name);
         out->attribute = rest;
         return true;
@@ -150,8 +185,8 @@ static bool resolve(const feature_scope *scope, const char *name, feature *out)
 
 static sinter_status unknown(const feature_scope *scope, const char *name, sinter_error *e)
 {
-    const char *rest = after(name, "item.");
-    const config_field *d = rest ? declaration(scope->schema, rest, strlen(rest)) : NULL;
+    const char *rest = name_after(name, "item.");
+    const config_field *d = rest ? name_declaration(scope->schema, rest, strlen(rest)) : NULL;
     if (d)
         return error_set(e, SINTER_INVALID, NULL,
                          "a feature is a number: use an integer, number, boolean or timestamp field, or ask for the field as an id feature",
@@ -179,13 +214,7 @@ sinter_status feature_resolve(const feature_scope *scope, const char *name, feat
     return SINTER_OK;
 }
 
-typedef struct name_list {
-    arena *a;
-    const char **name;
-    uint32_t n, cap;
-} name_list;
-
-static void add(name_list *l, const char *name)
+void name_add(name_list *l, const char *name)
 {
     if (l->n == l->cap) {
         uint32_t cap = l->cap ? l->cap * 2 : 32;
@@ -197,31 +226,45 @@ static void add(name_list *l, const char *name)
     l->name[l->n++] = name;
 }
 
+static void add_events(name_list *l, const config_collection *schema)
+{
+    for (uint32_t t = 0; t < schema->n_events; t++) {
+        const char *type = schema->event[t].name;
+        name_add(l, arena_printf(l->a, "events.%s", type));
+        name_add(l, arena_printf(l->a, "events.%s.query", type));
+        for (uint32_t i = 0; i < schema->n_counter_by; i++)
+            name_add(l, arena_printf(l->a, "events.%s.%s", type, schema->counter_by[i]));
+        name_add(l, arena_printf(l->a, "user.events.%s", type));
+    }
+    for (uint32_t i = 0; i < schema->n_counter_by; i++) name_add(l, arena_printf(l->a, "user.%s.share", schema->counter_by[i]));
+}
+
 uint32_t feature_names(const feature_scope *scope, arena *a, const char *const **out)
 {
     name_list l = {.a = a};
     for (uint32_t k = 0; k < FEATURE_KINDS_N; k++)
-        if (!strpbrk(FEATURE_KINDS[k].name, "GFSRA")) add(&l, FEATURE_KINDS[k].name);
+        if (!strpbrk(FEATURE_KINDS[k].name, FEATURE_CAPITALS)) name_add(&l, FEATURE_KINDS[k].name);
     for (uint32_t g = 0; g < scope->schema->n_groups; g++) {
         const char *group = scope->schema->group[g].name;
-        add(&l, arena_printf(a, "text.%s", group));
-        add(&l, arena_printf(a, "text.%s.count", group));
-        add(&l, arena_printf(a, "text.%s.words", group));
-        add(&l, arena_printf(a, "text.%s.length", group));
-        if (scope->list_limit <= FEATURE_PROXIMITY_LIST) add(&l, arena_printf(a, "text.%s.proximity", group));
+        name_add(&l, arena_printf(a, "text.%s", group));
+        name_add(&l, arena_printf(a, "text.%s.count", group));
+        name_add(&l, arena_printf(a, "text.%s.words", group));
+        name_add(&l, arena_printf(a, "text.%s.length", group));
+        if (scope->list_limit <= FEATURE_PROXIMITY_LIST) name_add(&l, arena_printf(a, "text.%s.proximity", group));
     }
     for (uint32_t i = 0; i < scope->schema->n_fields; i++) {
         const config_field *f = &scope->schema->field[i];
         if (f->pattern || !numeric(f->type)) continue;
-        add(&l, arena_printf(a, "item.%s", f->name));
-        if (f->type == FIELD_TIMESTAMP) add(&l, arena_printf(a, "item.%s.age_days", f->name));
+        name_add(&l, arena_printf(a, "item.%s", f->name));
+        if (f->type == FIELD_TIMESTAMP) name_add(&l, arena_printf(a, "item.%s.age_days", f->name));
     }
-    if (scope->schema->age_field) add(&l, "item.age_days");
+    if (scope->schema->age_field) name_add(&l, "item.age_days");
+    add_events(&l, scope->schema);
     for (uint32_t i = 0; i < scope->n_sources; i++) {
-        add(&l, arena_printf(a, "recall.%s", scope->source[i]));
-        add(&l, arena_printf(a, "recall.%s.rank", scope->source[i]));
+        name_add(&l, arena_printf(a, "recall.%s", scope->source[i]));
+        name_add(&l, arena_printf(a, "recall.%s.rank", scope->source[i]));
     }
-    for (uint32_t i = 0; i < scope->n_rankers; i++) add(&l, arena_printf(a, "score.%s", scope->ranker[i]));
+    for (uint32_t i = 0; i < scope->n_rankers; i++) name_add(&l, arena_printf(a, "score.%s", scope->ranker[i]));
     *out = l.name;
     return l.n;
 }

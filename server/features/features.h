@@ -8,21 +8,28 @@
  *   query.coverage  query.words  query.length  query.empty       item.FIELD  item.FIELD.age_days  item.age_days
  *   recall.SOURCE  recall.SOURCE.rank  score.RANKER (earlier stages)  before (the list's score before the stage)
  *   now.hour  now.weekday  user.ATTRIBUTE (numbers)  context.ATTRIBUTE (numbers)
+ *   events.TYPE  events.TYPE.FIELD  events.TYPE.query  user.events  user.events.TYPE  user.FIELD.share
  *
- * A missing value is NaN. */
+ * A missing value is NaN.
+ *
+ * Id features (ids.c) are texts as 32-bit hashes, the same in every process and for ever; 0: none.
+ *
+ *   item.id  item.FIELD (keyword)  user.id  user.ATTRIBUTE  context.ATTRIBUTE  query.text */
 #ifndef SINTER_FEATURES_H
 #define SINTER_FEATURES_H
 
 #include "base/base.h"
 #include "catalog/catalog.h"
 #include "plugin/plugin.h"
+#include "profile/profile.h"
 #include "recall/recall.h"
 #include "views/views.h"
 
 typedef struct feature {
     uint16_t kind;      /* row of the registry's table */
     bool per_request;   /* the same for every candidate */
-    uint32_t index;     /* group, source or ranker number */
+    uint32_t index;     /* group, source or ranker number; of counters: field of the schema's counter_by */
+    uint32_t event;     /* event type */
     const catalog_field *field;
     const char *name;   /* as asked for */
     const char *attribute;
@@ -57,6 +64,8 @@ typedef struct feature_source {
     const float *const *recall_rank;  /* [n_sources][n] */
     const float *const *ranker_score; /* [n_rankers][n] SINTER_MISSING: missing */
     const float *before;           /* [n] */
+    const profile_set *profiles;   /* NULL: nobody did anything */
+    str asked;                     /* the query as it came: what events name */
     const sinter_request *request;
     arena *a;
 } feature_source;
@@ -66,5 +75,32 @@ sinter_status features_fill(const feature *f, uint32_t n_features, const feature
                             sinter_error *e);
 /* One value for features with per_request. */
 float feature_of_request(const feature *f, const feature_source *s);
+/* Whether a feature is an item's own, so that it can be brought for items that are no candidates: those of a history. */
+bool feature_of_item(const feature *f);
+
+/* ---- a person's history as plugins see it ------------------------------------------------------------------------ */
+
+/* Days between an event and now; negative where the event is ahead of the request. */
+static inline float history_age(int64_t now_ms, int64_t time_ms)
+{
+    return (float)((double)(now_ms - time_ms) / 86400000.0);
+}
+/* What one event is worth: the declared weight of its type, or its own value where the type says so. */
+float history_weight(const config_collection *schema, uint32_t type, double value);
+
+/* ---- id features ---------------------------------------------------------------------------------------------------- */
+
+typedef struct id_feature {
+    uint16_t kind; /* row of the registry's table of id features */
+    bool per_request;
+    const char *name;      /* as asked for */
+    const char *attribute; /* field or attribute */
+} id_feature;
+
+/* NOT_FOUND with near names, or INVALID with the reason. */
+sinter_status id_feature_resolve(const feature_scope *scope, const char *name, id_feature *out, sinter_error *e);
+uint32_t id_feature_names(const feature_scope *scope, arena *a, const char *const **out);
+/* out[i * stride]: of item i. */
+void id_feature_fill(const id_feature *f, const feature_source *s, uint32_t *out, uint32_t stride);
 
 #endif

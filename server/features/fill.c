@@ -62,6 +62,77 @@ static void fill_item(const feature *f, const feature_source *s, float *out, uin
         out[(size_t)i * stride] = (float)((now - column_number(c, s->item[i])) / MS_PER_DAY);
 }
 
+/* ---- what people did --------------------------------------------------------------------------------------------- */
+
+static void fill_events(const feature *f, const feature_source *s, float *out, uint32_t stride)
+{
+    int64_t now = s->request->context->now_ms;
+    if (!s->profiles) {
+        fill_constant(f->kind == FEATURE_EVENTS_VALUE ? NAN : 0, s->n, out, stride);
+    } else if (f->kind == FEATURE_EVENTS) {
+        profile_count_items(s->profiles, f->event, s->item, s->n, now, out, stride);
+    } else if (f->kind == FEATURE_EVENTS_VALUE) {
+        profile_count_values(s->profiles, f->event, f->index, s->item, s->n, now, out, stride);
+    } else {
+        const profile_query *q = profile_find_query(s->profiles, profile_query_text(s->asked, s->a));
+        profile_count_query(s->profiles, q, f->event, s->item, s->n, now, out, stride);
+    }
+}
+
+static const profile_person *person_of(const feature_source *s)
+{
+    const sinter_user *u = s->request->user;
+    if (!s->profiles || (!u->user_id.size && !u->session_id.size)) return NULL;
+    return profile_find_person(s->profiles, (str){u->user_id.data, u->user_id.size}, (str){u->session_id.data, u->session_id.size});
+}
+
+/* Counts of values in an open-addressing table; slots of value 0 are free. */
+typedef struct tally {
+    uint32_t mask;
+    struct {
+        uint32_t value, n;
+    } slot[];
+} tally;
+
+static uint32_t *tally_at(tally *t, uint32_t value)
+{
+    uint32_t at = value * 2654435761u & t->mask;
+    while (t->slot[at].value && t->slot[at].value != value) at = (at + 1) & t->mask;
+    t->slot[at].value = value;
+    return &t->slot[at].n;
+}
+
+static void fill_share(const feature *f, const feature_source *s, float *out, uint32_t stride)
+{
+    const profile_person *p = person_of(s);
+    uint32_t kept = profile_history_count(s->profiles, p, 0), size = 16;
+    if (!kept) {
+        fill_constant(NAN, s->n, out, stride);
+        return;
+    }
+    while (size < 2 * (kept + 1)) size *= 2;
+    profile_event *event = arena_alloc(s->a, kept * sizeof *event);
+    tally *t = arena_zalloc(s->a, sizeof *t + size * sizeof t->slot[0]);
+    t->mask = size - 1;
+    kept = profile_history(s->profiles, p, kept, event);
+    for (uint32_t i = 0; i < kept; i++) {
+        uint32_t value = profile_value_of(s->profiles, f->index, event[i].item);
+        if (value) (*tally_at(t, value))++;
+    }
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint32_t value = profile_value_of(s->profiles, f->index, s->item[i]), at = value * 2654435761u & t->mask;
+        while (t->slot[at].value && t->slot[at].value != value) at = (at + 1) & t->mask;
+        out[(size_t)i * stride] = value ? (float)t->slot[at].n / (float)kept : NAN;
+    }
+}
+
+float history_weight(const config_collection *schema, uint32_t type, double value)
+{
+    if (!type || type > schema->n_events) return 0;
+    const config_event *e = &schema->event[type - 1];
+    return (float)(e->by_value ? value : e->weight);
+}
+
 static float attribute_number(const sinter_attribute *a, uint32_t n, const char *name)
 {
     size_t len = strlen(name);
@@ -87,6 +158,8 @@ float feature_of_request(const feature *f, const feature_source *s)
     case FEATURE_QUERY_EMPTY: return s->query->empty ? 1.0f : 0.0f;
     case FEATURE_NOW_HOUR: return (float)((days - floor(days)) * 24.0);
     case FEATURE_NOW_WEEKDAY: return (float)fmod(fmod(floor(days) + 3.0, 7.0) + 7.0, 7.0); /* 1970-01-01 was a Thursday */
+    case FEATURE_USER_EVENTS:
+    case FEATURE_USER_EVENTS_TYPE: return (float)profile_history_count(s->profiles, person_of(s), f->event);
     case FEATURE_USER: return attribute_number(s->request->user->attribute, s->request->user->n_attributes, f->attribute);
     case FEATURE_CONTEXT:
         return attribute_number(s->request->context->attribute, s->request->context->n_attributes, f->attribute);
@@ -118,10 +191,20 @@ static sinter_status fill_one(const feature *f, const feature_source *s, float *
     case FEATURE_RECALL: fill_column(s->recall_score ? s->recall_score[f->index] : NULL, s->n, out, stride); break;
     case FEATURE_RECALL_RANK: fill_column(s->recall_rank ? s->recall_rank[f->index] : NULL, s->n, out, stride); break;
     case FEATURE_SCORE: fill_column(s->ranker_score ? s->ranker_score[f->index] : NULL, s->n, out, stride); break;
+    case FEATURE_EVENTS:
+    case FEATURE_EVENTS_VALUE:
+    case FEATURE_EVENTS_QUERY: fill_events(f, s, out, stride); break;
+    case FEATURE_USER_SHARE: fill_share(f, s, out, stride); break;
     case FEATURE_BEFORE: fill_column(s->before, s->n, out, stride); break;
     default: fill_constant(NAN, s->n, out, stride);
     }
     return SINTER_OK;
+}
+
+bool feature_of_item(const feature *f)
+{
+    return f->kind == FEATURE_ITEM || f->kind == FEATURE_ITEM_AGE || f->kind == FEATURE_EVENTS || f->kind == FEATURE_EVENTS_VALUE ||
+           f->kind == FEATURE_USER_SHARE;
 }
 
 sinter_status features_fill(const feature *f, uint32_t n_features, const feature_source *s, float *out, uint32_t stride,

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The kinds of features, private to the room: names here are patterns (G group, F field, S source, R ranker, A attribute). */
+/* The kinds of features and of id features, private to the room: names here are patterns (G group, F field, S source, R ranker,
+ * A attribute, E event type). */
 #ifndef SINTER_FEATURES_REGISTRY_H
 #define SINTER_FEATURES_REGISTRY_H
 
-#include <stdbool.h>
+#include "config/config.h"
 
 /* X(ID, name, the same for every candidate of a request, meaning) */
 #define FEATURE_KIND_MAP(X)                                                                                             \
@@ -25,8 +26,23 @@
     X(BEFORE, "before", false, "the list's score before the stage")                                                     \
     X(NOW_HOUR, "now.hour", true, "hour of the day of the request's time, UTC, 0-23 with fraction")                     \
     X(NOW_WEEKDAY, "now.weekday", true, "day of the week of the request's time, UTC, Monday 0")                         \
+    X(EVENTS, "events.E", false, "events of a type on the item, decayed: each counts 1, and half after a half-life")     \
+    X(EVENTS_VALUE, "events.E.F", false, "the same on all items with the item's value of a field of `counters: by`")     \
+    X(EVENTS_QUERY, "events.E.query", false, "the same of events that name this query, on the item")                    \
+    X(USER_EVENTS, "user.events", true, "events kept of the person, on items that exist")                                \
+    X(USER_EVENTS_TYPE, "user.events.E", true, "those of a type")                                                        \
+    X(USER_SHARE, "user.F.share", false, "share of them on items with the item's value of a field of `counters: by`")    \
     X(USER, "user.A", true, "a numeric or boolean attribute of the user")                                               \
     X(CONTEXT, "context.A", true, "a numeric or boolean attribute of the context")
+
+/* X(ID, name, the same for every candidate of a request, meaning) */
+#define ID_FEATURE_KIND_MAP(X)                                                                                          \
+    X(ITEM, "item.id", false, "the item")                                                                               \
+    X(ITEM_FIELD, "item.F", false, "value of a keyword field")                                                          \
+    X(USER, "user.id", true, "the user; none where only a session is known")                                            \
+    X(USER_ATTRIBUTE, "user.A", true, "an attribute of the user: a text, a whole number or a boolean, as text")          \
+    X(CONTEXT_ATTRIBUTE, "context.A", true, "the same of the context")                                                  \
+    X(QUERY, "query.text", true, "the query as it came: lower case, words separated by one space")
 
 typedef enum {
 #define X(id, name, per_request, doc) FEATURE_##id,
@@ -35,12 +51,37 @@ typedef enum {
         FEATURE_KINDS_N
 } feature_kind_id;
 
+typedef enum {
+#define X(id, name, per_request, doc) ID_FEATURE_##id,
+    ID_FEATURE_KIND_MAP(X)
+#undef X
+        ID_FEATURE_KINDS_N
+} id_feature_kind_id;
+
 typedef struct feature_kind {
     const char *name, *doc;
     bool per_request;
 } feature_kind;
 
 extern const feature_kind FEATURE_KINDS[FEATURE_KINDS_N];
+extern const feature_kind ID_FEATURE_KINDS[ID_FEATURE_KINDS_N];
+
+/* Capitals of patterns: a name without any stands for itself. */
+#define FEATURE_CAPITALS "GFSRAE"
+
+/* Private to the room. features.c: what follows `prefix` in `name`, or NULL; whether `rest` is NAME followed by `suffix`; the
+ * declaration that a field name of n bytes falls under; the counter field of a name of n bytes, UINT32_MAX: none. */
+const char *name_after(const char *name, const char *prefix);
+bool name_with(const char *rest, const char *name, const char *suffix);
+const config_field *name_declaration(const config_collection *schema, const char *name, size_t n);
+uint32_t name_counter(const config_collection *schema, const char *name, size_t n);
+/* A growing list of names in an arena. */
+typedef struct name_list {
+    arena *a;
+    const char **name;
+    uint32_t n, cap;
+} name_list;
+void name_add(name_list *l, const char *name);
 
 #define FEATURE_PROXIMITY_LIST 100u
 

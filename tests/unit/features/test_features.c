@@ -23,12 +23,18 @@ static const config_field FIELDS[] = {
     {.name = "attributes.n_*", .type = FIELD_NUMBER, .pattern = true},
     {.name = "sizes.*.n_*", .type = FIELD_NUMBER, .pattern = true},
 };
+static const config_event EVENTS[] = {{.name = "view", .weight = 0.2}, {.name = "click", .weight = 1}, {.name = "rating", .by_value = true}};
+static const char *const COUNTER_BY[] = {"brand"};
 static const config_collection SCHEMA = {.name = "things",
                                          .field = FIELDS,
                                          .n_fields = ARRAY_LEN(FIELDS),
                                          .group = {{.name = "title"}, {.name = "body"}},
                                          .n_groups = 2,
-                                         .age_field = "released"};
+                                         .age_field = "released",
+                                         .event = EVENTS,
+                                         .n_events = 3,
+                                         .counter_by = COUNTER_BY,
+                                         .n_counter_by = 1};
 static const char *const SOURCES[] = {"text", "cf"};
 static const char *const RANKERS[] = {"words", "taste"};
 
@@ -67,6 +73,12 @@ static void every_documented_form_resolves(void **state)
                 {"now.hour", FEATURE_NOW_HOUR, 0},
                 {"now.weekday", FEATURE_NOW_WEEKDAY, 0},
                 {"user.loyalty", FEATURE_USER, 0},
+                {"events.click", FEATURE_EVENTS, UINT32_MAX},
+                {"events.view.brand", FEATURE_EVENTS_VALUE, 0},
+                {"events.click.query", FEATURE_EVENTS_QUERY, UINT32_MAX},
+                {"user.events", FEATURE_USER_EVENTS, 0},
+                {"user.events.rating", FEATURE_USER_EVENTS_TYPE, 0},
+                {"user.brand.share", FEATURE_USER_SHARE, 0},
                 {"context.width", FEATURE_CONTEXT, 0}};
     feature_scope sc = scope(50);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -94,6 +106,11 @@ static void refusals_say_what_is_near_or_why(void **state)
          "feature 'text.title.proximity': up to 1000 candidates enter this stage, proximity is for at most 100",
          "ask for it in a later stage, behind one that keeps at most 100"},
         {"", SINTER_NOT_FOUND, "unknown feature ''", NULL},
+        {"events.clik", SINTER_NOT_FOUND, "unknown feature 'events.clik'", "did you mean 'events.click'? All names are in docs/features.md"},
+        {"events.click.price", SINTER_NOT_FOUND, "unknown feature 'events.click.price'", NULL},
+        {"events.E", SINTER_NOT_FOUND, "unknown feature 'events.E'", NULL},
+        {"user.events.buy", SINTER_NOT_FOUND, "unknown feature 'user.events.buy'", NULL},
+        {"user.price.share", SINTER_NOT_FOUND, "unknown feature 'user.price.share'", NULL},
         {"item.attributes.n_", SINTER_NOT_FOUND, "unknown feature 'item.attributes.n_'", NULL}, /* a star is a character at least */
         {"text.G", SINTER_NOT_FOUND, "unknown feature 'text.G'", NULL},
     };
@@ -121,6 +138,43 @@ static void every_listed_name_resolves(void **state)
         if (feature_resolve(&sc, names[i], &f, &e)) fail_msg("%s: %s", names[i], e.what);
     }
     arena_free(a);
+}
+
+static void id_features_have_names_of_their_own(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        id_feature_kind_id kind;
+    } good[] = {{"item.id", ID_FEATURE_ITEM},           {"item.brand", ID_FEATURE_ITEM_FIELD},     {"user.id", ID_FEATURE_USER},
+                {"user.segment", ID_FEATURE_USER_ATTRIBUTE}, {"context.page", ID_FEATURE_CONTEXT_ATTRIBUTE}, {"query.text", ID_FEATURE_QUERY}};
+    static const struct {
+        const char *name, *what, *fix;
+    } bad[] = {{"item.price", "id feature 'item.price': 'price' is a number field", "an id feature is a keyword field; numbers are features"},
+               {"item.brnd", "unknown id feature 'item.brnd'", "did you mean 'item.brand'? All names are in docs/features.md"},
+               {"query.txt", "unknown id feature 'query.txt'", "did you mean 'query.text'? All names are in docs/features.md"},
+               {"brand", "unknown id feature 'brand'", NULL},
+               {"item.F", "unknown id feature 'item.F'", NULL}};
+    feature_scope sc = scope(100);
+    id_feature f;
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        assert_int_equal(id_feature_resolve(&sc, good[i].name, &f, NULL), SINTER_OK);
+        assert_int_equal(f.kind, good[i].kind);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        sinter_error e = SINTER_ERROR_INIT;
+        assert_int_not_equal(id_feature_resolve(&sc, bad[i].name, &f, &e), SINTER_OK);
+        assert_string_equal(e.what, bad[i].what);
+        if (bad[i].fix) assert_string_equal(e.fix, bad[i].fix);
+    }
+}
+
+/* The values are written into models: these must never change. */
+static void id_hashes_are_what_they_always_were(void **state)
+{
+    (void)state;
+    assert_int_equal(hash_id("", 0), 0x15D514C7u);
+    assert_int_equal(hash_id("sku-1", 5), 0xCFD83C4Du);
 }
 
 static void time_features_follow_the_requests_clock(void **state)
@@ -172,6 +226,12 @@ static void the_documentation_lists_every_kind_with_its_meaning(void **state)
                  FEATURE_KINDS[k].doc);
         if (!strstr(b.data, row)) fail_msg("docs/features.md lacks the row: %s", row);
     }
+    for (int k = 0; k < ID_FEATURE_KINDS_N; k++) {
+        char row[512];
+        snprintf(row, sizeof row, "| `%s` | %s | %s |", ID_FEATURE_KINDS[k].name,
+                 ID_FEATURE_KINDS[k].per_request ? "request" : "candidate", ID_FEATURE_KINDS[k].doc);
+        if (!strstr(b.data, row)) fail_msg("docs/features.md lacks the row: %s", row);
+    }
     buffer_free(&b);
 }
 
@@ -181,6 +241,8 @@ int main(void)
         cmocka_unit_test(every_documented_form_resolves),
         cmocka_unit_test(refusals_say_what_is_near_or_why),
         cmocka_unit_test(every_listed_name_resolves),
+        cmocka_unit_test(id_features_have_names_of_their_own),
+        cmocka_unit_test(id_hashes_are_what_they_always_were),
         cmocka_unit_test(time_features_follow_the_requests_clock),
         cmocka_unit_test(attributes_are_numbers_or_missing),
         cmocka_unit_test(the_documentation_lists_every_kind_with_its_meaning),
