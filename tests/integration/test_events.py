@@ -231,6 +231,169 @@ class Recording(harness.ServerCase):
         self.assertEqual(sum(r for _, r in sums), 7 * 500)
 
 
+class Importing(harness.ServerCase):
+    COLLECTIONS, PIPELINES = COLLECTIONS, PIPELINES
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = cls.server.dir / "files"
+        cls.folder.mkdir()
+
+    def file(self, name, text):
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    def run_import(self, path, *more, collection="shop", expect=0):
+        """The summary (None where there is none) and what was said on standard error."""
+        named = ["--collection", collection] if collection else []
+        done = subprocess.run([str(harness.BUILD / "bin/sinter"), "events", "import", str(path), "--server", self.server.address, "--json",
+                               *named, *more], capture_output=True, text=True, timeout=120 * harness.SLOW)
+        self.assertEqual(done.returncode, expect, done.stderr)
+        return json.loads(done.stdout) if done.stdout else None, done.stderr
+
+    def kept(self, **like):
+        return [d for d in dump(self.server) if all(d.get(k) == v for k, v in like.items())]
+
+    def test_a_file_imported_twice_counts_once(self):
+        rows = "\n".join(f"u{i % 7}\t{i}\t{1 + i % 5}\t{885870323 + i}" for i in range(3000))
+        path = self.file("ratings.tsv", "user\titem\trating\ttimestamp\n" + rows + "\n")
+        args = ["--type", "rating", "--map", "value=rating,time=timestamp", "--batch", "170"]
+        first, _ = self.run_import(path, *args, collection="books")
+        self.assertEqual({k: first[k] for k in ("rows", "accepted", "repeated", "refused")},
+                         {"rows": 3000, "accepted": 3000, "repeated": 0, "refused": 0})
+        again, _ = self.run_import(path, *args, collection="books")
+        self.assertEqual((again["accepted"], again["repeated"]), (0, 3000))
+        self.assertEqual(again["sequence"], self.server.status().sequence)
+        [d] = self.kept(type="rating", happened="1998-01-27T03:05:33Z")
+        self.assertEqual((d["user_id"], d["item_ids"], d["value"]), (f"u{10 % 7}", ["10"], 1 + 10 % 5))
+        # Another type of the same rows, and a file of that name with other rows, are other events.
+        other, _ = self.run_import(path, "--type", "view", collection="books")
+        self.assertEqual(other["accepted"], 3000)
+        (self.folder / "sub").mkdir()
+        other, _ = self.run_import(self.file("sub/ratings.tsv", "user\titem\trating\ttimestamp\nu0\t77\t5\t885870323\n"), *args,
+                                   collection="books")
+        self.assertEqual(other["accepted"], 1)
+
+    def test_json_lines_with_ids_of_their_own(self):
+        rows = [{"event_id": "j1", "type": "view", "user_id": "u", "item_id": "a", "time": "2025-07-05T08:15:10Z", "shop": {"till": 3}},
+                {"event_id": "j2", "type": "purchase", "session_id": "s", "item_id": ["a", "b"], "value": 9.5, "time": 1751703310500,
+                 "search": {"id": "r-1", "rank": 4, "words": "blue chair"}},
+                {"event_id": "j1", "type": "view", "user_id": "u", "item_id": "a"}]
+        path = self.file("history.jsonl", "".join(json.dumps(r) + "\n" for r in rows))
+        r, _ = self.run_import(path, "--map", "user=user_id,item=item_id,time=time,id=event_id,session=session_id", "--map", "request=search.id",
+                               "--map", "position=search.rank,query=search.words,attributes.till=shop.till")
+        self.assertEqual((r["accepted"], r["repeated"], r["refused"]), (2, 1, 0))
+        [one] = self.kept(event_id="j1")
+        self.assertEqual((one["user_id"], one["happened"], one["attributes"]), ("u", "2025-07-05T08:15:10Z", {"till": 3}))
+        [two] = self.kept(event_id="j2")
+        self.assertEqual({k: two[k] for k in ("session_id", "item_ids", "value", "happened", "request_id", "position", "query")},
+                         {"session_id": "s", "item_ids": ["a", "b"], "value": 9.5, "happened": "2025-07-05T08:15:10.500Z", "request_id": "r-1",
+                          "position": 4, "query": "blue chair"})
+
+    def test_times_are_seconds_milliseconds_or_rfc_3339(self):
+        for i, (time_, shown) in enumerate([("885870323", "1998-01-27T03:05:23Z"), ("885870323.25", "1998-01-27T03:05:23.250Z"),
+                                            ("1751703310500", "2025-07-05T08:15:10.500Z"), ("2025-07-05", "2025-07-05T00:00:00Z"),
+                                            ("2025-07-05T10:15:10+02:00", "2025-07-05T08:15:10Z"), ("0", "1970-01-01T00:00:00Z")]):
+            with self.subTest(time_):
+                path = self.file(f"time{i}.csv", f"user,item,type,time\nu,t{i},view,{time_}\n")
+                self.run_import(path)
+                self.assertEqual([d["happened"] for d in self.kept(item_ids=[f"t{i}"])], [shown])
+
+    def test_refused_rows_are_told_and_can_be_mended(self):
+        text = ("user,item,type,time,value\nu1,a,view,5,\nu1,a,veiw,5,\n,a,view,5,\nu1,,view,5,\nu1,a,rating,soon,\nu1,a,rating,5,many\n"
+                "u1,a,view,4102444800,\nu1,a\nu1,b,rating,5,4.5\n")
+        path, refused = self.file("some.csv", text), self.folder / "refused.csv"
+        r, told = self.run_import(path, "--refused", str(refused), expect=4)
+        self.assertEqual((r["rows"], r["accepted"], r["refused"]), (9, 2, 7))
+        for line, words in [(3, "type: no event type 'veiw'; valid: view, click, purchase, rating; did you mean 'view'?"),
+                            (4, "it has no user or session"), (5, "it has no item"), (6, 'time: "soon" is not a time'),
+                            (7, 'value: "many" is not a number'), (8, "time: is in the future"), (9, "it has 2 columns, the header 5")]:
+            self.assertIn(f"some.csv:{line}: {words}", told)
+        kept = refused.read_text()
+        self.assertTrue(kept.startswith("user,item,type,time,value\n# line"), kept)
+        self.assertEqual(kept.count("# line"), 7)
+        refused.write_text(kept.replace("veiw", "view").replace("soon", "6"))
+        r, _ = self.run_import(refused, expect=4)
+        self.assertEqual((r["accepted"], r["refused"]), (2, 5))
+
+    def test_wrong_arguments(self):
+        path = self.file("w.csv", "user,item,type\nu,a,view\n")
+        last = self.server.status().sequence
+        for args, code, words in [
+                ([str(path), "--map", "usr=user"], 2, "did you mean 'user'?"),
+                ([str(path), "--map", "user"], 2, "--map takes FIELD=NAME: user"),
+                ([str(path), "--map", "user=usr", "--collection", "shop"], 2, "did you mean 'user'?\nsinter events import: the file has no column: usr"),
+                ([str(path), "--type", "view", "--map", "type=type", "--collection", "shop"], 2, "exclude each other"),
+                ([str(path), "--batch", "10001"], 2, "--batch takes 1 to 10000"),
+                ([str(path), "--what"], 2, "unknown option: --what"),
+                ([str(path), "--type"], 2, "a value is missing after: --type"),
+                ([str(path), str(path)], 2, "one argument too many"),
+                ([], 2, "a file is needed"),
+                ([str(path), "--collection", "shpo"], 5, 'has no collection "shpo"; did you mean shop?'),
+                ([str(path)], 2, "several collections"),
+                ([str(self.folder / "none.csv"), "--collection", "shop"], 5, "No such file"),
+                ([str(self.folder / "none.txt"), "--collection", "shop"], 2, "none of .jsonl, .csv, .tsv"),
+                ([str(path), "--server", "127.0.0.1:1"], 3, "no server answers at 127.0.0.1:1"),
+        ]:
+            with self.subTest(args):
+                server = [] if "--server" in args else ["--server", self.server.address]
+                done = subprocess.run([str(harness.BUILD / "bin/sinter"), "events", "import", *server, *args], capture_output=True, text=True,
+                                      timeout=60 * harness.SLOW)
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertIn(words, done.stderr)
+        self.assertEqual(self.server.status().sequence, last)
+        for args, code in [(["events"], 2), (["events", "export"], 2), (["events", "--help"], 0), (["events", "import", "-h"], 0)]:
+            done = subprocess.run([str(harness.BUILD / "bin/sinter"), *args], capture_output=True, text=True, timeout=30)
+            self.assertEqual(done.returncode, code)
+
+    def test_the_demos_history_is_read_as_it_is(self):
+        subprocess.run([str(harness.BUILD / "bin/sinter"), "demo", "generate", "--seed", "3", "--items", "200", "--users", "50", "--queries", "20",
+                        "--events", "2000", str(self.folder / "demo")], check=True, capture_output=True, timeout=60 * harness.SLOW)
+        path = self.folder / "demo/history.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        self.server.write("collections/shop.yaml", COLLECTION.replace("value}", "value, basket: 3}"))
+        self.server.reload()
+        r, _ = self.run_import(path, "--map",
+                               "user=user_id,item=item_id,type=type,time=time,value=value,id=event_id,session=session_id")
+        self.assertEqual((r["accepted"], r["refused"]), (len(rows), 0))
+        kept = {d["event_id"]: d for d in dump(self.server)}
+        for row in rows:
+            d = kept[row["event_id"]]
+            self.assertEqual((d["type"], d["user_id"], d["session_id"], d["item_ids"], d["happened"]),
+                             (row["type"], row["user_id"], row["session_id"], [row["item_id"]], row["time"]))
+
+    def test_one_collection_needs_no_name(self):
+        with harness.Server({"shop": COLLECTION}) as s:
+            path = self.file("one.csv", "user,item,type\nu,a,view\n")
+            done = subprocess.run([str(harness.BUILD / "bin/sinter"), "events", "import", str(path), "--server", s.address],
+                                  capture_output=True, text=True, timeout=60 * harness.SLOW)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stdout, r"^1 events recorded in shop, 0 had been before, 0 refused, in .* sequence 2\n$")
+
+    def test_a_server_that_stops_in_between_loses_nothing_and_counts_nothing_twice(self):
+        """The importer goes on when the server is back at its address."""
+        path = self.file("long.csv", "user,item,type\n" + "".join(f"u{i},i{i},view\n" for i in range(60000)))
+        with harness.Server({"shop": COLLECTION}) as s:
+            address = s.address
+            work = subprocess.Popen([str(harness.BUILD / "bin/sinter"), "events", "import", str(path), "--server", address, "--json", "--batch", "100"],
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            end = time.monotonic() + 30 * harness.SLOW
+            while s.status().sequence < 3000 and time.monotonic() < end:
+                time.sleep(0.01)
+            s.kill9()
+            s.settings(f"listen: {address}")
+            s.start()
+            out, told = work.communicate(timeout=120 * harness.SLOW)
+            self.assertEqual(work.returncode, 0, told)
+            self.assertIn("trying again", told)
+            r = json.loads(out)
+            self.assertEqual(r["accepted"] + r["repeated"], 60000)
+            kept = [d["item_ids"][0] for d in dump(s)]
+            self.assertEqual(sorted(kept), sorted(f"i{i}" for i in range(60000)))
+
+
 class Reload(unittest.TestCase):
     def test_reload_takes_new_types_and_weights_and_refuses_the_rest(self):
         with harness.Server({"shop": COLLECTION}) as s:
