@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Any bytes as a file of judgments and as one of ranked lists: read, or refused with file and line. What is read scores
- * between 0 and 1. */
+/* Any bytes as a file of judgments, as one of queries and people, and as one of ranked lists: read, or refused with file
+ * and line. What is read scores between 0 and 1. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +29,25 @@ static void check_scores(const judgments *j, const ranked_run *r)
     arena_free(a);
 }
 
+/* The same bytes say which queries were judged and who asked them. */
+static void check_people(const char *path)
+{
+    judgments *j = NULL;
+    sinter_error e = SINTER_ERROR_INIT;
+    if (judgments_read(path, path, &j, &e)) {
+        if (!e.what[0]) abort();
+        return;
+    }
+    for (uint32_t q = 0; q < j->n_queries; q++) {
+        const judged_query *query = &j->query[q];
+        if (!query->text || !query->attribute) abort();
+        if (query->user && id_problem(query->user, strlen(query->user))) abort();
+        for (uint32_t i = 0; i < j->n_attributes; i++)
+            if (!query->attribute[i] || !j->attribute[i][0]) abort();
+    }
+    judgments_free(j);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char path[64];
@@ -48,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     ranked_run_free(r);
     judgments_free(j);
+    check_people(path);
     close(fd);
     return 0;
 }

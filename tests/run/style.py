@@ -137,6 +137,9 @@ def check(tally, title):
         ("C++ stands only where Xapian is", [short(p) for p in files if p.suffix == ".cc"
                                              and not short(p).startswith(("server/recall/", "tests/"))]),
         ("plugins include nothing of the server", plugin_includes(files)),
+        ("the demo's truth is read by who plays and judges alone",
+         lines_with([p for p in files if short(p).startswith(("server/", "plugins/", "include/"))
+                     and not short(p).startswith("server/commands/demo")], r"truth/|demo_world|demo_utility", CODE)),
         ("no registry's host is named", lines_with(files, r"deb\.debian\.org|registry\.npmjs\.org|pypi\.org",
                                                    CODE - {".py"} | {".yaml", ".md"})),
         ("shell scripts parse", shell_syntax(files)),
