@@ -138,6 +138,7 @@ interval bootstrap_mean(const double *value, uint32_t n, uint32_t resamples, uin
 typedef struct replay replay;
 sinter_status replay_open(const config_collection *schema, journal *j, replay **out, sinter_error *e);
 void replay_close(replay *r);
+void replay_release(replay *r); /* lets go of the journal, which may then be closed: the columns stay as they are */
 /* Applies every record up to `sequence`, that one included, and publishes. INVALID: an earlier one than last time. */
 sinter_status replay_to(replay *r, uint64_t sequence, sinter_error *e);
 catalog_collection *replay_catalog(const replay *r);

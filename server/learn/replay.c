@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The journal from its beginning to any sequence, applied to columns by the code that serves. */
+#include "learn/learn.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+typedef Sinter__Storage__V1__Record record;
+
+struct replay {
+    journal_reader *reader;
+    epoch_domain *epochs;
+    catalog_collection *catalog;
+    uint32_t number;
+    uint64_t at;    /* applied and published */
+    uint64_t until; /* of the running walk */
+    const char *dir;
+    sinter_status status; /* of the running walk */
+    sinter_error *error;
+};
+
+sinter_status replay_open(const config_collection *schema, journal *j, replay **out, sinter_error *e)
+{
+    char uuid[37];
+    replay *r = xcalloc(1, sizeof *r);
+    *out = NULL;
+    r->epochs = epoch_new(1);
+    sinter_status s = journal_collection(j, schema->name, &r->number, uuid, e);
+    if (s == SINTER_OK) s = journal_reader_open(j, &r->reader, e);
+    if (s == SINTER_OK) s = catalog_open(schema, r->number, uuid, r->epochs, &r->catalog, e);
+    if (s) {
+        replay_close(r);
+        return s;
+    }
+    catalog_publish(r->catalog, 0);
+    *out = r;
+    return SINTER_OK;
+}
+
+void replay_close(replay *r)
+{
+    if (!r) return;
+    replay_release(r);
+    if (r->catalog) catalog_close(r->catalog);
+    epoch_free(r->epochs);
+    free(r);
+}
+
+void replay_release(replay *r)
+{
+    journal_reader_close(r->reader);
+    r->reader = NULL;
+}
+
+static uint32_t collection_of(const record *rec)
+{
+    if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_ITEM_PUT) return rec->item_put->collection;
+    if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_ITEM_DELETE) return rec->item_delete->collection;
+    return 0;
+}
+
+static bool apply(void *ctx, const record *rec)
+{
+    replay *r = ctx;
+    bool changed;
+    if (rec->sequence > r->until) return false;
+    if (collection_of(rec) == r->number) r->status = catalog_apply(r->catalog, rec, NULL, &changed, r->error);
+    return r->status == SINTER_OK;
+}
+
+sinter_status replay_to(replay *r, uint64_t sequence, sinter_error *e)
+{
+    if (sequence < r->at)
+        return error_set(e, SINTER_INVALID, "replay", NULL, "replay to %" PRIu64 " after %" PRIu64, sequence, r->at);
+    if (sequence == r->at) return SINTER_OK;
+    r->until = sequence;
+    r->status = SINTER_OK;
+    r->error = e;
+    uint64_t most = sequence - r->at; /* records: no more are unpacked than can be needed */
+    sinter_status s = journal_tail(r->reader, r->at, most > UINT32_MAX ? UINT32_MAX : (uint32_t)most, apply, r, NULL, e);
+    if (s == SINTER_OK) s = r->status;
+    if (s) return s;
+    r->at = sequence;
+    catalog_publish(r->catalog, sequence);
+    return SINTER_OK;
+}
+
+catalog_collection *replay_catalog(const replay *r)
+{
+    return r->catalog;
+}
+
+const catalog_set *replay_set(const replay *r)
+{
+    return catalog_current(r->catalog);
+}
