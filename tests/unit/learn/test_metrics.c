@@ -6,7 +6,7 @@
 #include <math.h>
 
 static const judged_item JUDGED[] = {{"a", 3}, {"b", 2}, {"c", 1}, {"d", 0}};
-static const judged_query QUERY = {"q", "q", JUDGED, 4};
+static const judged_query QUERY = {.id = "q", .text = "q", .item = JUDGED, .n = 4};
 
 static void near_to(double got, double want) {
     if (!(fabs(got - want) <= 1e-12)) fail_msg("%.15g is not %.15g", got, want);
