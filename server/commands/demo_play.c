@@ -25,7 +25,7 @@ static const option_row rows[] = {
     {"--in-flight", "N", "connections, each with one call at a time, 1 to 64, default 8", OPTION_COUNT, AT(plan.in_flight)},
     {"--clicks", "HOW", "utility (default), or random: as many, whatever stands there; to see what learns nothing",
      OPTION_TEXT, AT(clicks)},
-    {"--after-events", NULL, "a person's search waits until it can see his own last events", OPTION_FLAG,
+    {"--after-events", NULL, "each search waits until it can see the events that its connection sent before", OPTION_FLAG,
      AT(plan.after_events)},
     {"--json", NULL, "the summary as one JSON object", OPTION_FLAG, AT(json)},
     {"--quiet", NULL, "no progress", OPTION_FLAG, AT(plan.quiet)},

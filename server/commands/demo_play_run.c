@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Each connection walks over all request numbers and plays those of its own people: search, look, click, buy, send the
- * events, wait for their acknowledgement, go on. So a person meets no answer that is older than what he did himself. */
+ * events, wait for their acknowledgement, go on. */
 #include "demo_play_run.h"
 
 #include <signal.h>
@@ -38,7 +38,6 @@ struct run {
     const play_plan *plan;
     const demo_visitors *v;
     worker *worker; /* [in_flight] */
-    uint64_t *seen; /* [users] sequence of each one's last events */
     _Atomic uint64_t played;
     atomic_bool failed;
     pthread_mutex_t lock; /* guards what follows */
@@ -117,7 +116,7 @@ static sinter_status search(worker *w, const demo_visit *visit, const visit_ids 
     request.user = &user;
     request.context = &context;
     request.request_id = text(ids->request);
-    if (plan->after_events) request.after_sequence = w->r->seen[visit->user];
+    if (plan->after_events) request.after_sequence = w->tally.sequence;
     ProtobufCMessage *m = NULL;
     sinter_status s = call(w, "sinter.v1.SearchService/Search", &request.base, &sinter__v1__search_response__descriptor,
                            &m, e);
@@ -156,12 +155,10 @@ static void event_fill(event_row *row, const worker *w, const demo_visit *visit,
     event->query = world->queries[visit->query].text;
 }
 
-static sinter_status take_answer(worker *w, const demo_visit *visit, const Sinter__V1__RecordEventsResponse *r,
-                                 sinter_error *e) {
+static sinter_status take_answer(worker *w, const Sinter__V1__RecordEventsResponse *r, sinter_error *e) {
     w->tally.accepted += r->accepted;
     w->tally.repeated += r->repeated;
     if (r->sequence > w->tally.sequence) w->tally.sequence = r->sequence;
-    if (r->sequence) w->r->seen[visit->user] = r->sequence;
     if (!r->n_rejected) return SINTER_OK;
     const Sinter__V1__EventRejected *first = r->rejected[0];
     error_set(e, SINTER_INVALID, first->event_id, NULL, "the server takes no such event: %s: %s%s%s", first->field,
@@ -188,7 +185,7 @@ static sinter_status send_events(worker *w, const demo_visit *visit, const visit
     sinter_status s = call(w, "sinter.v1.EventService/RecordEvents", &request.base,
                            &sinter__v1__record_events_response__descriptor, &m, e);
     if (s != SINTER_OK) return s;
-    s = take_answer(w, visit, (const Sinter__V1__RecordEventsResponse *)(void *)m, e);
+    s = take_answer(w, (const Sinter__V1__RecordEventsResponse *)(void *)m, e);
     protobuf_c_message_free_unpacked(m, NULL);
     return s;
 }
@@ -426,9 +423,7 @@ int play_run(const play_plan *plan, const demo_visitors *v, play_result *out) {
         return code;
     }
     run r = {.plan = plan, .v = v, .lock = PTHREAD_MUTEX_INITIALIZER, .until = plan->from + plan->requests};
-    r.seen = xcalloc(v->world->options.users, sizeof *r.seen);
     play_all(&r, out);
-    free(r.seen);
     if (atomic_load(&r.failed)) {
         char line[1600];
         fprintf(stderr, "sinter demo play: %s\n", error_line(&r.error, line, sizeof line));
