@@ -2,6 +2,8 @@
 /* Columns against a naive model, snapshots that do not change, dictionaries, what counts as a change of text. */
 #include "catalog/fixture.h"
 
+#include <time.h>
+
 
 enum { MODEL_ROWS = 9000, MODEL_TAGS = 4 };
 
@@ -341,6 +343,13 @@ static void a_gather_equals_single_reads(void **state) {
     }
 }
 
+/* What this thread used: the time by the wall also counts whoever else is busy on the machine. */
+static uint64_t cpu_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 static void a_hundred_thousand_items_are_quick_and_small(void **state) {
     (void)state;
     enum { N = 100000 };
@@ -352,10 +361,10 @@ static void a_hundred_thousand_items_are_quick_and_small(void **state) {
     uint64_t apply_ns = 0;
     for (uint32_t i = 0; i < N; i++) {
         Sinter__V1__Item *item = item_of(&m[i & 63], i);
-        uint64_t t = clock_mono_ns();
+        uint64_t t = cpu_ns();
         shop_put(&s, i, item, NULL);
         if (i % 5000 == 0) shop_publish(&s);
-        apply_ns += clock_mono_ns() - t;
+        apply_ns += cpu_ns() - t;
         arena_reset(s.a);
     }
     const catalog_set *set = shop_publish(&s);
@@ -365,15 +374,15 @@ static void a_hundred_thousand_items_are_quick_and_small(void **state) {
         item[i] = (uint32_t)rng_below(&r, N);
     uint64_t best = UINT64_MAX;
     for (int k = 0; k < 200; k++) {
-        uint64_t t = clock_mono_ns();
+        uint64_t t = cpu_ns();
         column_gather(catalog_column(set, "price"), item, 1000, out, 1);
-        t = clock_mono_ns() - t;
+        t = cpu_ns() - t;
         if (t < best) best = t;
     }
-    uint64_t t = clock_mono_ns();
+    uint64_t t = cpu_ns();
     shop_put(&s, 3, item_of(&m[9], 3), NULL);
     shop_publish(&s);
-    uint64_t publish_ns = clock_mono_ns() - t;
+    uint64_t publish_ns = cpu_ns() - t;
     print_message("100,000 items: apply %.0f ns an item, %.1f MB, gather of 1,000 %.2f us, one upsert and publication %.0f us\n",
                   (double)apply_ns / N, (double)catalog_bytes(s.c) / 1e6, (double)best / 1e3, (double)publish_ns / 1e3);
     assert_true(catalog_bytes(s.c) < 40e6);
