@@ -65,7 +65,7 @@ static sinter_status run_plugin_source(search *s, const snap_source *src, source
     float *score = arena_alloc(s->a, src->limit * sizeof *score);
     uint32_t n = 0, live = 0;
     plugin_result r;
-    plugin_recall(src->use.instance, &s->call, &s->request, s->filter, NULL, 0, src->limit, s->set->n_items, item, score, &n, &r);
+    plugin_recall(src->use.instance, &s->call, search_request_of(s, &src->use), s->filter, NULL, 0, src->limit, s->set->n_items, item, score, &n, &r);
     search_plugin_degraded(s, &src->use, &r, 0);
     for (uint32_t i = 0; i < n; i++) {
         if (!catalog_is_live(s->set, item[i]) || (s->filter && !filter_test(s->filter, s->set, item[i]))) continue;

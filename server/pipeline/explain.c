@@ -41,15 +41,10 @@ static sinter_status fill_page_features(search *s, page_features *out, sinter_er
     sinter_status st = SINTER_OK;
     if (!s->query->empty) st = text_packed(s->reader, s->query, item, s->n_page, s->a, &packed, e);
     if (st) return st;
-    feature_source src = {.columns = s->set,
-                          .reader = s->reader,
-                          .query = s->query,
-                          .scorer = s->scorer,
-                          .item = item,
-                          .packed = packed,
-                          .n = s->n_page,
-                          .request = &s->request,
-                          .a = s->a};
+    feature_source src = search_source(s);
+    src.item = item;
+    src.packed = packed;
+    src.n = s->n_page;
     for (uint32_t i = 0; i < n; i++) {
         if (strncmp(names[i], "text.", 5) != 0 && strncmp(names[i], "query.", 6) != 0) continue;
         if ((st = feature_resolve(&scope, names[i], &out->feature[out->n], e))) return st;
@@ -186,7 +181,7 @@ static sinter_status explain_ranker(search *s, stage_run *run, uint32_t k, const
         ranker_run again = run->ranker[k];
         again.batch.deadline_ns = UINT64_MAX;
         float *scratch = arena_alloc(s->a, (run->n + 1) * sizeof *scratch);
-        plugin_rank(r->use.instance, &s->call, &s->request, &again.batch, 0, scratch, &again.result);
+        plugin_rank(r->use.instance, &s->call, again.request, &again.batch, 0, scratch, &again.result);
         if (again.result.outcome != PLUGIN_DONE) return SINTER_OK; /* degraded already says why */
     }
     for (uint32_t i = 0; i < s->n_page; i++) {

@@ -202,7 +202,7 @@ static void run_finisher(search *s, const snap_finish *f, finish_run *run)
         return;
     }
     sinter_list list = public_list(s, s->list, head);
-    plugin_finish(f->use.instance, &s->call, &s->request, &list, &edit, &n, &r);
+    plugin_finish(f->use.instance, &s->call, search_request_of(s, &f->use), &list, &edit, &n, &r);
     search_plugin_degraded(s, &f->use, &r, head);
     uint32_t *hidden = ARENA_ARRAY(s->a, uint32_t, s->n_hidden + n + 1);
     if (s->n_hidden) memcpy(hidden, s->hidden, s->n_hidden * sizeof *hidden);

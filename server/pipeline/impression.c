@@ -36,20 +36,47 @@ static sinter_status page_candidates(search *s, candidates *out, sinter_error *e
     return text_packed(s->reader, s->query, out->item, out->n, s->a, &out->packed, e);
 }
 
-static sinter_status log_features(search *s, const candidates *page, float *out /* [n_page][n_features] */, sinter_error *e)
+/* What was shown, as numbers: rows of the page. */
+typedef struct shown_numbers {
+    float *feature; /* [n_page][n_log_features] */
+    float *raw;     /* [n_page][n_log_rankers] */
+    uint32_t *id;   /* [n_page][n_log_ids] */
+} shown_numbers;
+
+static sinter_status log_features(search *s, const candidates *page, shown_numbers *out, Sinter__Storage__V1__Answered *a,
+                                  sinter_error *e)
 {
     const snap_collection *c = s->collection;
-    feature_source src = {.columns = s->set,
-                          .reader = s->reader,
-                          .query = s->query,
-                          .scorer = s->scorer,
-                          .item = page->item,
-                          .packed = page->packed,
-                          .n = page->n,
-                          .before = page->before,
-                          .request = &s->request,
-                          .a = s->a};
-    return features_fill(c->log_feature, c->n_log_features, &src, out, c->n_log_features, e);
+    feature_source src = search_source(s);
+    src.item = page->item;
+    src.packed = page->packed;
+    src.n = page->n;
+    src.before = page->before;
+    out->feature = arena_alloc(s->a, ((size_t)page->n * c->n_log_features + 1) * sizeof(float));
+    out->id = arena_alloc(s->a, ((size_t)page->n * c->n_log_ids + 1) * sizeof(uint32_t));
+    a->context_value = arena_alloc(s->a, (c->n_log_context + 1) * sizeof(float));
+    for (uint32_t k = 0; k < c->n_log_ids; k++) id_feature_fill(&c->log_id[k], &src, out->id + k, c->n_log_ids);
+    for (uint32_t k = 0; k < c->n_log_context; k++)
+        a->context_value[a->n_context_value++] = feature_of_request(&c->log_context[k], &src);
+    return features_fill(c->log_feature, c->n_log_features, &src, out->feature, c->n_log_features, e);
+}
+
+static char *text_of(search *s, sinter_str x)
+{
+    return arena_strndup(s->a, x.data, x.size);
+}
+
+static void log_person(search *s, Sinter__Storage__V1__Answered *a)
+{
+    const history *h = search_history(s);
+    a->user_id = text_of(s, s->user.user_id);
+    a->session_id = text_of(s, s->user.session_id);
+    a->profile_sequence = s->view->profiles->sequence;
+    a->n_history_item = a->n_history_event = a->n_history_time_ms = a->n_history_weight = h->n;
+    a->history_item = h->item;
+    a->history_event = h->event;
+    a->history_time_ms = h->time_ms;
+    a->history_weight = h->weight;
 }
 
 /* Runs the stage of a pipeline that did not rank this answer over the page, and scatters its rankers' scores. */
@@ -99,7 +126,7 @@ static sinter_status log_raw(search *s, const candidates *page, float *raw /* [n
     return st;
 }
 
-static void fill_shown(search *s, Sinter__Storage__V1__Answered *a, float *features, float *raw)
+static void fill_shown(search *s, Sinter__Storage__V1__Answered *a, const shown_numbers *numbers)
 {
     const snap_collection *c = s->collection;
     a->shown = ARENA_ARRAY(s->a, Sinter__Storage__V1__Shown *, s->n_page + 1);
@@ -111,10 +138,12 @@ static void fill_shown(search *s, Sinter__Storage__V1__Answered *a, float *featu
         x->position = skip + i + 1;
         x->score = s->page[i].score;
         x->propensity = skip + i < s->n_propensity ? s->propensity[skip + i] : 1;
-        x->features = features + (size_t)i * c->n_log_features;
+        x->features = numbers->feature + (size_t)i * c->n_log_features;
         x->n_features = c->n_log_features;
-        x->raw = raw + (size_t)i * c->n_log_rankers;
+        x->raw = numbers->raw + (size_t)i * c->n_log_rankers;
         x->n_raw = c->n_log_rankers;
+        x->ids = numbers->id + (size_t)i * c->n_log_ids;
+        x->n_ids = c->n_log_ids;
         a->shown[a->n_shown++] = x;
     }
 }
@@ -136,14 +165,13 @@ static sinter_status log_answer(search *s, str request_bytes, sinter_error *e)
 {
     const snap_collection *c = s->collection;
     candidates page;
-    float *features = ARENA_ARRAY(s->a, float, (size_t)s->n_page * c->n_log_features + 1);
-    float *raw = ARENA_ARRAY(s->a, float, (size_t)s->n_page * c->n_log_rankers + 1);
-    sinter_status st = page_candidates(s, &page, e);
-    if (st == SINTER_OK) st = log_features(s, &page, features, e);
-    if (st == SINTER_OK) st = log_raw(s, &page, raw, e);
-    if (st) return st;
     Sinter__Storage__V1__Answered a;
     sinter__storage__v1__answered__init(&a);
+    shown_numbers numbers = {.raw = ARENA_ARRAY(s->a, float, (size_t)s->n_page * c->n_log_rankers + 1)};
+    sinter_status st = page_candidates(s, &page, e);
+    if (st == SINTER_OK) st = log_features(s, &page, &numbers, &a, e);
+    if (st == SINTER_OK) st = log_raw(s, &page, numbers.raw, e);
+    if (st) return st;
     a.request_id = s->out->request_id;
     a.request = (ProtobufCBinaryData){request_bytes.n, (uint8_t *)(uintptr_t)request_bytes.s};
     a.snapshot = message_text(snapshot_id(s->snapshot));
@@ -156,10 +184,16 @@ static sinter_status log_answer(search *s, str request_bytes, sinter_error *e)
     a.features = (char **)(uintptr_t)c->log_feature_name;
     a.n_features = c->n_log_features;
     a.rankers = (char **)(uintptr_t)c->log_ranker_name;
-    a.n_rankers = c->n_log_rankers;
+    a.n_rankers = a.n_models = c->n_log_rankers;
+    a.models = (char **)(uintptr_t)c->log_model;
+    a.id_features = (char **)(uintptr_t)c->log_id_name;
+    a.n_id_features = c->n_log_ids;
+    a.context = (char **)(uintptr_t)c->log_context_name;
+    a.n_context = c->n_log_context;
     a.total = s->out->total;
     a.shuffled = s->shuffled;
-    fill_shown(s, &a, features, raw);
+    log_person(s, &a);
+    fill_shown(s, &a, &numbers);
     Sinter__Storage__V1__Record rec;
     sinter__storage__v1__record__init(&rec);
     rec.body_case = SINTER__STORAGE__V1__RECORD__BODY_ANSWERED;
@@ -176,9 +210,14 @@ static Sinter__Storage__V1__RecordedStage *recorded_stage(search *s, const stage
     Sinter__Storage__V1__RecordedStage *out = ARENA_NEW(s->a, Sinter__Storage__V1__RecordedStage);
     sinter__storage__v1__recorded_stage__init(out);
     out->name = message_text(st->name);
-    out->n_item = out->n_fused = run->n;
+    out->n_item = out->n_fused = out->n_before = run->n;
     out->item = run->item;
     out->fused = run->fused;
+    out->before = run->before;
+    out->n_fuse_context = out->n_fuse_context_value = st->n_fuse_context;
+    out->fuse_context = ARENA_ARRAY(s->a, char *, st->n_fuse_context + 1);
+    for (uint32_t f = 0; f < st->n_fuse_context; f++) out->fuse_context[f] = message_text(st->fuse_context[f].name);
+    out->fuse_context_value = (float *)(uintptr_t)run->fusion.context;
     out->n_rankers = st->n_rankers;
     out->rankers = (char **)(uintptr_t)st->ranker_name;
     out->n_features = st->n_features;

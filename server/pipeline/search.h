@@ -26,8 +26,18 @@ typedef struct candidates {
     float **ranker_score; /* [n_rankers][n] SINTER_MISSING: not scored */
 } candidates;
 
+/* The person's latest events as columns, newest first. */
+typedef struct history {
+    bool read;
+    uint32_t n;
+    uint32_t *item, *event;
+    float *age, *weight;
+    int64_t *time_ms;
+} history;
+
 /* One ranker's part in one stage. */
 typedef struct ranker_run {
+    const sinter_request *request; /* with the history that it asked for */
     sinter_batch batch;   /* the whole list as the ranker saw it */
     float *score;         /* [n] by row of the stage */
     plugin_result result;
@@ -95,8 +105,9 @@ typedef struct search {
     Sinter__V1__Explain explain;
     sinter_request request;       /* what plugins see */
     sinter_query public_query;
-    sinter_user user;
+    sinter_user user;             /* without a history */
     sinter_context context;
+    history history;              /* when somebody asked for it */
 
     text_query *query;
     text_query_options query_options;
@@ -145,6 +156,23 @@ sinter_status search_explain(search *s, sinter_error *e);        /* explain.c: t
 static inline char *message_text(const char *s)
 {
     return (char *)(uintptr_t)(s ? s : "");
+}
+
+/* history.c: the history, read when first asked for; the request as a plugin's use sees it, with the history it wants. */
+const history *search_history(search *s);
+const sinter_request *search_request_of(search *s, const snap_use *use);
+
+/* What features are made from, but for the candidates. */
+static inline feature_source search_source(const search *s)
+{
+    return (feature_source){.columns = s->set,
+                            .profiles = s->view->profiles,
+                            .reader = s->reader,
+                            .query = s->query,
+                            .scorer = s->scorer,
+                            .asked = str_of(s->in->query),
+                            .request = &s->request,
+                            .a = s->a};
 }
 
 /* Shared by the steps. */

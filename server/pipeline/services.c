@@ -77,6 +77,25 @@ static sinter_status service_filter_scan(void *ctx, void *view, const void *f, u
     return SINTER_OK;
 }
 
+/* While a snapshot is built its own collection says which types there are; reload may have added some. */
+static const config_collection *schema_of(const services_context *s)
+{
+    return s->schema ? s->schema : catalog_schema(s->catalog);
+}
+
+static uint32_t service_event_type(void *ctx, const char *name)
+{
+    return config_event_id(schema_of(ctx), str_of(name));
+}
+
+static const char *service_event_name(void *ctx, uint32_t id, double *weight)
+{
+    const config_collection *c = schema_of(ctx);
+    if (!id || id > c->n_events) return NULL;
+    *weight = c->event[id - 1].weight;
+    return c->event[id - 1].name;
+}
+
 void services_init(services_context *s, catalog_collection *c)
 {
     memset(s, 0, sizeof *s);
@@ -94,5 +113,7 @@ void services_init(services_context *s, catalog_collection *c)
                                  .filter_compile = service_filter_compile,
                                  .filter_free = service_filter_free,
                                  .filter_match = service_filter_match,
-                                 .filter_scan = service_filter_scan};
+                                 .filter_scan = service_filter_scan,
+                                .event_type = service_event_type,
+                                .event_name = service_event_name};
 }

@@ -67,6 +67,35 @@ static sinter_status model_dir(builder *b, const config_use *use, const char **d
     return SINTER_OK;
 }
 
+const sinter_inputs *snap_inputs(const snap_use *use)
+{
+    if (use->instance) return plugin_instance_inputs(use->instance);
+    return use->trainer ? plugin_instance_inputs(use->trainer) : NULL;
+}
+
+static sinter_status at_use(const config_use *use, sinter_status st, sinter_error *e)
+{
+    if (st) error_where(e, "%s:%u:%u", use->at->file, use->at->line, use->at->column);
+    return st;
+}
+
+/* What it wants of the person's history. Of the history's items only what is their own can be told: they are no candidates. */
+static sinter_status resolve_history(builder *b, snap_use *use, sinter_error *e)
+{
+    const sinter_inputs *in = snap_inputs(use);
+    use->history = in->history;
+    use->side = ARENA_ARRAY(b->a, feature, in->n_history_side);
+    for (uint32_t i = 0; i < in->n_history_side; i++) {
+        feature *f = &use->side[use->n_side++];
+        sinter_status st = feature_resolve(&b->scope, arena_strdup(b->a, in->history_side[i]), f, e);
+        if (st) return at_use(use->config, st, e);
+        if (!feature_of_item(f))
+            return conf_error(e, use->config->at, "ask for fields of items, such as item.price, or for events.TYPE",
+                              "'%s' wants '%s' of the items of a history, which have none", use->name, f->name);
+    }
+    return SINTER_OK;
+}
+
 static sinter_status open_use(builder *b, const config_use *use, plugin_role role, snap_use *out, sinter_error *e)
 {
     *out = (snap_use){.config = use, .name = use->name};
@@ -79,17 +108,19 @@ static sinter_status open_use(builder *b, const config_use *use, plugin_role rol
                           out->library->name, PLUGIN_ROLE_NAMES[role]);
     const char *dir = NULL;
     if (use->model && (st = model_dir(b, use, &dir, &out->disabled, e))) return st;
-    if (out->disabled) return SINTER_OK;
-    plugin_open_args args = {.role = role,
+    if (out->disabled && !plugin_has_role(out->library, PLUGIN_TRAINER)) return SINTER_OK;
+    plugin_open_args args = {.role = out->disabled ? PLUGIN_TRAINER : role,
                              .use = arena_printf(b->a, "%s.%s", b->p->config->name, use->name),
                              .config = use,
                              .model_dir = dir,
                              .collection = &b->services->public,
                              .services = &b->services->table};
-    st = plugin_open(b->args->host, out->library, &args, &out->instance, e);
+    plugin_instance **instance = out->disabled ? &out->trainer : &out->instance;
+    st = plugin_open(b->args->host, out->library, &args, instance, e);
     if (st) return st;
-    keep_instance(b->s, out->instance);
-    return SINTER_OK;
+    keep_instance(b->s, *instance);
+    if (!out->disabled && use->model) out->model = use->model;
+    return resolve_history(b, out, e);
 }
 
 /* Index of a feature in a growing union, adding it when new. */
@@ -104,10 +135,7 @@ static sinter_status union_add(builder *b, feature **list, uint32_t *n, uint32_t
     if (*n == cap) return conf_error(e, use->at, "split the stage", "more than %u features in one stage", cap);
     feature f;
     sinter_status st = feature_resolve(&b->scope, arena_strdup(b->a, name), &f, e);
-    if (st) {
-        error_where(e, "%s:%u:%u", use->at->file, use->at->line, use->at->column);
-        return st;
-    }
+    if (st) return at_use(use, st, e);
     (*list)[*n] = f;
     *index = (*n)++;
     return SINTER_OK;
@@ -122,27 +150,33 @@ static sinter_status resolve_context(builder *b, const sinter_inputs *in, const 
     *out = ARENA_ARRAY(b->a, feature, in->n_context);
     for (uint32_t i = 0; i < in->n_context; i++) {
         sinter_status st = feature_resolve(&b->scope, arena_strdup(b->a, in->context[i]), &(*out)[i], e);
-        if (st) {
-            error_where(e, "%s:%u:%u", use->at->file, use->at->line, use->at->column);
-            return st;
-        }
+        if (st) return at_use(use, st, e);
         if (!(*out)[i].per_request)
             return conf_error(e, use->at, "ask for it as a feature", "context '%s' differs by candidate", in->context[i]);
     }
     return SINTER_OK;
 }
 
-static sinter_status resolve_fields(builder *b, const snap_ranker *r, sinter_error *e)
+static sinter_status resolve_ids(builder *b, const sinter_inputs *in, snap_ranker *r, sinter_error *e)
 {
-    const sinter_inputs *in = plugin_instance_inputs(r->use.instance);
-    for (uint32_t i = 0; i < in->n_id_features + in->n_vectors; i++) {
-        bool id = i < in->n_id_features;
-        const char *name = id ? in->id_feature[i] : in->vector[i - in->n_id_features];
-        const catalog_field *f = catalog_find_field(b->services->catalog, name);
-        bool fits = f && (id ? f->type == FIELD_KEYWORD : f->type == FIELD_VECTOR);
-        if (!fits)
+    r->id = ARENA_ARRAY(b->a, id_feature, in->n_id_features);
+    for (; r->n_ids < in->n_id_features; r->n_ids++) {
+        const char *name = arena_strdup(b->a, in->id_feature[r->n_ids]);
+        sinter_status st = id_feature_resolve(&b->scope, name, &r->id[r->n_ids], e);
+        if (st) return at_use(r->use.config, st, e);
+    }
+    return SINTER_OK;
+}
+
+static sinter_status resolve_vectors(builder *b, const sinter_inputs *in, snap_ranker *r, sinter_error *e)
+{
+    r->n_vectors = in->n_vectors;
+    r->vector = in->vector;
+    for (uint32_t i = 0; i < in->n_vectors; i++) {
+        const catalog_field *f = catalog_find_field(b->services->catalog, in->vector[i]);
+        if (!f || f->type != FIELD_VECTOR)
             return conf_error(e, r->use.config->at, f ? "choose another field" : "declare it in the collection",
-                              "'%s' wants the %s field '%s', which is %s", r->use.name, id ? "keyword" : "vector", name,
+                              "'%s' wants the vector field '%s', which is %s", r->use.name, in->vector[i],
                               f ? FIELD_TYPE_NAMES[f->type] : "unknown");
     }
     return SINTER_OK;
@@ -166,6 +200,24 @@ static sinter_status resolve_prior(builder *b, const sinter_inputs *in, snap_ran
     return SINTER_OK;
 }
 
+/* Columns of the stage's union; of a ranker that is not trained yet, of what is only logged. */
+static sinter_status ranker_features(builder *b, snap_stage *stage, const sinter_inputs *in, snap_ranker *r, sinter_error *e)
+{
+    bool serves = !r->use.disabled;
+    feature **list = serves ? &stage->feature : &stage->unserved;
+    uint32_t *n = serves ? &stage->n_features : &stage->n_unserved;
+    if (!*list) *list = ARENA_ARRAY(b->a, feature, STAGE_FEATURES);
+    uint32_t *column = ARENA_ARRAY(b->a, uint32_t, in->n_features);
+    for (uint32_t i = 0; i < in->n_features; i++) {
+        sinter_status st = union_add(b, list, n, STAGE_FEATURES, in->feature[i], r->use.config, &column[i], e);
+        if (st) return st;
+    }
+    if (!serves) return SINTER_OK;
+    r->n_features = in->n_features;
+    r->feature = column;
+    return SINTER_OK;
+}
+
 static sinter_status build_ranker(builder *b, snap_stage *stage, const config_use *use, snap_ranker *r, sinter_error *e)
 {
     sinter_status st;
@@ -176,19 +228,12 @@ static sinter_status build_ranker(builder *b, snap_stage *stage, const config_us
         return union_add(b, &stage->feature, &stage->n_features, STAGE_FEATURES, use->feature, use, &r->feature[0], e);
     }
     if ((st = open_use(b, use, PLUGIN_RANKER, &r->use, e))) return st;
-    if (r->use.disabled) return SINTER_OK;
-    const sinter_inputs *in = plugin_instance_inputs(r->use.instance);
-    r->n_features = in->n_features;
-    r->feature = ARENA_ARRAY(b->a, uint32_t, in->n_features);
-    for (uint32_t i = 0; i < in->n_features; i++)
-        if ((st = union_add(b, &stage->feature, &stage->n_features, STAGE_FEATURES, in->feature[i], use, &r->feature[i], e)))
-            return st;
-    r->n_ids = in->n_id_features;
-    r->id = in->id_feature;
-    r->n_vectors = in->n_vectors;
-    r->vector = in->vector;
+    const sinter_inputs *in = snap_inputs(&r->use);
+    if (!in) return SINTER_OK;
+    if ((st = ranker_features(b, stage, in, r, e))) return st;
     if ((st = resolve_context(b, in, use, &r->context, &r->n_context, e))) return st;
-    if ((st = resolve_fields(b, r, e))) return st;
+    if ((st = resolve_ids(b, in, r, e))) return st;
+    if ((st = resolve_vectors(b, in, r, e))) return st;
     return resolve_prior(b, in, r, e);
 }
 
@@ -197,11 +242,11 @@ static sinter_status build_fuse(builder *b, snap_stage *stage, sinter_error *e)
     if (!stage->config->has_fuse) return SINTER_OK;
     const config_use *use = &stage->config->fuse;
     sinter_status st = open_use(b, use, PLUGIN_FUSION, &stage->fuse, e);
-    if (st || stage->fuse.disabled) return st;
-    st = plugin_check_rankers(stage->fuse.instance, stage->ranker_name, stage->n_rankers, use->at, e);
+    const sinter_inputs *in = snap_inputs(&stage->fuse);
+    if (st || !in) return st;
+    if (stage->fuse.instance) st = plugin_check_rankers(stage->fuse.instance, stage->ranker_name, stage->n_rankers, use->at, e);
     if (st) return st;
-    return resolve_context(b, plugin_instance_inputs(stage->fuse.instance), use, &stage->fuse_context,
-                           &stage->n_fuse_context, e);
+    return resolve_context(b, in, use, &stage->fuse_context, &stage->n_fuse_context, e);
 }
 
 static sinter_status build_stage(builder *b, const config_stage *c, snap_stage *stage, uint32_t *number, sinter_error *e)
@@ -353,47 +398,6 @@ static void choose_defaults(snapshot *s)
     }
 }
 
-/* Impressions record, for every shown hit, all features and all rankers of the collection's pipelines, each once. */
-static void list_logged(snapshot *s, uint32_t index)
-{
-    snap_collection *c = &s->collection[index];
-    uint32_t rankers = 0, features = 0;
-    for (uint32_t k = 0; k < s->n_pipelines; k++) {
-        if (s->pipeline[k].collection != index) continue;
-        rankers += s->pipeline[k].n_rankers;
-        for (uint32_t i = 0; i < s->pipeline[k].n_stages; i++) features += s->pipeline[k].stage[i].n_features;
-    }
-    c->log_ranker = ARENA_ARRAY(s->memory, const snap_ranker *, rankers);
-    c->log_ranker_pipeline = ARENA_ARRAY(s->memory, const snap_pipeline *, rankers);
-    c->log_ranker_name = ARENA_ARRAY(s->memory, const char *, rankers);
-    c->log_feature = ARENA_ARRAY(s->memory, feature, features);
-    c->log_feature_name = ARENA_ARRAY(s->memory, const char *, features);
-    for (uint32_t k = 0; k < s->n_pipelines; k++) {
-        snap_pipeline *p = &s->pipeline[k];
-        if (p->collection != index) continue;
-        for (uint32_t r = 0; r < p->n_rankers; r++) {
-            p->ranker[r]->log_column = c->n_log_rankers;
-            c->log_ranker_pipeline[c->n_log_rankers] = p;
-            c->log_ranker[c->n_log_rankers] = p->ranker[r];
-            c->log_ranker_name[c->n_log_rankers++] =
-                arena_printf(s->memory, "%s.%s", p->config->name, p->ranker_name[r]);
-        }
-        for (uint32_t i = 0; i < p->n_stages; i++)
-            for (uint32_t f = 0; f < p->stage[i].n_features; f++) {
-                const feature *x = &p->stage[i].feature[f];
-                /* Scores, ranks and sources are a pipeline's own; what is shared by all is logged as a feature. */
-                if (strncmp(x->name, "score.", 6) == 0 || strncmp(x->name, "recall.", 7) == 0 ||
-                    strcmp(x->name, "before") == 0 || strstr(x->name, ".proximity"))
-                    continue;
-                uint32_t known = 0;
-                while (known < c->n_log_features && strcmp(c->log_feature_name[known], x->name) != 0) known++;
-                if (known < c->n_log_features) continue;
-                c->log_feature[c->n_log_features] = *x;
-                c->log_feature_name[c->n_log_features++] = x->name;
-            }
-    }
-}
-
 sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_error *e)
 {
     snapshot *s = xcalloc(1, sizeof *s);
@@ -406,18 +410,20 @@ sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_e
     s->pipeline = ARENA_ARRAY(s->memory, snap_pipeline, s->n_pipelines);
     builder b = {.args = args, .s = s, .a = s->memory};
     sinter_status st = build_collections(&b, e);
+    for (uint32_t i = 0; i < s->n_collections; i++) args->services[i].schema = s->collection[i].schema;
     uint64_t hash = args->config->hash;
     for (uint32_t i = 0; i < s->n_pipelines && st == SINTER_OK; i++) {
         st = build_pipeline(&b, &args->config->pipeline[i], &s->pipeline[i], e);
         hash = hash64_seed(&b.hash, sizeof b.hash, hash);
     }
+    for (uint32_t i = 0; i < s->n_collections; i++) args->services[i].schema = NULL; /* this one may not live long */
     if (st) {
         s->config = NULL; /* stays the caller's */
         snapshot_free(s);
         return st;
     }
     choose_defaults(s);
-    for (uint32_t i = 0; i < s->n_collections; i++) list_logged(s, i);
+    for (uint32_t i = 0; i < s->n_collections; i++) snapshot_list_logged(s, i);
     snprintf(s->id, sizeof s->id, "%llu-%08x", (unsigned long long)args->serial, (unsigned)(hash >> 32));
     *out = s;
     return SINTER_OK;

@@ -12,7 +12,13 @@ typedef struct snap_use {
     plugin_instance *instance;      /* NULL: built-in or disabled */
     const plugin_library *library;  /* NULL: built-in */
     const char *disabled;           /* reason, e.g. "not trained yet"; NULL: works */
+    plugin_instance *trainer;       /* of one not trained yet: says what is to be logged for it; NULL: none */
+    const char *model;              /* NAME/VERSION behind the instance; NULL: none */
+    uint32_t history, n_side;       /* latest events of the person that it asks for, and .. */
+    feature *side;                  /* [n_side] .. what of their items */
 } snap_use;
+/* What it wants brought, or logged until it is trained; NULL: nothing. */
+const sinter_inputs *snap_inputs(const snap_use *use);
 
 typedef struct snap_ranker {
     snap_use use;
@@ -22,7 +28,8 @@ typedef struct snap_ranker {
     feature *context;
     uint32_t n_prior, *prior; /* ranker numbers */
     uint32_t n_ids, n_vectors;
-    const char *const *id, *const *vector; /* field names */
+    id_feature *id;
+    const char *const *vector; /* field names */
     uint32_t log_column;      /* in the collection's list of logged rankers */
 } snap_ranker;
 
@@ -35,6 +42,8 @@ typedef struct snap_stage {
     const char **ranker_name; /* [n_rankers] */
     snap_use fuse;            /* instance NULL: the one ranker's score stands */
     feature *fuse_context;
+    feature *unserved;        /* [n_unserved] asked for by rankers that are not trained yet: logged only */
+    uint32_t n_unserved;
 } snap_stage;
 
 typedef struct snap_source {
@@ -73,9 +82,15 @@ typedef struct snap_collection {
     text_weights weights;
     uint32_t default_pipeline; /* UINT32_MAX: none declared; a plain text pipeline is made */
     /* What impressions record: features and rankers over all pipelines of the collection, each once. */
-    uint32_t n_log_features, n_log_rankers;
+    uint32_t n_log_features, n_log_rankers, n_log_ids, n_log_context;
     feature *log_feature;
     const char **log_feature_name;
+    id_feature *log_id;
+    const char **log_id_name;
+    feature *log_context; /* per-request ones, of rankers and fusions */
+    const char **log_context_name;
+    uint32_t log_history; /* the longest that anything of the collection asks for, or LOG_HISTORY */
+    const char **log_model; /* [n_log_rankers] NAME/VERSION or "" */
     const char **log_ranker_name; /* "pipeline.ranker" */
     const snap_ranker **log_ranker;
     const snap_pipeline **log_ranker_pipeline;
@@ -95,9 +110,14 @@ struct snapshot {
     uint32_t n_libraries, cap_libraries;
 };
 
+#define LOG_HISTORY 50u /* events of a person that are logged at least */
+/* logged.c: fills the log_ fields of a collection. */
+void snapshot_list_logged(snapshot *s, uint32_t collection);
+
 /* What plugins may ask about one collection: ctx of plugin_services. Lives as long as the engine. */
 typedef struct services_context {
     catalog_collection *catalog;
+    const config_collection *schema; /* of the snapshot being built; NULL: the catalogue's own */
     sinter_collection public;
     plugin_services table;
 } services_context;

@@ -45,19 +45,14 @@ sinter_status stage_features(search *s, const snap_pipeline *p, const snap_stage
 {
     const candidates *c = &s->found;
     bool identity = is_identity(run, c);
-    feature_source src = {.columns = s->set,
-                          .reader = s->reader,
-                          .query = s->query,
-                          .scorer = s->scorer,
-                          .item = run->item,
-                          .packed = !c->packed || identity ? c->packed : gather_packed(s, c, run),
-                          .n = run->n,
-                          .recall_score = (const float *const *)gather_all(s, c->source_score, p->n_sources, run, identity),
-                          .recall_rank = (const float *const *)gather_all(s, c->source_rank, p->n_sources, run, identity),
-                          .ranker_score = (const float *const *)gather_all(s, c->ranker_score, p->n_rankers, run, identity),
-                          .before = run->before,
-                          .request = &s->request,
-                          .a = s->a};
+    feature_source src = search_source(s);
+    src.item = run->item;
+    src.packed = !c->packed || identity ? c->packed : gather_packed(s, c, run);
+    src.n = run->n;
+    src.recall_score = (const float *const *)gather_all(s, c->source_score, p->n_sources, run, identity);
+    src.recall_rank = (const float *const *)gather_all(s, c->source_rank, p->n_sources, run, identity);
+    src.ranker_score = (const float *const *)gather_all(s, c->ranker_score, p->n_rankers, run, identity);
+    src.before = run->before;
     run->feature = ARENA_ARRAY(s->a, float *, stage->n_features + 1);
     for (uint32_t f = 0; f < stage->n_features; f++) {
         run->feature[f] = arena_alloc(s->a, (run->n + 1) * sizeof(float));
@@ -86,10 +81,12 @@ static void ranker_ids(search *s, const snap_ranker *r, const stage_run *run, si
 {
     b->n_id_features = r->n_ids;
     const uint32_t **ids = ARENA_ARRAY(s->a, const uint32_t *, r->n_ids + 1);
+    feature_source src = search_source(s);
+    src.item = run->item;
+    src.n = run->n;
     for (uint32_t k = 0; k < r->n_ids; k++) {
-        uint32_t *out = ARENA_ARRAY(s->a, uint32_t, run->n + 1);
-        const sinter_column *c = catalog_column(s->set, r->id[k]);
-        for (uint32_t i = 0; c && i < run->n; i++) out[i] = column_keyword(c, run->item[i]);
+        uint32_t *out = arena_alloc(s->a, (run->n + 1) * sizeof *out);
+        id_feature_fill(&r->id[k], &src, out, 1);
         ids[k] = out;
     }
     b->id_feature = ids;
@@ -119,7 +116,7 @@ static void ranker_vectors(search *s, const snap_ranker *r, const stage_run *run
 
 static void ranker_context(search *s, const feature *f, uint32_t n, const float **out)
 {
-    feature_source src = {.columns = s->set, .query = s->query, .request = &s->request, .a = s->a};
+    feature_source src = search_source(s);
     float *v = ARENA_ARRAY(s->a, float, n + 1);
     for (uint32_t i = 0; i < n; i++) v[i] = feature_of_request(&f[i], &src);
     *out = v;
@@ -138,13 +135,13 @@ static void ranker_priors(search *s, const snap_ranker *r, const stage_run *run,
     b->prior = prior;
 }
 
-static void stage_batch(search *s, const snap_ranker *r, const stage_run *run, sinter_batch *b)
+static void stage_batch(search *s, const snap_ranker *r, const stage_run *run, const sinter_user *user, sinter_batch *b)
 {
     *b = (sinter_batch){.size = sizeof *b,
                         .n = run->n,
                         .item = run->item,
                         .query = &s->public_query,
-                        .user = &s->user,
+                        .user = user,
                         .request_context = &s->context,
                         .seed = s->request.seed,
                         .deadline_ns = s->deadline_ns};
@@ -173,8 +170,9 @@ void stage_rank(search *s, const snap_ranker *r, stage_run *run, ranker_run *out
             }
         return;
     }
-    stage_batch(s, r, run, &out->batch);
-    plugin_rank(r->use.instance, &s->call, &s->request, &out->batch, budget_ns, out->score, &out->result);
+    out->request = search_request_of(s, &r->use);
+    stage_batch(s, r, run, out->request->user, &out->batch);
+    plugin_rank(r->use.instance, &s->call, out->request, &out->batch, budget_ns, out->score, &out->result);
 }
 
 /* ---- the stage ------------------------------------------------------------------------------------------------------------- */
@@ -233,7 +231,7 @@ static void fusion_batch(search *s, stage_run *run)
                                         .before = run->before,
                                         .n_context = st->n_fuse_context,
                                         .query = &s->public_query,
-                                        .user = &s->user,
+                                        .user = search_request_of(s, &st->fuse)->user,
                                         .request_context = &s->context,
                                         .seed = s->request.seed,
                                         .deadline_ns = s->deadline_ns};

@@ -123,7 +123,7 @@ static sinter_status rewrite(search *s, const snap_use *use, rewriting *w, sinte
     uint32_t n;
     plugin_result r;
     search_public_query(s);
-    plugin_rewrite(use->instance, &s->call, &s->request, &edit, &n, &r);
+    plugin_rewrite(use->instance, &s->call, search_request_of(s, use), &edit, &n, &r);
     search_plugin_degraded(s, use, &r, 0);
     w->words_changed = false;
     for (uint32_t i = 0; i < n; i++) {

@@ -112,6 +112,13 @@ static uint32_t host_event_type(const sinter_host *host, const char *name)
     return s->event_type && name ? s->event_type(s->ctx, name) : 0;
 }
 
+static const char *host_event_name(const sinter_host *host, uint32_t id, double *weight)
+{
+    const plugin_services *s = &of(host)->services;
+    double ignored;
+    return s->event_name ? s->event_name(s->ctx, id, weight ? weight : &ignored) : NULL;
+}
+
 /* ---- filters
  * ------------------------------------------------------------------------------------------------------------ */
 
@@ -185,6 +192,7 @@ void host_table_fill(sinter_host *t)
         .filter_match = host_filter_match,
         .filter_scan = host_filter_scan,
         .event_type = host_event_type,
+        .event_name = host_event_name,
     };
     options_table_fill(t);
     sink_table_fill(t);

@@ -98,6 +98,7 @@ typedef struct plugin_services {
     sinter_status (*filter_scan)(void *ctx, void *view, const void *filter, uint32_t limit, uint32_t *item, uint32_t *n,
                                  sinter_error *e);
     uint32_t (*event_type)(void *ctx, const char *name);
+    const char *(*event_name)(void *ctx, uint32_t id, double *weight);
 } plugin_services;
 
 /* ---- options
