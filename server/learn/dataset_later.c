@@ -51,14 +51,19 @@ static void fill_basket(const catalog_set *set, request_record *r)
     r->part[PART_BASKET].n = n;
 }
 
-static sinter_status fill_side(const dataset_making *m, const feature *side, const catalog_set *set, request_record *r,
+static sinter_status fill_side(const dataset_making *m, const feature *side, const replay *as_of, request_record *r,
                                sinter_error *e)
 {
     uint32_t n = r->part[PART_HISTORY_ITEM].n;
     sinter_context context = {.size = sizeof context, .now_ms = r->time_ms};
     sinter_user user = {.size = sizeof user};
     sinter_request request = {.size = sizeof request, .context = &context, .user = &user};
-    feature_source src = {.columns = set, .item = part_of(r, PART_HISTORY_ITEM), .n = n, .request = &request, .a = m->a};
+    feature_source src = {.columns = replay_set(as_of),
+                          .profiles = replay_profiles(as_of),
+                          .item = part_of(r, PART_HISTORY_ITEM),
+                          .n = n,
+                          .request = &request,
+                          .a = m->a};
     float *out = part_of(r, PART_SIDE);
     for (uint32_t k = 0; k < m->spec->inputs->n_history_side; k++) {
         sinter_status s = features_fill(&side[k], 1, &src, out + (size_t)k * n, 1, e);
@@ -72,11 +77,11 @@ sinter_status dataset_side_features(dataset_making *m, catalog_collection *c, fe
     const sinter_inputs *in = m->spec->inputs;
     feature_scope scope = {.catalog = c, .schema = m->spec->collection, .list_limit = UINT32_MAX};
     for (uint32_t k = 0; k < in->n_history_side; k++) {
-        if (strncmp(in->history_side[k], "item.", 5) != 0)
-            return error_set(e, SINTER_INVALID, m->spec->where, "ask for an item's own number: item.FIELD",
-                             "'%s' is no feature of a history's items", in->history_side[k]);
         sinter_status s = feature_resolve(&scope, in->history_side[k], &out[k], e);
         if (s) return s;
+        if (!feature_of_item(&out[k]))
+            return error_set(e, SINTER_INVALID, m->spec->where, "ask for an item's own number: item.FIELD, events.TYPE",
+                             "'%s' is no feature of a history's items", in->history_side[k]);
     }
     return SINTER_OK;
 }
@@ -90,7 +95,7 @@ static sinter_status visit_all(dataset_making *m, replay *r, const feature *side
         request_record *rec = (request_record *)(void *)(m->records.map + m->place[v[i].place].at);
         fill_vectors(m, replay_set(r), rec);
         fill_basket(replay_set(r), rec);
-        s = fill_side(m, side, replay_set(r), rec, e);
+        s = fill_side(m, side, r, rec, e);
         if (s) return s;
         if (i % 256 == 0) dataset_progress(m, "as of each request", i, m->n_places);
     }
@@ -107,6 +112,7 @@ sinter_status dataset_fill_later(dataset_making *m, sinter_error *e)
     replay *r;
     sinter_status s = replay_open(m->spec->collection, m->main, &r, e);
     if (s == SINTER_OK) {
+        if (in->n_history_side) replay_with_profiles(r);
         feature *side = ARENA_ARRAY(m->memory, feature, in->n_history_side + 1);
         s = dataset_side_features(m, replay_catalog(r), side, e);
         if (s == SINTER_OK) s = visit_all(m, r, side, v, e);

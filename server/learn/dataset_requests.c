@@ -14,7 +14,6 @@ typedef Sinter__Storage__V1__RecordedStage recorded_stage;
 typedef Sinter__Storage__V1__Shown shown;
 
 enum { PROGRESS_EVERY = 256 };
-static const double MS_PER_DAY = 86400000.0;
 
 /* Where each thing that the trainer reads stands among the names of a record. */
 typedef struct request_columns {
@@ -178,7 +177,7 @@ static void put_history(dataset_making *m, const answered *an)
     uint32_t *event = flat_room(b, PART_HISTORY_EVENT, n, sizeof *event);
     for (uint32_t i = 0; i < n; i++) event[i] = an->history_event[i];
     float *age = flat_room(b, PART_HISTORY_AGE, n, sizeof *age);
-    for (uint32_t i = 0; i < n; i++) age[i] = (float)((double)(an->time_ms - an->history_time_ms[i]) / MS_PER_DAY);
+    for (uint32_t i = 0; i < n; i++) age[i] = history_age(an->time_ms, an->history_time_ms[i]);
     float *weight = flat_room(b, PART_HISTORY_WEIGHT, n, sizeof *weight);
     for (uint32_t i = 0; i < n; i++) weight[i] = an->history_weight[i];
     flat_room(b, PART_SIDE, m->spec->inputs->n_history_side * n, sizeof(float));
@@ -326,6 +325,13 @@ static void put_shown(dataset_making *m, const answered *an, const uint32_t *row
         if (row[i] != UINT32_MAX) label_item(m, an->request_id, an->shown[i]->item, label + row[i], n);
 }
 
+/* Columns and profiles were published together: up to the later of the two stamps nothing changed in the other. */
+static uint64_t as_of(const answered *an)
+{
+    uint64_t later = an->columns_sequence > an->profile_sequence ? an->columns_sequence : an->profile_sequence;
+    return later ? later : an->sequence;
+}
+
 static sinter_status write_record(dataset_making *m, const answered *an)
 {
     flat_end(&m->builder);
@@ -333,8 +339,7 @@ static sinter_status write_record(dataset_making *m, const answered *an)
         m->cap_places = m->cap_places ? m->cap_places * 2 : 1024;
         m->place = xrealloc(m->place, m->cap_places * sizeof *m->place);
     }
-    m->place[m->n_places++] = (request_place){
-        m->records.size, an->columns_sequence ? an->columns_sequence : an->sequence, an->time_ms};
+    m->place[m->n_places++] = (request_place){m->records.size, as_of(an), an->time_ms};
     return spool_append(&m->records, m->builder.bytes.data, m->builder.bytes.len, m->error);
 }
 

@@ -14,6 +14,7 @@
 #include "catalog/catalog.h"
 #include "config/config.h"
 #include "journal/journal.h"
+#include "profile/profile.h"
 #include <sinter/plugin.h>
 
 /* ---- judgments
@@ -133,16 +134,18 @@ interval bootstrap_mean(const double *value, uint32_t n, uint32_t resamples, uin
 /* ---- replay (replay.c)
  * ------------------------------------------------------------------------------------------------------------- */
 
-/* A collection's columns as of any sequence of the main journal, made from its records by the code that the server's views
- * use: the same records give the same bits. One thread; it only goes forward. */
+/* A collection's columns, and where asked for its profiles, as of any sequence of the main journal, made from its records by
+ * the code that the server's views use: the same records give the same bits. One thread; it only goes forward. */
 typedef struct replay replay;
 sinter_status replay_open(const config_collection *schema, journal *j, replay **out, sinter_error *e);
 void replay_close(replay *r);
 void replay_release(replay *r); /* lets go of the journal, which may then be closed: the columns stay as they are */
+void replay_with_profiles(replay *r); /* before the first replay_to */
 /* Applies every record up to `sequence`, that one included, and publishes. INVALID: an earlier one than last time. */
 sinter_status replay_to(replay *r, uint64_t sequence, sinter_error *e);
 catalog_collection *replay_catalog(const replay *r);
 const catalog_set *replay_set(const replay *r); /* valid until the next replay_to */
+const profile_set *replay_profiles(const replay *r); /* the same; NULL without profiles */
 
 /* ---- datasets (dataset*.c)
  * ----------------------------------------------------------------------------------------------------------------- */

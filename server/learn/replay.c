@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The journal from its beginning to any sequence, applied to columns by the code that serves. */
+/* The journal from its beginning to any sequence, applied to columns and profiles by the code that serves. */
 #include "learn/learn.h"
 
 #include <inttypes.h>
@@ -11,6 +11,8 @@ struct replay {
     journal_reader *reader;
     epoch_domain *epochs;
     catalog_collection *catalog;
+    profile_collection *profiles; /* NULL: not asked for */
+    const config_collection *schema;
     uint32_t number;
     uint64_t at;    /* applied and published */
     uint64_t until; /* of the running walk */
@@ -25,6 +27,7 @@ sinter_status replay_open(const config_collection *schema, journal *j, replay **
     replay *r = xcalloc(1, sizeof *r);
     *out = NULL;
     r->epochs = epoch_new(1);
+    r->schema = schema;
     sinter_status s = journal_collection(j, schema->name, &r->number, uuid, e);
     if (s == SINTER_OK) s = journal_reader_open(j, &r->reader, e);
     if (s == SINTER_OK) s = catalog_open(schema, r->number, uuid, r->epochs, &r->catalog, e);
@@ -41,6 +44,7 @@ void replay_close(replay *r)
 {
     if (!r) return;
     replay_release(r);
+    if (r->profiles) profile_close(r->profiles);
     if (r->catalog) catalog_close(r->catalog);
     epoch_free(r->epochs);
     free(r);
@@ -50,6 +54,11 @@ void replay_release(replay *r)
 {
     journal_reader_close(r->reader);
     r->reader = NULL;
+}
+
+void replay_with_profiles(replay *r)
+{
+    if (!r->profiles) r->profiles = profile_open(r->schema, r->number, NULL);
 }
 
 static uint32_t collection_of(const record *rec)
@@ -65,6 +74,7 @@ static bool apply(void *ctx, const record *rec)
     bool changed;
     if (rec->sequence > r->until) return false;
     if (collection_of(rec) == r->number) r->status = catalog_apply(r->catalog, rec, NULL, &changed, r->error);
+    if (r->profiles) profile_apply(r->profiles, rec);
     return r->status == SINTER_OK;
 }
 
@@ -82,6 +92,7 @@ sinter_status replay_to(replay *r, uint64_t sequence, sinter_error *e)
     if (s) return s;
     r->at = sequence;
     catalog_publish(r->catalog, sequence);
+    if (r->profiles) profile_publish(r->profiles, sequence);
     return SINTER_OK;
 }
 
@@ -93,4 +104,9 @@ catalog_collection *replay_catalog(const replay *r)
 const catalog_set *replay_set(const replay *r)
 {
     return catalog_current(r->catalog);
+}
+
+const profile_set *replay_profiles(const replay *r)
+{
+    return r->profiles ? profile_current(r->profiles) : NULL;
 }
