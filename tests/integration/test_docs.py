@@ -10,7 +10,7 @@ import unittest
 import harness
 from harness import BUILD, SLOW, SOURCE
 
-PAGES = ("docs/searching.md", "docs/operating.md", "docs/plugins.md", "docs/evaluation.md")
+PAGES = ("docs/searching.md", "docs/operating.md", "docs/plugins.md", "docs/evaluation.md", "docs/events.md")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 
