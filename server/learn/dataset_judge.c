@@ -8,7 +8,7 @@
 #include <string.h>
 
 const char *const DATASET_LEFT_OUT_TEXT[DATASET_LEFT_OUT_N] = {
-#define X(id, what, text) [DATASET_##id] = what ": " text,
+#define X(id, what, text) [DATASET_##id] = what " (" text ")",
     DATASET_LEFT_OUT_MAP(X)
 #undef X
 };
@@ -140,8 +140,8 @@ static const char *main_reason(const dataset_making *m, dataset_left_out from, d
         if (m->report->left_out[i] > m->report->left_out[most]) most = (dataset_left_out)i;
     if (!m->report->left_out[most]) return "";
     bool name = most >= DATASET_NO_FEATURE && most <= DATASET_NO_PRIOR;
-    return arena_printf(m->memory, "; left out: %" PRIu64 " %s%s%s%s", m->report->left_out[most], DATASET_LEFT_OUT_TEXT[most],
-                        name ? " (" : "", name ? m->report->missing : "", name ? ")" : "");
+    return arena_printf(m->memory, "; left out: %" PRIu64 " %s%s%s", m->report->left_out[most], DATASET_LEFT_OUT_TEXT[most],
+                        name ? ": " : "", name ? m->report->missing : "");
 }
 
 static bool all_same(const uint32_t *x, uint64_t n)

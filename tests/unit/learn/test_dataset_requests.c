@@ -264,7 +264,7 @@ static void what_the_log_of_a_request_lacks_leaves_that_request_out(void **state
     assert_int_equal(DATASET_TABLE.n_requests(d.train) + DATASET_TABLE.n_requests(d.valid), 10);
     buffer text = {0};
     dataset_report_text(&d.report, &text);
-    assert_non_null(strstr(text.data, "left out: 2 requests: the record contradicts itself"));
+    assert_non_null(strstr(text.data, "left out: 2 requests (the record contradicts itself)"));
     buffer_free(&text);
     dataset_free(&d);
     world_open(&w);
