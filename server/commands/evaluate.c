@@ -21,6 +21,10 @@ static const option_row rows[] = {
      AT(judgments)},
     {"--queries", "FILE", "TSV with a header: id, query: the words, where judgments name queries by id", OPTION_TEXT,
      AT(queries)},
+    {"--split", "FILE", "instead: TSV of events that training has not seen; a user's items are the relevant ones",
+     OPTION_TEXT, AT(split)},
+    {"--map", "user=NAME,item=NAME", "the columns of --split; default: user (or user_id), item (or item_id)",
+     OPTION_LIST, AT(map)},
     {"--run", "NAME=FILE", "lists of another system: TSV query, item, best first, or with a column score", OPTION_LIST,
      AT(runs)},
     {"--metrics", "LIST", "of ndcg, map, precision, recall, hit_rate, mrr, each with @K up to 1000", OPTION_LIST,
@@ -44,12 +48,15 @@ static const option_row rows[] = {
 static void help(FILE *out)
 {
     fputs("usage: sinter evaluate PIPELINE… --judgments FILE [OPTIONS]\n"
+          "       sinter evaluate PIPELINE… --split FILE [OPTIONS]\n"
           "       sinter evaluate --run NAME=FILE… --judgments FILE [OPTIONS]\n\n"
           "Asks a running server every judged query through each pipeline (a collection's name: its default pipeline) "
           "and\n"
           "prints metrics with 95% intervals, and the differences to the first one named, paired by query. Where the "
           "file\nof queries says who asks, it asks as that person. Metrics "
-          "are\n" DEFAULT_METRICS ", where none are named. Leaves no impressions.\n\n",
+          "are\n" DEFAULT_METRICS ", where none are named. Leaves no impressions.\n"
+          "With --split it asks without words as each user of the file: all items but those of the user's own history are "
+          "ranked\nby the pipeline's stages, and the user's items in the file are relevant.\n\n",
           out);
     options_help(out, rows, ARRAY_LEN(rows));
     fputs("\nexit codes: 0 done, 1 failed, 2 wrong arguments or files, 3 server unreachable, 4 refused by the server,\n"
@@ -112,7 +119,7 @@ static sinter_status take_run(evaluate_arguments *a, char *text, sinter_error *e
 
 static sinter_status take_gain(evaluate_arguments *a, sinter_error *e)
 {
-    const char *name = a->gain_name ? a->gain_name : GAIN_NAMES[GAIN_EXPONENTIAL];
+    const char *name = a->gain_name ? a->gain_name : GAIN_NAMES[a->split ? GAIN_BINARY : GAIN_EXPONENTIAL];
     size_t i = 0;
     while (i < ARRAY_LEN(GAIN_NAMES) && strcmp(GAIN_NAMES[i], name) != 0)
         i++;
@@ -159,9 +166,10 @@ static sinter_status take_compare(evaluate_arguments *a, sinter_error *e)
 
 static sinter_status check(evaluate_arguments *a, const option_words *words, sinter_error *e)
 {
-    if (!a->judgments)
-        return error_set(e, SINTER_INVALID, "--judgments", "give a TSV of query, item, grade",
+    if (!a->judgments && !a->split)
+        return error_set(e, SINTER_INVALID, "--judgments", "give a TSV of query, item, grade; or --split",
                          "the judgments are missing");
+    if (evaluate_split_check(a, e)) return SINTER_INVALID;
     if (a->in_flight < 1 || a->in_flight > 64)
         return error_set(e, SINTER_INVALID, "--in-flight", "a whole number from 1 to 64", "%llu requests at a time",
                          (unsigned long long)a->in_flight);
@@ -192,7 +200,7 @@ static int evaluate(evaluate_arguments *a)
 {
     judgments *j;
     sinter_error e = SINTER_ERROR_INIT;
-    if (judgments_read(a->judgments, a->queries, &j, &e)) return evaluate_fail(&e, EXIT_USAGE);
+    if (a->split ? evaluate_split_read(a, &j, &e) : judgments_read(a->judgments, a->queries, &j, &e)) return evaluate_fail(&e, EXIT_USAGE);
     int code = read_runs(a, j);
     if (code == EXIT_OK) code = evaluate_ask(a, j);
     if (code == EXIT_OK) code = evaluate_report(a, j);
@@ -219,6 +227,7 @@ int command_evaluate(int argc, char **argv)
     option_list_free(&a.runs);
     option_list_free(&a.metrics);
     option_list_free(&a.compare);
+    option_list_free(&a.map);
     option_words_free(&words);
     return code;
 }

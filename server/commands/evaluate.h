@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The parts of `sinter evaluate`: arguments (evaluate.c), lists from a server (evaluate_ask.c), figures
- * (evaluate_report.c). */
+/* The parts of `sinter evaluate`: arguments (evaluate.c), lists from a server (evaluate_ask.c), people's later events
+ * (evaluate_split.c), figures (evaluate_report.c). */
 #ifndef SINTER_COMMANDS_EVALUATE_H
 #define SINTER_COMMANDS_EVALUATE_H
 
@@ -8,6 +8,7 @@
 #include "commands/commands.h"
 #include "learn/learn.h"
 #include "options.h"
+#include <sinter/v1/search.pb-c.h>
 
 #define EVALUATE_MAX_SYSTEMS 32u
 #define EVALUATE_MAX_METRICS 16u
@@ -26,8 +27,8 @@ typedef struct evaluate_system {
 } evaluate_system;
 
 typedef struct evaluate_arguments {
-    const char *judgments, *queries, *server, *per_query, *gain_name, *offset;
-    option_list runs, metrics, compare;
+    const char *judgments, *queries, *split, *server, *per_query, *gain_name, *offset;
+    option_list runs, metrics, compare, map;
     evaluate_system system[EVALUATE_MAX_SYSTEMS];
     metric metric[EVALUATE_MAX_METRICS];
     uint32_t n_systems, n_metrics;
@@ -41,6 +42,14 @@ typedef struct evaluate_arguments {
  * lost ends the evaluation: a figure over the rest would be another figure. */
 int evaluate_ask(evaluate_arguments *a, const judgments *j);
 void evaluate_system_free(evaluate_system *s);
+
+/* What people did later, as judgments (evaluate_split.c): --split and --map. */
+sinter_status evaluate_split_check(const evaluate_arguments *a, sinter_error *e);
+sinter_status evaluate_split_read(const evaluate_arguments *a, judgments **out, sinter_error *e);
+/* The request of a person of the split: no words; everything but their own items is a candidate and goes through all stages. */
+void evaluate_split_request(Sinter__V1__SearchRequest *r);
+/* Says once what an answer notes, such as a history that is not whole. */
+void evaluate_split_notes(const evaluate_arguments *a, const Sinter__V1__SearchResponse *r, bool *said);
 
 /* Prints the table or the JSON, and writes the file of figures by query; an exit_code. */
 int evaluate_report(const evaluate_arguments *a, const judgments *j);

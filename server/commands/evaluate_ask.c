@@ -30,6 +30,7 @@ typedef struct pass {
     atomic_uint next, done;
     atomic_bool failed;
     pthread_mutex_t lock; /* guards what follows and the system's counts */
+    bool noted;
     sinter_error error;
     int code;
 } pass;
@@ -87,8 +88,10 @@ static void keep(worker *w, uint32_t query, const Sinter__V1__SearchResponse *r)
     l->item = ARENA_ARRAY(w->memory, const char *, r->n_hits + 1);
     for (size_t i = 0; i < r->n_hits; i++)
         l->item[l->n++] = arena_strdup(w->memory, r->hits[i]->id);
-    if (!r->n_degraded && !r->corrected_query[0]) return;
+    bool noted = w->p->a->split && r->assignment && r->assignment->n_notes;
+    if (!r->n_degraded && !r->corrected_query[0] && !noted) return;
     pthread_mutex_lock(&w->p->lock);
+    if (noted) evaluate_split_notes(w->p->a, r, &w->p->noted);
     s->corrected += r->corrected_query[0] != 0;
     if (r->n_degraded && s->degraded++ == 0)
         snprintf(s->degraded_first, sizeof s->degraded_first, "%s: %s", r->degraded[0]->name, r->degraded[0]->reason);
@@ -180,6 +183,7 @@ static sinter_status ask(worker *w, uint32_t query, sinter_error *e)
     r.page_size = p->page_size;
     r.no_impression = true;
     r.after_sequence = p->sequence;
+    if (p->a->split) evaluate_split_request(&r);
     Sinter__V1__SearchResponse *answer = NULL;
     sinter_status s = search(w, &r, &answer, e);
     if (!s) keep(w, query, answer);

@@ -245,6 +245,56 @@ sinter_status judgments_read(const char *path, const char *queries, judgments **
     return SINTER_OK;
 }
 
+/* ---- events
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+static sinter_status event_column(const tsv *t, const char *name, const char *const *usual, uint32_t *out, sinter_error *e) {
+    const char *one[] = {name, NULL};
+    return tsv_column(t, name ? one : usual, out, e);
+}
+
+static sinter_status read_event_rows(const tsv *t, const char *user, const char *item, row **out, sinter_error *e) {
+    uint32_t who, what;
+    sinter_status s = event_column(t, user, USER, &who, e);
+    if (!s) s = event_column(t, item, ITEM, &what, e);
+    if (s) return s;
+    row *rows = *out = xcalloc(t->rows + 1, sizeof *rows);
+    for (uint32_t i = 0; i < t->rows; i++) {
+        rows[i] = (row){.query = tsv_cell(t, i, who), .item = tsv_cell(t, i, what), .grade = 1, .at = i};
+        const char *problem = id_problem(rows[i].item, strlen(rows[i].item));
+        if (problem) return tsv_error(t, i, e, "an item's id, 1 to 256 bytes", "the item: %s", problem);
+        problem = id_problem(rows[i].query, strlen(rows[i].query));
+        if (problem) return tsv_error(t, i, e, "a user's id, 1 to 256 bytes", "the user: %s", problem);
+    }
+    qsort(rows, t->rows, sizeof *rows, by_query_and_item);
+    return SINTER_OK;
+}
+
+sinter_status judgments_of_events(const char *path, const char *user, const char *item, judgments **out, sinter_error *e) {
+    judgments *j = xcalloc(1, sizeof *j);
+    memory *m = j->memory = xcalloc(1, sizeof *m);
+    row *rows = NULL;
+    sinter_status s = tsv_read(path, &m->judged, e);
+    if (!s) s = read_event_rows(&m->judged, user, item, &rows, e);
+    if (!s) s = gather(j, &m->judged, rows, e);
+    if (!s && !j->n_queries) s = error_set(e, SINTER_INVALID, path, "a line an event: user, item", "the file has no events");
+    if (!s) {
+        order_queries(j, rows, m->judged.rows);
+        index_queries(j);
+        for (uint32_t i = 0; i < j->n_queries; i++) {
+            j->query[i].user = j->query[i].id;
+            j->query[i].text = "";
+        }
+    }
+    free(rows);
+    if (s) {
+        judgments_free(j);
+        return s;
+    }
+    *out = j;
+    return SINTER_OK;
+}
+
 void judgments_free(judgments *j) {
     if (!j) return;
     memory *m = j->memory;

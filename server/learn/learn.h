@@ -51,6 +51,10 @@ typedef struct judgments {
  * optional and empty where unknown, say who asks and when. A pair judged twice with two grades, a query without words, a grade that is no number:
  * refused with file:line. */
 sinter_status judgments_read(const char *path, const char *queries, judgments **out, sinter_error *e);
+/* Reads a TSV of events with a header: each person is a query without words, asked by that person, and each item of an event
+ * is relevant with grade 1, once however often it comes. `user` and `item` name the columns; NULL: user (or user_id), item (or
+ * item_id). */
+sinter_status judgments_of_events(const char *path, const char *user, const char *item, judgments **out, sinter_error *e);
 void judgments_free(judgments *j);
 /* NULL: no such query. */
 const judged_query *judgments_find(const judgments *j, const char *id);

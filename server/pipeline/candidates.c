@@ -135,15 +135,36 @@ static sinter_status merged_packed(search *s, const source_hits *hits, sinter_er
     candidates *c = &s->found;
     if (s->query->empty || c->n == 0) return SINTER_OK;
     c->n_words = text_query_scoring(s->query); /* a pipeline without the text source has words all the same */
-    if (hits[0].packed && hits[0].n == c->n) { /* the others brought nothing of their own */
+    if (hits && hits[0].packed && hits[0].n == c->n) { /* the others brought nothing of their own */
         c->packed = (uint32_t *)(uintptr_t)hits[0].packed;
         return SINTER_OK;
     }
     return text_packed(s->reader, s->query, c->item, c->n, s->a, &c->packed, e);
 }
 
+/* all_items: nothing is recalled, everything is there; no source knows any of it. */
+static sinter_status all_candidates(search *s, sinter_error *e)
+{
+    candidates *c = &s->found;
+    uint32_t n_sources = s->pipeline ? s->pipeline->n_sources : 1, room = s->set->n_items + 1;
+    c->item = arena_alloc(s->a, room * sizeof *c->item);
+    c->n = filter_scan(s->filter, s->set, 0, room, c->item, &s->out->total);
+    s->out->total_is_exact = true;
+    if (c->n > SEARCH_ALL_ITEMS)
+        return error_set(e, SINTER_INVALID, "all_items", "narrow it with a filter", "%u items; at most %u", c->n, SEARCH_ALL_ITEMS);
+    c->before = ARENA_ARRAY(s->a, float, c->n + 1);
+    c->source_score = ARENA_ARRAY(s->a, float *, n_sources);
+    c->source_rank = ARENA_ARRAY(s->a, float *, n_sources);
+    for (uint32_t k = 0; k < n_sources; k++) {
+        c->source_score[k] = c->source_rank[k] = arena_alloc(s->a, (c->n + 1) * sizeof(float));
+        for (uint32_t i = 0; i < c->n; i++) c->source_score[k][i] = NAN;
+    }
+    return merged_packed(s, NULL, e);
+}
+
 sinter_status search_candidates(search *s, sinter_error *e)
 {
+    if (s->in->all_items) return all_candidates(s, e);
     const snap_pipeline *p = s->pipeline;
     uint32_t n_sources = p ? p->n_sources : 1, most = 0;
     source_hits *hits = ARENA_ARRAY(s->a, source_hits, n_sources);

@@ -15,6 +15,7 @@ uint64_t cursor_question(const Sinter__V1__SearchRequest *in)
     h = hash64_seed(in->query, strlen(in->query) + 1, h);
     h = hash64_seed(in->filter, strlen(in->filter) + 1, h);
     h = hash64_seed(in->pipeline, strlen(in->pipeline) + 1, h);
+    h = hash64_seed((const uint8_t[]){in->exclude_seen, in->all_items}, 2, h);
     for (size_t i = 0; i < in->n_sort; i++) h = hash64_seed(in->sort[i], strlen(in->sort[i]) + 1, h);
     return h;
 }

@@ -119,6 +119,7 @@ static sinter_status run(search *s, sinter_error *e)
     if (st) return st;
     uint64_t t = clock_mono_ns();
     if ((st = search_words(s, e))) return st;
+    if ((st = search_seen(s, e))) return st;
     search_timing(s, "rewrite", t, 0, 0);
     if ((st = rank(s, e))) return st;
     t = clock_mono_ns();

@@ -13,6 +13,7 @@
 #define SEARCH_MAX_DEGRADED 64u
 #define SEARCH_MAX_SORT 8u
 #define SEARCH_CURSOR_ITEMS 1000u
+#define SEARCH_ALL_ITEMS 100000u  /* that all_items goes through */
 
 /* Candidates as columns, in the order of recall; a candidate's number is its row here for the whole request. */
 typedef struct candidates {
@@ -142,6 +143,7 @@ typedef struct search {
 /* Each returns OK or an API status with the field's path in `where`. */
 sinter_status search_read_request(search *s, sinter_error *e);   /* request.c: validate, resolve collection, pipeline, sort, cursor */
 sinter_status search_words(search *s, sinter_error *e);          /* words.c: parse, correct, rewrite, compile the filter */
+sinter_status search_seen(search *s, sinter_error *e);           /* seen.c: the person's own items leave the filter */
 sinter_status search_candidates(search *s, sinter_error *e);     /* candidates.c: run sources, merge */
 sinter_status search_sorted(search *s, sinter_error *e);         /* sorted.c: instead of candidates and stages */
 sinter_status search_stages(search *s, sinter_error *e);         /* stages.c */

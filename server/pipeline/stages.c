@@ -297,7 +297,7 @@ static void heap_down(ranked *h, uint32_t n, uint32_t i)
 /* Survivors by the stage's score, then those it dropped in the order they had before it. */
 static void keep_best(search *s, stage_run *run)
 {
-    uint32_t n = run->n, keep = run->stage->keep < n ? run->stage->keep : n;
+    uint32_t n = run->n, keep = s->in->all_items || run->stage->keep > n ? n : run->stage->keep;
     ranked *all = arena_alloc(s->a, (n + 1) * sizeof *all);
     uint8_t *kept = ARENA_ARRAY(s->a, uint8_t, n + 1);
     for (uint32_t i = 0; i < n; i++) all[i] = (ranked){run->fused[i], run->item[i], i};

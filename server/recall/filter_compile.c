@@ -4,6 +4,8 @@
  * A chain a AND b AND c is: a, skip if none, b, and, skip if none, c, and: a block that no item survives is done. */
 #include "filter_inside.h"
 
+#include <stdlib.h>
+
 #include <string.h>
 
 typedef struct compiler {
@@ -165,5 +167,28 @@ filter *filter_and(arena *a, filter *x, filter *y) {
     memcpy(clause + x->n_clauses, y->clause, y->n_clauses * sizeof *clause);
     filter *f = ARENA_NEW(a, filter);
     *f = (filter){own, conditions, n, program, at, x->depth > y->depth ? x->depth : y->depth + 1, clause, x->n_clauses + y->n_clauses};
+    return f;
+}
+
+/* ---- without some items --------------------------------------------------------------------------------------------------- */
+
+static int by_ordinal(const void *x, const void *y) {
+    uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
+    return (a > b) - (a < b);
+}
+
+filter *filter_without(arena *a, uint32_t *item, uint32_t n) {
+    qsort(item, n, sizeof *item, by_ordinal);
+    condition *x = ARENA_NEW(a, condition);
+    x->kind = CONDITION_ITEM;
+    x->negate = true;
+    x->n = n;
+    x->u.item = item;
+    condition **conditions = ARENA_ARRAY(a, condition *, 1);
+    instruction *program = ARENA_ARRAY(a, instruction, 1);
+    conditions[0] = x;
+    program[0] = (instruction){OP_CONDITION, 0};
+    filter *f = ARENA_NEW(a, filter);
+    *f = (filter){.condition = conditions, .n_conditions = 1, .program = program, .n_program = 1, .depth = 1};
     return f;
 }

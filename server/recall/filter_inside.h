@@ -59,6 +59,7 @@ typedef enum condition_kind {
     CONDITION_KEYWORDS, /* a list that holds one of `keyword` */
     CONDITION_EXISTS,
     CONDITION_WITHIN,
+    CONDITION_ITEM,     /* one of `item`, of no field */
 } condition_kind;
 
 /* A keyword constant. Its id is looked up again while it is 0: the value may come with a later item. */
@@ -80,6 +81,7 @@ typedef struct condition {
         const int64_t *integer;    /* [n] ascending */
         const double *number;      /* [n] ascending */
         keyword_constant *keyword; /* [n] */
+        const uint32_t *item;      /* [n] ascending ordinals */
         struct { double latitude, longitude, km, cos_latitude; } within;
     } u;
 } condition;

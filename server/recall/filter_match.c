@@ -157,10 +157,15 @@ static void (*const RUN[])(const condition *x, ROWS) = {
     [CONDITION_BOOLEAN] = booleans,             [CONDITION_INTEGER_IN] = integers_in_list,
     [CONDITION_NUMBER_IN] = numbers_in_list,    [CONDITION_EXISTS] = present,
     [CONDITION_WITHIN] = within,                [CONDITION_KEYWORD] = NULL,
-    [CONDITION_KEYWORDS] = NULL,
+    [CONDITION_KEYWORDS] = NULL,                [CONDITION_ITEM] = NULL,
 };
 
 static void run_condition(condition *x, const catalog_set *set, const uint32_t *item, uint32_t n, uint8_t *out) {
+    if (x->kind == CONDITION_ITEM) {
+        for (uint32_t i = 0; i < n; i++)
+            out[i] = has_id(x->u.item, x->n, item[i]) ^ x->negate;
+        return;
+    }
     const catalog_field *f = field_of(x, set->owner);
     const sinter_column *c = f && f->column < set->n_columns ? set->column[f->column] : NULL;
     if (!c) {
@@ -225,6 +230,7 @@ void filter_match(const filter *f, const catalog_set *set, const uint32_t *item,
 
 /* Conditions whose single test is shorter than a block of one; the rest run as such a block. */
 static bool test_condition(condition *x, const catalog_set *set, uint32_t item) {
+    if (x->kind == CONDITION_ITEM) return has_id(x->u.item, x->n, item) ^ x->negate;
     const catalog_field *f = field_of(x, set->owner);
     const sinter_column *c = f && f->column < set->n_columns ? set->column[f->column] : NULL;
     if (!c || !column_has(c, item)) return x->negate;

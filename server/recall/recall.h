@@ -39,6 +39,8 @@ uint32_t filter_scan(const filter *f /* NULL: all */, const catalog_set *set, ui
                      uint64_t *count_all);
 /* a AND b; either may be NULL. */
 filter *filter_and(arena *a, filter *x, filter *y);
+/* Lets all items pass but these; the array is sorted and kept. */
+filter *filter_without(arena *a, uint32_t *item, uint32_t n);
 
 /* ---- analysis and query (analysis*.c, query.c) ------------------------------------------------------------------- */
 
