@@ -17,7 +17,7 @@ typedef struct split_columns {
 /* The other columns of an import may stand there too, so that one --map serves both commands. */
 static sinter_status read_map(const evaluate_arguments *a, split_columns *out, sinter_error *e)
 {
-    static const char *const OTHERS[] = {"value", "time", "session", "type", "id", "query"};
+    static const char *const OTHERS[] = {"value", "time", "session", "type", "id", "query", "request", "position"};
     *out = (split_columns){0};
     for (size_t i = 0; i < a->map.n; i++) {
         const char *text = a->map.item[i], *equals = strchr(text, '=');

@@ -175,6 +175,49 @@ static void a_run_keeps_the_order_of_lines_or_follows_its_scores(void **state) {
     judgments_free(j);
 }
 
+/* ---- events
+ * ----------------------------------------------------------------------------------------------------------------- */
+
+static judgments *events_of(const char *text, const char *user, const char *item, sinter_error *e) {
+    char *path = file_with(text, strlen(text));
+    judgments *j = NULL;
+    judgments_of_events(path, user, item, &j, e);
+    free_file(path);
+    return j;
+}
+
+static void events_make_each_person_a_query_without_words(void **state) {
+    (void)state;
+    sinter_error e = SINTER_ERROR_INIT;
+    judgments *j = events_of("time\tuser\titem\trating\n9\tu2\tb\t1\n8\tu1\ta\t5\n7\tu2\ta\t3\n6\tu2\tb\t2\n", NULL, NULL, &e);
+    assert_non_null(j);
+    assert_int_equal(j->n_queries, 2);
+    assert_int_equal(j->n_judgments, 3);
+    const judged_query *q = &j->query[0];
+    assert_string_equal(q->user, "u2");
+    assert_string_equal(q->text, "");
+    assert_int_equal(q->n, 2);
+    assert_string_equal(q->item[0].item, "a");
+    assert_true(q->item[0].grade == 1 && q->item[1].grade == 1 && !q->timed && !q->session);
+    assert_string_equal(j->query[1].user, "u1");
+    judgments_free(j);
+    j = events_of("customer\tsku\nc\ts\n", "customer", "sku", &e);
+    assert_string_equal(j->query[0].item[0].item, "s");
+    judgments_free(j);
+}
+
+static void files_of_events_that_are_wrong_are_refused(void **state) {
+    (void)state;
+    sinter_error e = SINTER_ERROR_INIT;
+    assert_null(events_of("user\titem\n", NULL, NULL, &e));
+    assert_non_null(strstr(e.what, "no events"));
+    assert_null(events_of("user\titem\nu\t\n", NULL, NULL, &e));
+    assert_non_null(strstr(e.where, ":2"));
+    assert_null(events_of("user\titem\n\ti\n", NULL, NULL, &e));
+    assert_non_null(strstr(e.where, ":2"));
+    assert_null(events_of("user\titem\nu\ti\n", "customer", NULL, &e));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_are_found_by_name_in_any_order),
@@ -186,6 +229,8 @@ int main(void) {
         cmocka_unit_test(wrong_files_are_refused_with_their_line),
         cmocka_unit_test(a_nul_byte_is_refused),
         cmocka_unit_test(an_absent_file_is_named),
+        cmocka_unit_test(events_make_each_person_a_query_without_words),
+        cmocka_unit_test(files_of_events_that_are_wrong_are_refused),
         cmocka_unit_test(a_run_keeps_the_order_of_lines_or_follows_its_scores),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -392,6 +392,22 @@ static void a_scan_goes_on_where_it_stopped(void **state) {
     assert_true(item[0] == 5 && item[1] == 6 && item[2] == 8 && count == 8);
 }
 
+static void some_items_can_be_left_out(void **state) {
+    (void)state;
+    uint32_t out[] = {6, 0, 6, 4000000000u}, item[8];
+    uint8_t pass[8];
+    uint64_t count;
+    filter *without = filter_without(s.a, out, 4), *f = filter_and(s.a, compiled("price <= 10"), without); /* 0 1 3 4 6 */
+    assert_int_equal(filter_scan(f, catalog_current(s.c), 0, 8, item, &count), 3);
+    assert_true(item[0] == 1 && item[1] == 3 && item[2] == 4 && count == 3);
+    assert_int_equal(filter_scan(without, catalog_current(s.c), 0, 8, item, NULL), 6);
+    assert_true(!filter_test(f, catalog_current(s.c), 6) && filter_test(f, catalog_current(s.c), 4));
+    assert_true(!filter_test(f, catalog_current(s.c), 2) && filter_test(without, catalog_current(s.c), 2));
+    filter_match(filter_and(s.a, without, compiled("NOT price <= 10")), catalog_current(s.c), (uint32_t[]){0, 1, 2, 6}, 4, pass);
+    assert_true(!pass[0] && !pass[1] && pass[2] && !pass[3]);
+    assert_true(filter_test(filter_without(s.a, out, 0), catalog_current(s.c), 0));
+}
+
 /* Clauses as text: "brand:a|b & tags:c". */
 static const char *clauses(const char *text) {
     uint32_t n;
@@ -433,6 +449,7 @@ int main(void) {
         T(values_and_fields_that_come_later_are_seen),
         T(joined_filters_pass_what_both_pass),
         T(a_scan_goes_on_where_it_stopped),
+        T(some_items_can_be_left_out),
         T(the_index_gets_the_keywords_that_must_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
