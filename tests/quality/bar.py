@@ -76,7 +76,7 @@ def main():
     else:
         state = "pass" if (value >= a.goal if a.op == ">=" else value <= a.goal) else "fail"
     interval = "" if low is None else f" {low:.4f} {high:.4f}"
-    shown = "-" if value is None else f"{value:.4f}"
+    shown = "-" if value is None else f"{value:.4f}" if value == 0 or abs(value) >= 0.001 else f"{value:.2e}"
     print(f"bar {a.name} {a.metric} {shown}{interval} goal {a.op} {a.goal:g} {state}" + (f" ({reason})" if reason else ""), flush=True)
     path = pathlib.Path(os.environ.get("BARS_FILE", SOURCE / "build/bars.jsonl"))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -74,6 +74,25 @@ measure_packing() {
         --seconds $(($(seconds) - begun))
 }
 
+# The deep plugin's reference network beside torch's.
+measure_curve() {
+    name=deep/reference/curve begun=$(seconds)
+    cmake --build "$SINTER_BUILD" --target deep_reference >"$scratch/build.log" 2>&1 || {
+        cat "$scratch/build.log"
+        bar "$name" max_difference '<=' 1e-4 --failed "deep_reference did not build"
+        return
+    }
+    /usr/bin/python3 tests/quality/deep_reference.py curve "$SINTER_BUILD/bin/deep_reference" "$SINTER_BUILD/plugins/deep.so" \
+        >"$scratch/curve" 2>&1
+    status=$?
+    sed '/^result/d; s/^/     /' "$scratch/curve"
+    case $status in
+    0) bar "$name" max_difference '<=' 1e-4 "$(sed -n 's/^result //p' "$scratch/curve")" --seconds $(($(seconds) - begun)) ;;
+    3) bar "$name" max_difference '<=' 1e-4 --skip "no torch: apt-get install python3-torch" ;;
+    *) bar "$name" max_difference '<=' 1e-4 --failed "deep_reference failed" ;;
+    esac
+}
+
 quality_begin
 rows >"$scratch/rows"
 build
@@ -88,11 +107,12 @@ while IFS='|' read -r name set items options gain goal <&3; do
     measure_text "$name" "$set" "$items" "$options" "$goal"
     measure_packing "$name" "$set" "$items" "$options" "$gain"
 done 3<"$scratch/rows"
+if wanted deep/reference/curve "$@"; then measure_curve; fi
 if [ $((passed + failed + skipped)) -eq 0 ]; then
     echo "no row starts with: $*; there are:" >&2
-    cut -d'|' -f1 "$scratch/rows" >&2
+    { cut -d'|' -f1 "$scratch/rows"; echo deep/reference/curve; } >&2
     exit 2
 fi
-[ "$skipped" -eq 0 ] || echo "SKIP: $skipped figures; the data sets of $SINTER_DATA are not here"
+[ "$skipped" -eq 0 ] || echo "SKIP: $skipped figures; for what was not here, see above"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
