@@ -4,7 +4,7 @@
 if(TARGET plugin_fusion)
   add_executable(bench_fusion EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/bench/bench_fusion.c)
   target_compile_definitions(bench_fusion PRIVATE PLUGIN_PATH="${CMAKE_BINARY_DIR}/plugins/fusion.so")
-  target_link_libraries(bench_fusion PRIVATE plugin_harness)
+  target_link_libraries(bench_fusion PRIVATE plugin_harness sinter_lib_openblas)
   add_dependencies(bench_fusion plugin_fusion)
 endif()
 

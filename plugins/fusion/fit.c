@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE = 65536, SIZE = SINTER_MAX_RANKERS + 1, MOST_STEPS = 1000 };
+enum { LINE = 65536, MOST_STEPS = 1000 };
 
 void fit_add(fit_sums *sums, const double *score, double target)
 {
@@ -34,8 +34,7 @@ void fit_add(fit_sums *sums, const double *score, double target)
     sums->n_rows++;
 }
 
-/* Solves a × x = b for n unknowns by elimination with pivots; false: singular. Both are overwritten. */
-static bool solve(double a[SIZE][SIZE], double *b, uint32_t n)
+bool fit_linear(double a[FIT_SIZE][FIT_SIZE], double *b, uint32_t n)
 {
     for (uint32_t k = 0; k < n; k++) {
         uint32_t pivot = k;
@@ -70,7 +69,7 @@ static bool solve(double a[SIZE][SIZE], double *b, uint32_t n)
  * are divided by `unit`, so that the pivots' threshold means the same for any scale of scores. */
 static bool solve_equalities(const fit_sums *sums, const bool *free, double unit, double *weight)
 {
-    double a[SIZE][SIZE], b[SIZE];
+    double a[FIT_SIZE][FIT_SIZE], b[FIT_SIZE];
     uint32_t index[SINTER_MAX_RANKERS], n = 0;
     for (uint32_t j = 0; j < sums->n_rankers; j++) {
         weight[j] = 0;
@@ -85,7 +84,7 @@ static bool solve_equalities(const fit_sums *sums, const bool *free, double unit
     }
     a[n][n] = 0;
     b[n] = 1;
-    if (!solve(a, b, n + 1))
+    if (!fit_linear(a, b, n + 1))
         return false;
     for (uint32_t i = 0; i < n; i++)
         weight[index[i]] = b[i];
@@ -185,6 +184,57 @@ void fit_solve(const fit_sums *sums, double *weight)
     } else { /* one ranker, or all of them the same */
         for (uint32_t j = 0; j < n; j++)
             weight[j] = 1.0 / n;
+    }
+}
+
+/* The best weights over the rankers in `free`, of any sign. */
+static bool solve_free(const fit_sums *sums, const bool *free, double unit, double *weight)
+{
+    double a[FIT_SIZE][FIT_SIZE], b[FIT_SIZE];
+    uint32_t index[SINTER_MAX_RANKERS], n = 0;
+    for (uint32_t j = 0; j < sums->n_rankers; j++) {
+        weight[j] = 0;
+        if (free[j])
+            index[n++] = j;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t j = 0; j < n; j++)
+            a[i][j] = sums->square[index[i]][index[j]] / unit;
+        b[i] = sums->product[index[i]] / unit;
+    }
+    if (!fit_linear(a, b, n))
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        weight[index[i]] = b[i];
+    return true;
+}
+
+void fit_nonnegative(const fit_sums *sums, double *weight)
+{
+    bool free[SINTER_MAX_RANKERS] = {false}, refused[SINTER_MAX_RANKERS] = {false};
+    double wanted[SINTER_MAX_RANKERS], unit = 0;
+    uint32_t n = sums->n_rankers;
+    for (uint32_t j = 0; j < n; j++) {
+        weight[j] = 0;
+        unit = fmax(unit, sums->square[j][j]);
+    }
+    for (uint32_t step = 0; unit > 0 && step < MOST_STEPS; step++) {
+        uint32_t next = n;
+        for (uint32_t j = 0; j < n; j++)
+            if (!free[j] && !refused[j] && slope(sums, weight, j) < -1e-10 * unit
+                && (next == n || slope(sums, weight, j) < slope(sums, weight, next)))
+                next = j;
+        if (next == n)
+            return;
+        free[next] = true;
+        if (!solve_free(sums, free, unit, wanted) || !(wanted[next] > 0)) { /* a copy of those inside: it adds nothing */
+            free[next] = false;
+            refused[next] = true;
+            continue;
+        }
+        while (!step_towards(weight, wanted, free, n) && solve_free(sums, free, unit, wanted))
+            continue;
+        memset(refused, 0, sizeof refused);
     }
 }
 

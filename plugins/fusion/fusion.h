@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the fusion plugin share: the options of one use, a lane's memory, and the two methods.
+/* What the files of the fusion plugin share: the options of one use, a lane's memory, and the methods.
  *
  * A method fills worker->total, a double an item, and explains one row of it. fusion.c rounds the totals to the floats that
  * the host gets and closes the books: what rounding took is part of the bias, so that shares sum to the float exactly. */
@@ -15,9 +15,12 @@
 #define FUSION_WIDE
 #endif
 
-enum { FUSION_NAME = 128 }; /* bytes of a ranker's name */
+enum {
+    FUSION_NAME = 128,       /* bytes of a ranker's name */
+    NETWORK_MOST_UNITS = 64, /* of a network's hidden layer */
+};
 
-typedef enum fusion_method { FUSION_WEIGHTED, FUSION_VOTING } fusion_method;
+typedef enum fusion_method { FUSION_WEIGHTED, FUSION_VOTING, FUSION_NETWORK } fusion_method;
 typedef enum fusion_calibrate { CALIBRATE_MINMAX, CALIBRATE_ZSCORE, CALIBRATE_NONE } fusion_calibrate;
 typedef enum fusion_missing { MISSING_MEAN, MISSING_LOWEST, MISSING_ZERO, MISSING_RENORMALISE } fusion_missing;
 typedef enum fusion_rule { RULE_RRF, RULE_BORDA } fusion_rule;
@@ -27,6 +30,8 @@ typedef struct fusion_weight {
     char ranker[FUSION_NAME];
     double weight;
 } fusion_weight;
+
+struct network; /* network.h */
 
 struct sinter_instance {
     const sinter_host *host;
@@ -39,6 +44,13 @@ struct sinter_instance {
     double k;
     fusion_weight weight[SINTER_MAX_RANKERS];
     uint32_t n_weights; /* 0: all equal */
+    bool trained;       /* the weights are a model's */
+    const char **gate;  /* [n_gate] names of per-request features that a network reads */
+    uint32_t n_gate;
+    char target[FUSION_NAME]; /* for training: the event type that labels, or "weight" */
+    const char *targets[1];
+    uint32_t units;           /* for training: of a network's hidden layer */
+    struct network *network;  /* NULL: none, or training kept the weighted sum: `weight` stands */
 };
 
 /* How one ranker's scores in one list are read: calibrated = (score - shift) × scale + offset. */
@@ -46,6 +58,7 @@ typedef struct fusion_calibration {
     double shift, scale, offset;
     double imputed; /* calibrated value that stands in for a missing score */
     double lowest;  /* the calibrated least; 0 where the ranker scored nothing */
+    double deviation; /* of the scores as they came; only for a network */
     uint32_t n;     /* scores present */
 } fusion_calibration;
 
@@ -63,6 +76,8 @@ struct sinter_worker {
     float *score;         /* what the host got */
     double weight[SINTER_MAX_RANKERS];
     fusion_calibration calibration[SINTER_MAX_RANKERS];
+    float base[NETWORK_MOST_UNITS]; /* network: what the request alone gives the hidden layer */
+    uint32_t place[SINTER_MAX_RANKERS]; /* network: of the stage's rankers in the model */
     double lowest;        /* of an item that no ranker scored */
     double weight_sum;    /* of the rankers that scored anything */
     uint64_t dense;       /* bit r: ranker r scored every item */
@@ -84,6 +99,12 @@ double squares_around(const float *x, uint32_t n, double mean);
  * their places in worker->entry[0] (where the list is dense, place i is i and nothing is written). Returns how many. */
 uint32_t pack_scores(sinter_worker *, const sinter_fusion_batch *, uint32_t ranker, const float **score);
 
+/* How one ranker's scores in this list are read. worker->dense is set before. */
+fusion_calibration calibrate_ranker(sinter_worker *, const sinter_fusion_batch *, uint32_t ranker);
+
+/* worker->dense and the calibration of every ranker: what training reads of a list, as serving does. */
+sinter_status fusion_calibrate_list(sinter_worker *, const sinter_fusion_batch *, sinter_error *err);
+
 void weighted_fuse(sinter_worker *, const sinter_fusion_batch *);
 /* Fills the shares and *bias, rounding aside. */
 void weighted_explain(const sinter_worker *, const sinter_fusion_batch *, uint32_t row, sinter_share *, double *bias);
@@ -94,6 +115,15 @@ void voting_explain(const sinter_worker *, const sinter_fusion_batch *, uint32_t
 /* The places of the items that `ranker` scored, best first, ties by smaller ordinal, into worker->entry[2]. Returns how many.
  * worker->has_ordinals is false before the first ranker of a list. */
 uint32_t rank_order(sinter_worker *, const sinter_fusion_batch *, uint32_t ranker);
+
+/* An error of this use, where its YAML stands. Returns SINTER_INVALID. */
+__attribute__((format(printf, 4, 5))) sinter_status fusion_fail(const sinter_instance *, sinter_error *err, const char *fix,
+                                                                const char *format, ...);
+sinter_status fusion_no_memory(const char *where, sinter_error *err);
+
+/* A lane's memory, also for training. */
+sinter_status fusion_worker_open(const sinter_instance *, sinter_worker **out, sinter_error *err);
+void fusion_worker_close(sinter_worker *);
 
 /* Reads weights that minimise squared error from a table of scores and targets: see fit.c. */
 sinter_status fit_weights(const char *path, fusion_weight *weight /* [SINTER_MAX_RANKERS] */, uint32_t *n, sinter_error *err);

@@ -16,7 +16,7 @@ static bool has(const sinter_fusion_batch *b, uint32_t row, uint32_t ranker)
 /* ---- calibration ---- */
 
 /* A constant list says nothing about its items: all of them get the middle, 0.5 by min-max and 0 by z-score. */
-static fusion_calibration calibrate(sinter_worker *w, const sinter_fusion_batch *b, uint32_t ranker)
+fusion_calibration calibrate_ranker(sinter_worker *w, const sinter_fusion_batch *b, uint32_t ranker)
 {
     const sinter_instance *me = w->instance;
     const float *x;
@@ -26,14 +26,15 @@ static fusion_calibration calibrate(sinter_worker *w, const sinter_fusion_batch 
     float least, most;
     range_of(x, c.n, &least, &most);
     double range = (double)most - (double)least, mean = sum_of(x, c.n) / c.n;
+    if (me->method == FUSION_NETWORK || me->calibrate == CALIBRATE_ZSCORE)
+        c.deviation = range > 0 ? sqrt(squares_around(x, c.n, mean) / c.n) : 0;
     if (me->calibrate == CALIBRATE_MINMAX) {
         c.shift = (double)least;
         c.scale = range > 0 ? 1 / range : 0;
         c.offset = range > 0 ? 0 : 0.5;
     } else if (me->calibrate == CALIBRATE_ZSCORE) {
-        double deviation = sqrt(squares_around(x, c.n, mean) / c.n);
         c.shift = mean;
-        c.scale = range > 0 && deviation > 0 ? 1 / deviation : 0;
+        c.scale = c.deviation > 0 ? 1 / c.deviation : 0;
     }
     c.lowest = ((double)least - c.shift) * c.scale + c.offset;
     if (me->missing == MISSING_MEAN)
@@ -103,7 +104,7 @@ void weighted_fuse(sinter_worker *w, const sinter_fusion_batch *b)
         if ((any >> r & 1) == 0)
             continue; /* nothing to calibrate: the ranker counts for nothing, for every item alike */
         fusion_calibration *c = &w->calibration[r];
-        *c = calibrate(w, b, r);
+        *c = calibrate_ranker(w, b, r);
         w->weight_sum += w->weight[r];
         if (dense)
             add_dense(w->total, b->score[r], b->n, c->shift, w->weight[r] * c->scale, w->weight[r] * c->offset);

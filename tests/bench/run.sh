@@ -51,12 +51,12 @@ for row in search/rules search/top10; do
 done
 
 targets=
-if wanted speed/fusion/weighted || wanted speed/fusion/voting; then targets=bench_fusion; fi
+if wanted speed/fusion/weighted || wanted speed/fusion/voting || wanted speed/fusion/network; then targets=bench_fusion; fi
 if wanted speed/train/reference; then targets="$targets deep_reference"; fi
 if [ $search = yes ]; then targets="$targets bench_search sinter plugin_fusion plugin_function plugin_rules"; fi
 if [ -z "$targets" ]; then
     echo "no row begins with: $prefixes" >&2
-    echo "rows: speed/fusion/weighted speed/fusion/voting speed/train/reference speed/search/rules speed/search/top10" >&2
+    echo "rows: speed/fusion/weighted speed/fusion/voting speed/fusion/network speed/train/reference speed/search/rules speed/search/top10" >&2
     exit 2
 fi
 [ -f $build/build.ninja ] || cmake --preset release > /dev/null
@@ -65,7 +65,7 @@ cmake --build --preset release --target $targets > build/bench.log 2>&1 || { cat
 
 mkdir -p "$scratch"
 printf '     machine: %s\n' "$(machine)"
-case $targets in *bench_fusion*) measured $build/bin/bench_fusion ;; esac
+case $targets in *bench_fusion*) OPENBLAS_NUM_THREADS=1 measured $build/bin/bench_fusion ;; esac
 case $targets in
 *deep_reference*) measured /usr/bin/python3 tests/quality/deep_reference.py speed $build/bin/deep_reference $build/plugins/deep.so ;;
 esac

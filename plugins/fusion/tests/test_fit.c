@@ -128,6 +128,46 @@ static void exact_weights_are_found_again(void **state)
         assert_true(fabs(weight[j] - truth[j]) < 1e-9);
 }
 
+/* Without a constraint on the sum: the slope is 0 for weights above 0 and not negative for the others, whatever the target's scale. */
+static void weights_of_any_sum_meet_theirs(void **state)
+{
+    (void)state;
+    static fit_sums sums;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        uint32_t n = 1 + (uint32_t)(seed % 9);
+        double score[SINTER_MAX_RANKERS], weight[SINTER_MAX_RANKERS], scale = seed % 3 == 0 ? 1e-6 : 100;
+        memset(&sums, 0, sizeof sums);
+        sums.n_rankers = n;
+        for (uint64_t i = 0; i < ROWS; i++) {
+            double y = uniform(seed, 9999 - i) - 0.5;
+            for (uint32_t j = 0; j < n; j++) {
+                score[j] = uniform(seed, i * 20 + j) - 0.5;
+                y += (uniform(seed, 77777 + j) - 0.4) * score[j];
+            }
+            if (seed % 7 == 0)
+                score[n - 1] = score[0]; /* a copy */
+            for (uint32_t j = 0; j < n; j++) {
+                sums.product[j] += scale * y * score[j];
+                for (uint32_t k = 0; k < n; k++)
+                    sums.square[j][k] += score[j] * score[k];
+            }
+        }
+        fit_nonnegative(&sums, weight);
+        for (uint32_t j = 0; j < n; j++) {
+            double gradient = -sums.product[j];
+            for (uint32_t k = 0; k < n; k++)
+                gradient += sums.square[j][k] * weight[k];
+            assert_true(weight[j] >= 0 && gradient > -1e-8 * ROWS);
+            assert_true(!(weight[j] > 0) || fabs(gradient) < 1e-9 * ROWS * scale + 1e-8);
+        }
+    }
+    memset(&sums, 0, sizeof sums);
+    sums.n_rankers = 2;
+    double none[2];
+    fit_nonnegative(&sums, none);
+    assert_true(none[0] == 0 && none[1] == 0);
+}
+
 static const char *write_file(const char *text)
 {
     static char path[] = "/tmp/sinter-fit-XXXXXX";
@@ -192,6 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_worked_example_is_fitted_back),   cmocka_unit_test(alpha_is_the_minimum_of_a_search),
         cmocka_unit_test(many_weights_meet_the_conditions_of_an_optimum), cmocka_unit_test(exact_weights_are_found_again),
+        cmocka_unit_test(weights_of_any_sum_meet_theirs),
         cmocka_unit_test(a_fit_is_used_by_the_plugin),         cmocka_unit_test(a_bad_file_is_refused_with_its_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -401,7 +401,8 @@ static void bad_options_are_refused(void **state)
         size_t n;
         const char *what, *fix;
     } cases[] = {
-        {{{"method", "network"}}, 1, "'network' is not one of the choices", ""},
+        {{{"method", "magic"}}, 1, "'magic' is not one of the choices", ""},
+        {{{"method", "network"}}, 1, "method network needs a model", "sinter train"},
         {{{"calibrate", "l2"}}, 1, "'l2' is not one of the choices", ""},
         {{{"rule", "condorcet"}}, 1, "'condorcet' is not one of the choices", ""},
         {{{"k", "-1"}}, 1, "-1 is not within", ""},
