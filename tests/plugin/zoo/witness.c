@@ -47,7 +47,7 @@ static void line(const sinter_instance *me, sinter_sink *sink, const char *what,
 {
     char label[64];
     snprintf(label, sizeof label, "%s%u", what, k);
-    me->host->explain(sink, label, value);
+    me->host->explain(sink, label, value == value ? value : -1); /* a missing one is no contribution */
 }
 static sinter_status explain(const sinter_instance *me, sinter_worker *w, const sinter_batch *b, uint32_t row, sinter_sink *sink,
                              sinter_error *err)
