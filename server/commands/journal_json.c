@@ -190,6 +190,29 @@ static void put_item(buffer *b, const Sinter__V1__Item *item)
     buffer_puts(b, "}");
 }
 
+/* The person as the rankers saw them. */
+static void put_person(buffer *b, const Sinter__Storage__V1__Answered *a)
+{
+    put_text(b, "user_id", a->user_id);
+    put_text(b, "session_id", a->session_id);
+    put_count(b, "profile_sequence", a->profile_sequence);
+    put_key(b, "history");
+    buffer_puts(b, "[");
+    for (size_t i = 0; i < a->n_history_item && i < a->n_history_event && i < a->n_history_time_ms; i++)
+        buffer_printf(b, "%s{\"item\":%u,\"event\":%u,\"time_ms\":%" PRId64 "}", i ? "," : "", a->history_item[i],
+                      a->history_event[i], a->history_time_ms[i]);
+    buffer_puts(b, "]");
+    put_key(b, "context");
+    buffer_puts(b, "{");
+    for (size_t i = 0; i < a->n_context && i < a->n_context_value; i++) {
+        if (i) buffer_puts(b, ",");
+        buffer_json_string(b, a->context[i], strlen(a->context[i]));
+        buffer_puts(b, ":");
+        put_number(b, (double)a->context_value[i]);
+    }
+    buffer_puts(b, "}");
+}
+
 static void put_answered(buffer *b, const Sinter__Storage__V1__Answered *a)
 {
     put_text(b, "request_id", a->request_id);
@@ -203,6 +226,12 @@ static void put_answered(buffer *b, const Sinter__Storage__V1__Answered *a)
     put_strings(b, a->features, a->n_features);
     put_key(b, "rankers");
     put_strings(b, a->rankers, a->n_rankers);
+    put_key(b, "models");
+    put_strings(b, a->models, a->n_models);
+    put_key(b, "id_features");
+    put_strings(b, a->id_features, a->n_id_features);
+    put_count(b, "shuffled", a->shuffled);
+    put_person(b, a);
     put_key(b, "shown");
     buffer_puts(b, "[");
     for (size_t i = 0; i < a->n_shown; i++) {
@@ -221,6 +250,8 @@ static void put_answered(buffer *b, const Sinter__Storage__V1__Answered *a)
             if (k) buffer_puts(b, ",");
             put_number(b, (double)s->raw[k]);
         }
+        buffer_puts(b, "],\"ids\":[");
+        for (size_t k = 0; k < s->n_ids; k++) buffer_printf(b, "%s%" PRIu32, k ? "," : "", s->ids[k]);
         buffer_puts(b, "]}");
     }
     buffer_puts(b, "]");
