@@ -30,7 +30,7 @@ static sinter_status load(sinter_instance *me, const sinter_open_args *args, sin
     if (args->model_dir == NULL)
         return cf_fail(err, SINTER_PRECONDITION, args->use, "add model: NAME/latest, and train it", "cf has no model to rank by");
     sinter_status status = cf_model_read(me->host, args->model_dir, &me->model, err);
-    if (status == SINTER_OK)
+    if (status == SINTER_OK && strcmp(args->role, "ranker") == 0) /* a source need not repeat how its model is trained */
         cf_model_compare(me->host, args->model_dir, &me->settings, me->use);
     return status;
 }

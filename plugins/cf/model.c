@@ -101,7 +101,8 @@ void cf_model_compare(const sinter_host *host, const char *dir, const cf_setting
     for (uint32_t i = 0; i < FACTS; i++) {
         const char *was = host->tensors_text(host, dir, CF_FILE, f.key[i]);
         char message[384];
-        if (was == NULL || strcmp(was, f.value[i]) == 0)
+        bool of_both = was != NULL && strcmp(was, "-") != 0 && strcmp(f.value[i], "-") != 0;
+        if (!of_both || strcmp(was, f.value[i]) == 0)
             continue;
         snprintf(message, sizeof message, "%s: the model was trained with %s %.40s, the pipeline says %s: it acts at the next training",
                  use, f.key[i], was, f.value[i]);

@@ -27,12 +27,13 @@ enum { CHECK_MOST_MS = 60000 };
 static void help(FILE *out)
 {
     fputs("usage: sinter plugin list [-c CONFIG | DIR…] [--json]\n"
-          "       sinter plugin check FILE.so [--options FILE.yaml] [--json]\n\n"
+          "       sinter plugin check FILE.so [--options FILE.yaml] [--model DIR] [--json]\n\n"
           "  list    the plugins in a configuration's plugin_dirs, or in folders: roles, versions, options\n"
           "  check   load one in a child process and try it: exports, options, repeatability, block independence,\n"
           "          explanations, finite scores, memory given back, time a row\n\n"
           "  -c, --config CONFIG     sinter.yaml (default: config/sinter.yaml)\n"
           "  --options FILE.yaml     a map of the plugin's options, as under its use in a pipeline\n"
+          "  --model DIR             the folder of a trained model, for plugins that rank by one\n"
           "  --json                  results as JSON\n\n"
           "exit codes: 0 all is well, 1 a plugin fails, 2 usage, 5 no such file\n",
           out);
@@ -288,12 +289,13 @@ static void judge_end(verdict *v, int status, bool ended)
     }
 }
 
-static int check(const char *file, const char *options, bool json)
+static int check(const char *file, const char *options, const char *model, bool json)
 {
     int ends[2];
     pid_t child;
     verdict v = {.as_json = json, .step = "start"};
-    char *argv[] = {(char *)"sinter", (char *)"plugin", (char *)"check-inside", (char *)file, (char *)options, NULL};
+    char *argv[] = {(char *)"sinter", (char *)"plugin", (char *)"check-inside", (char *)file,
+                    (char *)(options ? options : ""), (char *)(model ? model : ""), NULL};
     if (access(file, R_OK) != 0) {
         fprintf(stderr, "sinter plugin: %s: %s\n", file, strerror(errno));
         return EXIT_ABSENT;
@@ -335,7 +337,7 @@ static int check(const char *file, const char *options, bool json)
 
 int command_plugin(int argc, char **argv)
 {
-    const char *verb = argc > 1 ? argv[1] : "", *config_path = "config/sinter.yaml", *options = NULL;
+    const char *verb = argc > 1 ? argv[1] : "", *config_path = "config/sinter.yaml", *options = NULL, *model = NULL;
     char *name[64];
     size_t n = 0;
     bool json = false;
@@ -345,15 +347,18 @@ int command_plugin(int argc, char **argv)
             return EXIT_OK;
         }
     }
-    if (strcmp(verb, "check-inside") == 0 && argc >= 3) return plugin_check_inside(argv[2], argc > 3 ? argv[3] : NULL);
+    if (strcmp(verb, "check-inside") == 0 && argc == 5)
+        return plugin_check_inside(argv[2], argv[3][0] ? argv[3] : NULL, argv[4][0] ? argv[4] : NULL);
     for (int i = 2; i < argc; i++) {
         bool of_config = strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--config") == 0;
+        const char **valued = of_config ? &config_path : strcmp(argv[i], "--options") == 0 ? &options
+                              : strcmp(argv[i], "--model") == 0                            ? &model
+                                                                                           : NULL;
         if (strcmp(argv[i], "--json") == 0) {
             json = true;
-        } else if (of_config || strcmp(argv[i], "--options") == 0) {
+        } else if (valued) {
             if (i + 1 == argc) return usage("a value must follow", argv[i]);
-            *(of_config ? &config_path : &options) = argv[i + 1];
-            i++;
+            *valued = argv[++i];
         } else if (argv[i][0] == '-') {
             return usage("unknown option", argv[i]);
         } else if (n < ARRAY_LEN(name)) {
@@ -361,7 +366,7 @@ int command_plugin(int argc, char **argv)
         }
     }
     if (strcmp(verb, "list") == 0) return list(config_path, name, n, json);
-    if (strcmp(verb, "check") == 0) return n == 1 ? check(name[0], options, json) : usage("check takes one file", NULL);
+    if (strcmp(verb, "check") == 0) return n == 1 ? check(name[0], options, model, json) : usage("check takes one file", NULL);
     if (argc < 2) {
         help(stderr);
         return EXIT_USAGE;

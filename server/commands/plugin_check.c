@@ -14,7 +14,7 @@
 #include "config/config.h"
 #include "plugin/plugin.h"
 
-enum { ITEMS = 1000, RANKERS = 3, DIMENSION = 16 };
+enum { ITEMS = 1000, RANKERS = 3, DIMENSION = 16, HISTORY = 12 };
 
 typedef struct trial {
     plugin_host *host;
@@ -24,9 +24,12 @@ typedef struct trial {
     plugin_instance *i;
     plugin_call call;
     sinter_batch list;
+    const char *model; /* directory; NULL: none */
+    sinter_user user;
+    sinter_request request;
     uint32_t item[ITEMS];
     uint32_t opened; /* roles */
-    bool fails;
+    bool fails, wants_model;
 } trial;
 
 static void say(trial *t, const char *kind, const char *name, const char *fmt, ...) PRINTF_LIKE(4, 5);
@@ -123,6 +126,36 @@ static float *randoms(arena *a, rng *r, size_t n)
     return p;
 }
 
+/* Somebody with a history, as long as the plugin asked for. */
+static void fill_request(trial *t)
+{
+    const sinter_inputs *in = plugin_instance_inputs(t->i);
+    uint32_t n = in->history < HISTORY ? in->history : HISTORY;
+    rng r;
+    rng_seed(&r, 7);
+    uint32_t *item = ARENA_ARRAY(t->memory, uint32_t, HISTORY), *event = ARENA_ARRAY(t->memory, uint32_t, HISTORY);
+    float *age = ARENA_ARRAY(t->memory, float, HISTORY), *weight = ARENA_ARRAY(t->memory, float, HISTORY);
+    const float **side = ARENA_ARRAY(t->memory, const float *, in->n_history_side + 1);
+    for (uint32_t k = 0; k < HISTORY; k++) {
+        item[k] = k * 83 % ITEMS;
+        event[k] = 1;
+        age[k] = (float)k;
+        weight[k] = 1 + (float)(k % 3);
+    }
+    for (uint32_t k = 0; k < in->n_history_side; k++)
+        side[k] = randoms(t->memory, &r, HISTORY);
+    t->user = USER;
+    t->user.n_history = n;
+    t->user.item = item;
+    t->user.event = event;
+    t->user.age = age;
+    t->user.weight = weight;
+    t->user.side = side;
+    t->user.n_side = in->n_history_side;
+    t->request = REQUEST;
+    t->request.user = &t->user;
+}
+
 /* What the plugin asked for, seeded; every seventh feature value is missing where `holes`. */
 static void fill_list(trial *t, bool holes)
 {
@@ -140,7 +173,7 @@ static void fill_list(trial *t, bool holes)
                         .n_prior = in->n_prior,
                         .n_vectors = in->n_vectors,
                         .query = &QUERY,
-                        .user = &USER,
+                        .user = &t->user,
                         .request_context = &CONTEXT,
                         .seed = 1,
                         .deadline_ns = UINT64_MAX};
@@ -180,7 +213,7 @@ static bool rank(trial *t, const sinter_batch *list, float *score, const char *n
 {
     plugin_result r;
     plugin_call_begin(&t->call);
-    plugin_rank(t->i, &t->call, &REQUEST, list, 0, score, &r);
+    plugin_rank(t->i, &t->call, &t->request, list, 0, score, &r);
     plugin_call_end(&t->call);
     if (r.outcome == PLUGIN_DONE) return true;
     if (r.outcome == PLUGIN_DECLINED)
@@ -334,7 +367,7 @@ static void check_fusion(trial *t)
                              .item = t->item,
                              .before = randoms(t->memory, &r, ITEMS),
                              .query = &QUERY,
-                             .user = &USER,
+                             .user = &t->user,
                              .context = randoms(t->memory, &r, plugin_instance_inputs(t->i)->n_context + 1),
                              .n_context = plugin_instance_inputs(t->i)->n_context,
                              .request_context = &CONTEXT,
@@ -375,7 +408,7 @@ static void check_recall(trial *t)
     plugin_result r;
     begin(t, "recall");
     plugin_call_begin(&t->call);
-    plugin_recall(t->i, &t->call, &REQUEST, &nothing, NULL, 0, 50, ITEMS, item, score, &n, &r);
+    plugin_recall(t->i, &t->call, &t->request, &nothing, NULL, 0, 50, ITEMS, item, score, &n, &r);
     plugin_call_end(&t->call);
     if (r.outcome != PLUGIN_DONE && r.outcome != PLUGIN_DECLINED) {
         say_error(t, "recall", &r.error);
@@ -401,9 +434,9 @@ static void check_edits(trial *t, plugin_role role)
     begin(t, PLUGIN_ROLE_NAMES[role]);
     plugin_call_begin(&t->call);
     if (role == PLUGIN_REWRITER)
-        plugin_rewrite(t->i, &t->call, &REQUEST, &edit, &n, &r);
+        plugin_rewrite(t->i, &t->call, &t->request, &edit, &n, &r);
     else
-        plugin_finish(t->i, &t->call, &REQUEST, &list, &edit, &n, &r);
+        plugin_finish(t->i, &t->call, &t->request, &list, &edit, &n, &r);
     plugin_call_end(&t->call);
     if (r.outcome != PLUGIN_DONE && r.outcome != PLUGIN_DECLINED)
         say_error(t, PLUGIN_ROLE_NAMES[role], &r.error);
@@ -419,20 +452,23 @@ static void check_role(trial *t, plugin_role role)
     char name[64];
     snprintf(name, sizeof name, "check.%s", PLUGIN_ROLE_NAMES[role]);
     const plugin_open_args args = {
-        .role = role, .use = name, .config = &use, .collection = &collection, .services = &SERVICES};
+        .role = role, .use = name, .config = &use, .model_dir = t->model, .collection = &collection, .services = &SERVICES};
     sinter_error e = SINTER_ERROR_INIT;
     begin(t, "open");
     if (plugin_open(t->host, t->lib, &args, &t->i, &e) != SINTER_OK) {
         char line[2000];
         /* Options may suit one role and not another; that none opens is the fault, told at the end. */
-        bool of_options = e.status == SINTER_INVALID;
-        say(t, of_options ? "note" : "fail", "open", "refused as %s: %s", PLUGIN_ROLE_NAMES[role],
+        bool of_options = e.status == SINTER_INVALID, of_model = e.status == SINTER_PRECONDITION && !t->model;
+        if (of_model) error_fix(&e, "give the one to try it with: --model DIR");
+        t->wants_model |= of_model;
+        say(t, of_options || of_model ? "note" : "fail", "open", "refused as %s: %s", PLUGIN_ROLE_NAMES[role],
             error_line(&e, line, sizeof line));
         return;
     }
     t->opened++;
     say(t, "ok", "open", "as %s; it asks for %u features", PLUGIN_ROLE_NAMES[role],
         plugin_instance_inputs(t->i)->n_features);
+    fill_request(t);
     if (role == PLUGIN_RANKER) check_ranker(t);
     if (role == PLUGIN_FUSION) check_fusion(t);
     if (role == PLUGIN_RECALL) check_recall(t);
@@ -502,9 +538,10 @@ static bool any_required(const sinter_plugin *p)
     return false;
 }
 
-int plugin_check_inside(const char *file, const char *options)
+int plugin_check_inside(const char *file, const char *options, const char *model)
 {
     static trial t;
+    t.model = model;
     char dir[64] = "/tmp/sinter-plugin-XXXXXX";
     sinter_error e = SINTER_ERROR_INIT;
     t.memory = arena_new(1 << 20);
@@ -524,7 +561,7 @@ int plugin_check_inside(const char *file, const char *options)
             for (int r = 0; r <= PLUGIN_FINISHER; r++) {
                 if (plugin_has_role(t.lib, (plugin_role)r)) check_role(&t, (plugin_role)r);
             }
-            if (!t.opened && options) say(&t, "fail", "open", "it opens in no role with these options");
+            if (!t.opened && options && !t.wants_model) say(&t, "fail", "open", "it opens in no role with these options");
         }
     }
     begin(&t, "unload");

@@ -4,6 +4,7 @@
 #ifndef SINTER_COMMANDS_PLUGIN_CHECK_H
 #define SINTER_COMMANDS_PLUGIN_CHECK_H
 
-int plugin_check_inside(const char *file, const char *options);
+/* `options` and `model` may be NULL. */
+int plugin_check_inside(const char *file, const char *options, const char *model);
 
 #endif

@@ -261,7 +261,11 @@ static void recall_equals_a_sort_of_all_scores(void **state)
             harness_item(h, i, "item");
     harness_model(h, w.dir);
     assert_int_equal(harness_instance(h, "recall", NULL, 0, &w.instance, &e), SINTER_OK);
-    assert_int_equal(harness_logged(h), 1); /* the model's similarity is not the pipeline's */
+    assert_int_equal(harness_logged(h), 0); /* a source need not repeat how its model was trained */
+    assert_int_equal(harness_instance(h, "ranker", NULL, 0, &w.instance, &e), SINTER_OK);
+    assert_int_equal(harness_logged(h), 1); /* a ranker's similarity is another than the model's */
+    assert_non_null(strstr(harness_last_log(h), "trained with similarity cosine, the pipeline says jaccard"));
+    assert_int_equal(harness_instance(h, "recall", NULL, 0, &w.instance, &e), SINTER_OK);
     w.worker = harness_worker(h, w.instance);
     sinter_request *r = request_of(&w, 3, history, (float[]){0, 0, 0}, (float[]){1, 2, 3});
     assert_int_equal(recall(&w, r, NULL, history, 3, 100, item, got), 100);
