@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Products of matrices: great ones by OpenBLAS, small ones by a tile of 4 × 32 sums kept in registers, because at the sizes of
- * a ranker's network a call of a library costs more than its work. Which of them is a matter of the matrix's shape alone. */
+/* Products of matrices, by a tile of 4 × 32 sums kept in registers; great ones on the way back by OpenBLAS, with as many threads
+ * as it was told.
+ *
+ * Forward goes through the tile always. OpenBLAS sums a row in another order where it stands at the edge of its own tiles, so that
+ * a candidate's score would hang on its place (measured: in the seventh digit, at 500 units); and at the sizes of a ranker's
+ * network a call of a library costs more than its work. */
 #include "kernels.h"
 
 #include <cblas.h>
@@ -19,12 +23,12 @@
 #define DEEP_GREAT_PRODUCT ((uint64_t)1 << 24)
 #endif
 
-enum { TILE_ROWS = 4, TILE_VECTORS = 2 };
+enum { TILE_ROWS = 4, TILE_VECTORS = 2, TILE_COLUMNS = TILE_VECTORS * DEEP_LANES, PANEL = 512, PANEL_FROM = 1 << 16 };
 
 typedef real vector __attribute__((vector_size(DEEP_LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
 typedef __typeof__((vector){0} > (vector){0}) vector_mask;
 
-/* c[i][j] = bias[j] + Σ_t a(i, t) b[t][j], where a(i, t) stands at a[i × row + t × step]. */
+/* c[i][j] = (bias[j] or, with `adds`, c[i][j]) + Σ_t a(i, t) b[t][j], where a(i, t) stands at a[i × row + t × step]. */
 typedef struct factors {
     uint32_t rows, inner, columns; /* columns: a multiple of 16 */
     const real *a;
@@ -32,7 +36,7 @@ typedef struct factors {
     const real *b;
     size_t b_stride;
     const real *bias; /* NULL: 0 */
-    bool relu;
+    bool adds, relu;
     real *c;
     size_t c_stride;
 } factors;
@@ -42,12 +46,20 @@ static bool is_great(uint32_t rows, uint32_t in, uint32_t out)
     return (uint64_t)rows * in * out >= DEEP_GREAT_PRODUCT && in >= DEEP_LANES && out >= DEEP_LANES;
 }
 
+INLINE void start_sum(const factors *f, uint32_t i, uint32_t j, vector *sum)
+{
+    if (f->adds)
+        *sum = *(const vector *)(f->c + i * f->c_stride + j);
+    else
+        *sum = f->bias != NULL ? *(const vector *)(f->bias + j) : (vector){0};
+}
+
 INLINE void tile(const factors *f, uint32_t i, uint32_t j, const uint32_t rows, const uint32_t vectors)
 {
     vector sum[TILE_ROWS][TILE_VECTORS];
     for (uint32_t r = 0; r < rows; r++)
         for (uint32_t v = 0; v < vectors; v++)
-            sum[r][v] = f->bias != NULL ? *(const vector *)(f->bias + j + v * DEEP_LANES) : (vector){0};
+            start_sum(f, i + r, j + v * DEEP_LANES, &sum[r][v]);
     const real *a = f->a + i * f->row, *b = f->b + j;
     for (uint32_t t = 0; t < f->inner; t++, a += f->step, b += f->b_stride)
         for (uint32_t r = 0; r < rows; r++)
@@ -74,10 +86,43 @@ INLINE void tile_rows(const factors *f, uint32_t j, const uint32_t vectors)
 DEEP_WIDE static void multiply(const factors *f)
 {
     uint32_t j = 0;
-    for (; j + TILE_VECTORS * DEEP_LANES <= f->columns; j += TILE_VECTORS * DEEP_LANES)
+    for (; j + TILE_COLUMNS <= f->columns; j += TILE_COLUMNS)
         tile_rows(f, j, TILE_VECTORS);
     for (; j < f->columns; j += DEEP_LANES)
         tile_rows(f, j, 1);
+}
+
+/* The same where b does not fit into the second cache: its columns, 32 at a time and 512 rows deep, are laid side by side first. The
+ * order of the sums stays the same. */
+static void multiply_by_panels(const factors *f)
+{
+    real panel[PANEL * TILE_COLUMNS];
+    for (uint32_t j = 0; j < f->columns; j += TILE_COLUMNS) {
+        uint32_t columns = f->columns - j < TILE_COLUMNS ? f->columns - j : TILE_COLUMNS;
+        for (uint32_t t = 0; t < f->inner; t += PANEL) {
+            factors part = *f;
+            part.inner = f->inner - t < PANEL ? f->inner - t : PANEL;
+            for (uint32_t k = 0; k < part.inner; k++)
+                memcpy(panel + k * columns, f->b + (t + k) * f->b_stride + j, columns * sizeof *panel);
+            part.columns = columns;
+            part.a += t * f->step;
+            part.b = panel;
+            part.b_stride = columns;
+            part.bias = f->bias != NULL ? f->bias + j : NULL;
+            part.c += j;
+            part.adds = t > 0;
+            part.relu = f->relu && t + PANEL >= f->inner;
+            multiply(&part);
+        }
+    }
+}
+
+static void multiply_any(const factors *f)
+{
+    if ((uint64_t)f->inner * f->columns > PANEL_FROM && f->rows >= 4 * TILE_ROWS)
+        multiply_by_panels(f);
+    else
+        multiply(f);
 }
 
 /* ---- a single column ---- */
@@ -147,26 +192,14 @@ static void blas(bool turn_a, bool turn_b, uint32_t m, uint32_t n, uint32_t k, c
 
 /* ---- products ---- */
 
-static void forward_by_blas(uint32_t rows, uint32_t in, uint32_t out, const real *x, const real *w, const real *bias, bool relu, real *y)
-{
-    size_t step = stride(out);
-    for (uint32_t i = 0; i < rows; i++)
-        memcpy(y + i * step, bias, step * sizeof *y);
-    blas(false, false, rows, (uint32_t)step, in, x, stride(in), w, (uint32_t)step, 1, y, (uint32_t)step);
-    for (size_t i = 0; relu && i < rows * step; i++)
-        y[i] = y[i] > 0 ? y[i] : 0;
-}
-
 void product_forward(uint32_t rows, uint32_t in, uint32_t out, const real *x, const real *w, const real *bias, bool relu, real *y)
 {
     uint32_t step = stride(out);
     if (out == 1)
         column_forward(rows, in, x, w, *bias, relu, y);
-    else if (is_great(rows, in, out))
-        forward_by_blas(rows, in, out, x, w, bias, relu, y);
     else
-        multiply(&(factors){.rows = rows, .inner = in, .columns = step, .a = x, .row = stride(in), .step = 1, .b = w,
-                            .b_stride = step, .bias = bias, .relu = relu, .c = y, .c_stride = step});
+        multiply_any(&(factors){.rows = rows, .inner = in, .columns = step, .a = x, .row = stride(in), .step = 1, .b = w,
+                                .b_stride = step, .bias = bias, .relu = relu, .c = y, .c_stride = step});
 }
 
 DEEP_WIDE static void sum_columns(uint32_t rows, uint32_t step, const real *dy, real *db)
