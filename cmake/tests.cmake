@@ -109,3 +109,8 @@ target_link_libraries(json_lines PRIVATE sinter_flags sinter_commands)
 add_test(NAME commands/json_python COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/unit/commands/check_json.py
          $<TARGET_FILE:json_lines> ${CMAKE_BINARY_DIR}/gen/sinter.protoset)
 set_tests_properties(commands/json_python PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
+
+# What a trainer reads, held against the log and the journal: run by tests/integration/test_dataset.py.
+add_executable(dataset_as_of ${CMAKE_SOURCE_DIR}/tests/integration/dataset_as_of.c)
+target_include_directories(dataset_as_of PRIVATE ${CMAKE_SOURCE_DIR}/server)
+target_link_libraries(dataset_as_of PRIVATE sinter_flags sinter_learn)

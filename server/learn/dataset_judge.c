@@ -259,9 +259,10 @@ void dataset_report_text(const dataset_report *r, buffer *out)
     time_format_ms(r->cut_ms, cut);
     time_format_ms(r->last_ms, to);
     buffer_printf(out, "range (%" PRIu64 ", %" PRIu64 "], %s to %s, validation from %s\n", r->since, r->until, from, to, cut);
-    buffer_printf(out, "events %" PRIu64 ", people %" PRIu64 ", items %" PRIu64 "\n", r->events, r->users, r->items);
+    buffer_printf(out, "events %" PRIu64 ", items %" PRIu64 "\n", r->events, r->items);
     if (r->interactions[0] + r->interactions[1])
-        buffer_printf(out, "interactions %" PRIu64 " + %" PRIu64 "\n", r->interactions[0], r->interactions[1]);
+        buffer_printf(out, "interactions %" PRIu64 " + %" PRIu64 " of %" PRIu64 " people\n", r->interactions[0], r->interactions[1],
+                      r->users);
     if (r->requests[0] + r->requests[1])
         buffer_printf(out, "requests %" PRIu64 " + %" PRIu64 ", rows %" PRIu64 " + %" PRIu64 ", positive %" PRIu64 " + %" PRIu64 "\n",
                       r->requests[0], r->requests[1], r->rows[0], r->rows[1], r->positive[0], r->positive[1]);

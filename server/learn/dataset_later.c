@@ -24,6 +24,11 @@ static void *part_of(request_record *r, flat_part p)
     return (char *)r + r->part[p].at;
 }
 
+static sinter_str text_of(const request_record *r, flat_part p)
+{
+    return (sinter_str){r->part[p].at ? (const char *)r + r->part[p].at : "", r->part[p].n};
+}
+
 static void fill_vectors(const dataset_making *m, const catalog_set *set, request_record *r)
 {
     const sinter_inputs *in = m->spec->inputs;
@@ -56,7 +61,7 @@ static sinter_status fill_side(const dataset_making *m, const feature *side, con
 {
     uint32_t n = r->part[PART_HISTORY_ITEM].n;
     sinter_context context = {.size = sizeof context, .now_ms = r->time_ms};
-    sinter_user user = {.size = sizeof user};
+    sinter_user user = {.size = sizeof user, .user_id = text_of(r, PART_USER_ID), .session_id = text_of(r, PART_SESSION_ID)};
     sinter_request request = {.size = sizeof request, .context = &context, .user = &user};
     feature_source src = {.columns = replay_set(as_of),
                           .profiles = replay_profiles(as_of),
