@@ -90,6 +90,16 @@ if(TARGET plugin_function)
   set_tests_properties(plugins/function/python PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
 endif()
 
+# The gate network of fusion against numpy.
+if(TARGET plugin_fusion)
+  add_executable(fusion_lines ${CMAKE_SOURCE_DIR}/tests/plugin/fusion_lines.c)
+  target_link_libraries(fusion_lines PRIVATE plugin_harness)
+  add_dependencies(fusion_lines plugin_fusion)
+  add_test(NAME plugins/fusion/python COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/plugin/test_fusion.py
+           $<TARGET_FILE:fusion_lines> ${CMAKE_BINARY_DIR}/plugins/fusion.so)
+  set_tests_properties(plugins/fusion/python PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
+endif()
+
 # Tensor files against a reader and writer in Python.
 add_executable(tensor_lines ${CMAKE_SOURCE_DIR}/tests/plugin/tensor_lines.c)
 target_include_directories(tensor_lines PRIVATE ${CMAKE_SOURCE_DIR}/server)
