@@ -152,6 +152,12 @@ static bool same_by(const config_collection *was, const config_collection *is)
 sinter_status config_same_events(const config_collection *was, const config_collection *is, sinter_error *e)
 {
     static const char *const RESTART = "undo the change, or restart the server";
+    if (!was->n_events && is->n_events) {
+        conf_error(e, is->event[0].at, "restart the server",
+                   "the first event types of a collection: profiles were built without it");
+        if (e) e->status = SINTER_PRECONDITION;
+        return SINTER_PRECONDITION;
+    }
     for (uint32_t i = 0; i < was->n_events; i++) {
         if (i < is->n_events && strcmp(was->event[i].name, is->event[i].name) == 0) continue;
         conf_error(e, i < is->n_events ? is->event[i].at : is->at, "keep it there, add new types at the end, or restart",

@@ -173,10 +173,20 @@ static sinter_status check_reloadable(const config *was, const config *is, sinte
         const config_collection *before = config_find_collection(was, is->collection[i].name);
         if (!before) continue; /* refused by the snapshot, which names the file */
         sinter_status st = config_same_index(before, &is->collection[i], e);
-        if (st == SINTER_OK) st = config_same_events(before, &is->collection[i], e);
         if (st) return st;
     }
     return SINTER_OK;
+}
+
+/* Types that an earlier reload added are numbered by now: the newest configuration counts, not the first. */
+static sinter_status check_events(const config *was, const config *is, sinter_error *e)
+{
+    sinter_status st = SINTER_OK;
+    for (uint32_t i = 0; i < is->n_collections && st == SINTER_OK; i++) {
+        const config_collection *before = config_find_collection(was, is->collection[i].name);
+        if (before) st = config_same_events(before, &is->collection[i], e);
+    }
+    return st;
 }
 
 /* Lanes leave a snapshot at the end of their request, so a short wait frees the old one and closes its plugins here. */
@@ -195,6 +205,7 @@ sinter_status engine_reload(engine *g, bool dry_run, buffer *changes, sinter_err
     if (st) return st;
     snapshot *was = atomic_load(&g->snapshot), *is = NULL;
     st = check_reloadable(g->first->config, c, e);
+    if (st == SINTER_OK) st = check_events(was->config, c, e);
     if (st == SINTER_OK) st = build(g, c, &is, e);
     if (st) {
         config_free(c);

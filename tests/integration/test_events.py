@@ -401,13 +401,27 @@ class Reload(unittest.TestCase):
             s.write("collections/shop.yaml", COLLECTION.replace("view: 0.2", "view: 0.1").replace("value}", "value, order: 4}"))
             s.reload()
             self.assertEqual(record(s, event("a", type="order")).accepted, 1)
+            # Also what an earlier reload added has its number by now.
+            s.write("collections/shop.yaml", COLLECTION.replace("value}", "value, gift: 1, order: 4}"))
+            self.assertIn("the event type 'order' was number 5", self.refused(s))
             s.write("collections/shop.yaml", COLLECTION.replace("view: 0.2, click: 1", "click: 1, view: 0.2"))
-            with self.assertRaises(grpc.RpcError) as caught:
-                s.reload()
-            self.assertEqual(caught.exception.code(), grpc.StatusCode.FAILED_PRECONDITION)
-            self.assertIn("reload may only add types at the end", caught.exception.details())
-            self.assertIn("shop.yaml:", caught.exception.details())
+            told = self.refused(s)
+            self.assertIn("reload may only add types at the end", told)
+            self.assertIn("shop.yaml:", told)
             self.assertEqual(record(s, event("b", type="order")).accepted, 1)
+
+    def test_the_first_types_of_a_collection_need_a_restart(self):
+        with harness.Server({"shop": harness.SHOP_COLLECTION}) as s:
+            s.write("collections/shop.yaml", COLLECTION)
+            self.assertIn("restart the server", self.refused(s))
+            s.restart()
+            self.assertEqual(record(s, event("b")).accepted, 1)
+
+    def refused(self, s):
+        with self.assertRaises(grpc.RpcError) as caught:
+            s.reload()
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.FAILED_PRECONDITION)
+        return caught.exception.details()
 
 
 class Kill(unittest.TestCase):

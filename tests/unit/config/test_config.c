@@ -272,6 +272,13 @@ static void reload_may_weigh_and_add_event_types(void **state)
         config_free(is);
     }
     config_free(was);
+    put("collections/shop.yaml", FIELDS_OF);
+    was = must_load();
+    put("collections/shop.yaml", "fields: {t: text}\nevents: {click: 1}\n");
+    config *is = must_load();
+    assert_int_equal(config_same_events(&was->collection[0], &is->collection[0], NULL), SINTER_PRECONDITION);
+    config_free(is);
+    config_free(was);
 }
 
 #define FIELDS "fields: {title: text, brand: keyword, released: timestamp}\n"
