@@ -95,6 +95,7 @@ measure_curve() {
 
 quality_begin
 rows >"$scratch/rows"
+cut -d'|' -f1 "$scratch/rows" >"$scratch/names"
 build
 while IFS='|' read -r name set items options gain goal <&3; do
     wanted "$name" "$@" || continue
@@ -107,10 +108,14 @@ while IFS='|' read -r name set items options gain goal <&3; do
     measure_text "$name" "$set" "$items" "$options" "$goal"
     measure_packing "$name" "$set" "$items" "$options" "$gain"
 done 3<"$scratch/rows"
+# Rows of other kinds, a file each: it adds its names to $scratch/names, and measures those that are wanted.
+for more in tests/quality/rows_*.sh; do
+    . "$more"
+done
 if wanted deep/reference/curve "$@"; then measure_curve; fi
 if [ $((passed + failed + skipped)) -eq 0 ]; then
     echo "no row starts with: $*; there are:" >&2
-    { cut -d'|' -f1 "$scratch/rows"; echo deep/reference/curve; } >&2
+    { cat "$scratch/names"; echo deep/reference/curve; } >&2
     exit 2
 fi
 [ "$skipped" -eq 0 ] || echo "SKIP: $skipped figures; for what was not here, see above"
