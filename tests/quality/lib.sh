@@ -32,6 +32,7 @@ server_start() {
     dir=$scratch/server
     rm -rf "$dir" && mkdir -p "$dir" || return 1
     cp -r "$1/sinter.yaml" "$1/collections" "$1/pipelines" "$dir" || return 1
+    echo "plugin_dirs: [\"$(cd "$SINTER_BUILD" && pwd)/plugins\"]" >>"$dir/sinter.yaml"
     OPENBLAS_NUM_THREADS=1 "$sinter" serve -c "$dir/sinter.yaml" --port-file "$dir/port" >"$dir/log" 2>&1 &
     server_pid=$!
     for _ in $(seq 300); do

@@ -47,7 +47,7 @@ PY
 configure() {
     mkdir -p "$scratch/config/collections" "$scratch/config/pipelines"
     cp tests/quality/sinter.yaml "$scratch/config/"
-    cp tests/quality/collections/ml-100k.yaml "$scratch/config/collections/"
+    sed "s/default_pipeline: .*/default_pipeline: ease400/" tests/quality/collections/ml-100k.yaml >"$scratch/config/collections/ml-100k.yaml"
     for value in $values; do
         sed "s|ml-100k-ease/latest|ease$value/latest|; s|lambda: [0-9.]*|lambda: $value|" tests/quality/pipelines/ml-100k-ease.yaml \
             >"$scratch/config/pipelines/ease$value.yaml"
