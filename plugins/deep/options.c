@@ -2,8 +2,8 @@
 /* The keys of a network's YAML. */
 #include "spec.h"
 
-#define OPTION(t, k, d, ...) \
-    {.size = sizeof(sinter_option), .type = SINTER_OPTION_##t, .key = (k), .doc = (d), __VA_ARGS__}
+/* Type, key, doc; then what else the table says of it. */
+#define OPTION(t, k, ...) {.size = sizeof(sinter_option), .type = SINTER_OPTION_##t, .key = (k), .doc = __VA_ARGS__}
 #define STRINGS .element = SINTER_OPTION_STRING
 #define NESTED(table) .nested = (table), .n_nested = sizeof(table) / sizeof((table)[0])
 #define DEFAULT(text) .default_text = (text)
