@@ -373,7 +373,8 @@ static void broken_files_are_refused_by_name(void **state)
     FILE *f = fopen(path, "rb+");
     assert_non_null(f);
     fseek(f, 0, SEEK_END);
-    long size = ftell(f);
+    const long size = ftell(f);
+    assert_true(size > 64);
     fclose(f);
     const char *elsewhere = harness_folder(v.s.h);
     harness_model(v.s.h, elsewhere);
