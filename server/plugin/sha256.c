@@ -2,6 +2,7 @@
 /* SHA-256 (FIPS 180-4): builds are named by it, so that `sha256sum FILE.so` tells what runs. */
 #include "plugin/plugin.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,20 +44,59 @@ static void add_block(uint32_t h[8], const unsigned char *p)
         h[i] += v[i];
 }
 
-void plugin_sha256(const void *bytes, size_t n, char out[65])
+typedef struct sum {
+    uint32_t h[8];
+    uint64_t n;
+} sum;
+
+static const sum START = {
+    {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}, 0};
+
+/* Whole blocks, and at the end the rest. */
+static void add(sum *s, const unsigned char *p, size_t n)
 {
-    uint32_t h[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    const unsigned char *p = bytes;
+    for (size_t i = 0; i < n / 64 * 64; i += 64)
+        add_block(s->h, p + i);
+    s->n += n;
+}
+
+static void finish(sum *s, const unsigned char *last, char out[65])
+{
     unsigned char tail[128] = {0};
-    size_t whole = n / 64 * 64, rest = n - whole, tail_n = rest < 56 ? 64 : 128;
-    for (size_t i = 0; i < whole; i += 64)
-        add_block(h, p + i);
-    if (rest) memcpy(tail, p + whole, rest);
+    size_t rest = s->n % 64, tail_n = rest < 56 ? 64 : 128;
+    if (rest) memcpy(tail, last, rest);
     tail[rest] = 0x80;
     for (unsigned i = 0; i < 8; i++)
-        tail[tail_n - 1 - i] = (unsigned char)((uint64_t)n * 8 >> (8 * i));
+        tail[tail_n - 1 - i] = (unsigned char)(s->n * 8 >> (8 * i));
     for (size_t i = 0; i < tail_n; i += 64)
-        add_block(h, tail + i);
+        add_block(s->h, tail + i);
     for (unsigned i = 0; i < 8; i++)
-        snprintf(out + 8 * i, 9, "%08x", h[i]);
+        snprintf(out + 8 * i, 9, "%08x", s->h[i]);
+}
+
+void plugin_sha256(const void *bytes, size_t n, char out[65])
+{
+    sum s = START;
+    add(&s, bytes, n);
+    finish(&s, (const unsigned char *)bytes + n / 64 * 64, out);
+}
+
+sinter_status plugin_sha256_file(const char *path, char out[65], sinter_error *e)
+{
+    enum { CHUNK = 1 << 16 };
+    unsigned char chunk[CHUNK];
+    sum s = START;
+    size_t n;
+    FILE *f = fopen(path, "rbe");
+    if (!f)
+        return error_set(e, errno == ENOENT ? SINTER_NOT_FOUND : SINTER_IO, path, NULL, "cannot open: %s", strerror(errno));
+    do { /* only the last piece may be shorter */
+        n = fread(chunk, 1, sizeof chunk, f);
+        add(&s, chunk, n);
+    } while (n == sizeof chunk);
+    bool failed = ferror(f);
+    fclose(f);
+    if (failed) return error_set(e, SINTER_IO, path, NULL, "cannot read");
+    finish(&s, chunk + n / 64 * 64, out);
+    return SINTER_OK;
 }
