@@ -80,23 +80,39 @@ static sinter_status open_services(engine *g, sinter_error *e)
     const view_set *v = views_current(g->views);
     g->n_collections = v->n;
     g->services = xcalloc(v->n ? v->n : 1, sizeof *g->services);
-    for (uint32_t i = 0; i < v->n; i++) services_init(&g->services[i], v->collection[i].catalog);
+    for (uint32_t i = 0; i < v->n; i++) services_init(&g->services[i], v->collection[i].catalog, NULL);
     pipeline_lane_end(l);
     (void)e;
     return SINTER_OK;
 }
 
-static sinter_status build(engine *g, config *c, snapshot **out, sinter_error *e)
+/* Every deployment that the journal holds. */
+static sinter_status open_deployments(engine *g, sinter_error *e)
 {
-    snapshot_args args = {.config = c,
-                          .host = g->host,
-                          .views = g->views,
-                          .services = g->services,
-                          .n_collections = g->n_collections,
-                          .serial = g->serial + 1};
-    sinter_status st = snapshot_build(&args, out, e);
+    g->deployments = deployments_new();
+    return deployments_read(g->deployments, g->lane[0].reader, journal_last_sequence(g->journal), e);
+}
+
+/* Control work has a plugin worker of its own, behind the lanes'. */
+sinter_status engine_build(engine *g, snapshot_args *args, snapshot **out, sinter_error *e)
+{
+    snapshot *now = atomic_load(&g->snapshot);
+    args->host = g->host;
+    args->views = g->views;
+    args->services = g->services;
+    args->n_collections = g->n_collections;
+    args->serial = g->serial + 1;
+    args->deployments = g->deployments;
+    args->control_lane = g->n_lanes;
+    sinter_status st = snapshot_build(args, out, e);
     if (st == SINTER_OK) g->serial++;
+    if (st && now) engine_schemas(g, now); /* the refused one's configuration is going */
     return st;
+}
+
+void engine_schemas(engine *g, const snapshot *s)
+{
+    for (uint32_t i = 0; i < g->n_collections; i++) g->services[i].schema = s->collection[i].schema;
 }
 
 sinter_status engine_open(config *c, uint32_t lanes, const char *exe, engine **out, sinter_error *e)
@@ -111,10 +127,12 @@ sinter_status engine_open(config *c, uint32_t lanes, const char *exe, engine **o
     sinter_status st = dir_make(c->server.data_dir, e);
     if (st == SINTER_OK) st = open_journals(g, c, exe, e);
     if (st == SINTER_OK) st = open_lanes(g, e);
-    if (st == SINTER_OK) st = plugin_host_new(private_dir, lanes, &g->host, e);
+    if (st == SINTER_OK) st = plugin_host_new(private_dir, lanes + 1, &g->host, e);
     if (st == SINTER_OK) st = views_open(c, g->journal, g->epochs, lanes, &g->views, e);
     if (st == SINTER_OK) st = open_services(g, e);
-    if (st == SINTER_OK) st = build(g, c, &s, e);
+    if (st == SINTER_OK) st = open_deployments(g, e);
+    snapshot_args first = {.config = c, .at_start = true};
+    if (st == SINTER_OK) st = engine_build(g, &first, &s, e);
     free(private_dir);
     if (st) {
         engine_close(g);
@@ -157,6 +175,7 @@ void engine_close(engine *g)
     if (g->impressions) journal_close(g->impressions);
     if (g->journal) journal_close(g->journal);
     if (g->epochs) epoch_free(g->epochs);
+    deployments_free(g->deployments);
     free(g->services);
     free(g->config_path);
     free(g);
@@ -206,24 +225,37 @@ sinter_status engine_reload(engine *g, bool dry_run, buffer *changes, sinter_err
     snapshot *was = atomic_load(&g->snapshot), *is = NULL;
     st = check_reloadable(g->first->config, c, e);
     if (st == SINTER_OK) st = check_events(was->config, c, e);
-    if (st == SINTER_OK) st = build(g, c, &is, e);
+    snapshot_args args = {.config = c};
+    if (st == SINTER_OK) st = engine_build(g, &args, &is, e);
     if (st) {
         config_free(c);
         return st;
     }
     snapshot_changes(was, is, changes);
     if (dry_run) {
-        g->serial--;
-        snapshot_free(is);
+        engine_discard(g, is);
         return SINTER_OK;
     }
     views_add_types(g->views, c); /* before anyone can record events of them */
+    engine_publish(g, is);
+    return SINTER_OK;
+}
+
+void engine_discard(engine *g, snapshot *s)
+{
+    g->serial--;
+    engine_schemas(g, atomic_load(&g->snapshot));
+    snapshot_free(s);
+}
+
+void engine_publish(engine *g, snapshot *is)
+{
+    snapshot *was = atomic_load(&g->snapshot);
     atomic_store(&g->snapshot, is);
     epoch_retire(g->snapshot_epochs, was, free_snapshot, g);
     drain_old(g);
     if (was == g->first) snapshot_release_plugins(was);
     log_info("snapshot.publish", "snapshot %s replaces %s", is->id, was == g->first ? "the first" : "the one before");
-    return SINTER_OK;
 }
 
 journal *engine_journal(engine *g)

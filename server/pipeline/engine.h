@@ -27,8 +27,15 @@ struct engine {
     _Atomic(snapshot *) snapshot;
     snapshot *first;               /* holds the configuration that the views were opened with */
     uint64_t serial;
+    deployments *deployments;      /* control thread only, once open */
     pipeline_lane *lane;           /* [n_lanes] */
     _Atomic uint64_t impressions_lost, searches, degraded, retried;
 };
+
+/* engine.c, on the control thread. Fills `args` beside what the caller set (config, its refs, at_start, deploy_*). */
+sinter_status engine_build(engine *g, snapshot_args *args, snapshot **out, sinter_error *e);
+void engine_publish(engine *g, snapshot *s); /* and drains the one before */
+void engine_discard(engine *g, snapshot *s); /* built and not published */
+void engine_schemas(engine *g, const snapshot *s); /* what services say of event types */
 
 #endif

@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "features/features.h"
 #include "journal/journal.h"
+#include "model/model.h"
 #include "plugin/plugin.h"
 #include "views/views.h"
 #include <sinter/v1/admin.pb-c.h>
@@ -31,6 +32,45 @@ void engine_close(engine *g);
 /* Loads the configuration again, builds and checks a snapshot, publishes it; an error keeps the old one. `changes`: for people,
  * one line each, appended. [control] */
 sinter_status engine_reload(engine *g, bool dry_run, buffer *changes, sinter_error *e);
+
+
+/* ---- models ---- */
+
+/* One deployment record. */
+typedef struct deployment {
+    const char *name;
+    uint64_t version, sequence, since, until;
+    int64_t time_ms;
+    model_file *file; /* [n_files] sums, model.yaml's among them */
+    uint32_t n_files;
+    struct deployment *before;    /* of the same name; NULL: none */
+    struct deployment *next_name; /* the list of names */
+} deployment;
+typedef struct deployments deployments;
+deployments *deployments_new(void);
+void deployments_free(deployments *d);
+/* Every deployment record up to sequence `last`. */
+sinter_status deployments_read(deployments *d, journal_reader *r, uint64_t last, sinter_error *e);
+void deployments_add(deployments *d, const Sinter__Storage__V1__Deployment *m, uint64_t sequence, int64_t time_ms);
+const deployment *deployments_newest(const deployments *d, const char *name); /* NULL: none */
+
+typedef struct engine_deployed {
+    uint64_t sequence; /* of the deployment record; 0: dry run */
+    uint32_t golden_cases;
+} engine_deployed;
+/* Builds a snapshot with NAME/VERSION as NAME/latest beside the one that runs, checks it, records the deployment and publishes.
+ * An error changes nothing. Deploying what is deployed already makes no new record. [control] */
+sinter_status engine_deploy(engine *g, const char *model, const char *who, const char *why, bool dry_run, buffer *changes,
+                            engine_deployed *out, sinter_error *e);
+/* The models of the data directory (name empty: all), each checked; in `a`. [control] */
+sinter_status engine_models(engine *g, const char *name, arena *a, Sinter__V1__ListModelsResponse *out, sinter_error *e);
+
+/* What plugins may ask about a collection where there is no server: in training. */
+typedef struct pipeline_services pipeline_services;
+pipeline_services *pipeline_services_new(const config_collection *schema);
+void pipeline_services_catalog(pipeline_services *s, catalog_collection *c); /* NULL before: columns and items are unknown */
+const plugin_services *pipeline_services_table(const pipeline_services *s);
+void pipeline_services_free(pipeline_services *s);
 
 journal *engine_journal(engine *g);
 journal *engine_impressions(engine *g); /* NULL: off */

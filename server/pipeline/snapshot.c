@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Building a snapshot: open every plugin that a configuration names, resolve every feature, refuse what does not fit with
  * file:line:column. Nothing is published here; an error frees all of it. */
-#include "snapshot.h"
+#include "models.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,17 +53,22 @@ static void keep_instance(snapshot *s, plugin_instance *i)
     s->instance[s->n_instances++] = i;
 }
 
-/* A model's directory: data_dir/models/NAME/VERSION. `latest` means the newest deployment; there is none until models can be
- * deployed, so it is not trained yet, which is no error: the server starts and says so. */
-static sinter_status model_dir(builder *b, const config_use *use, const char **dir, const char **disabled, sinter_error *e)
+static sinter_status open_model(builder *b, const config_use *use, plugin_role role, const char *label, snap_use *out,
+                                sinter_error *e)
 {
-    const char *slash = strchr(use->model, '/');
-    if (!slash) return conf_error(e, use->at, "write NAME/VERSION or NAME/latest", "model '%s' has no version", use->model);
-    if (strcmp(slash, "/latest") == 0) {
-        *disabled = arena_printf(b->a, "not trained yet: sinter train %s.%s", b->p->config->name, use->name);
-        return SINTER_OK;
-    }
-    *dir = arena_printf(b->a, "%s/models/%s", b->s->config->server.data_dir, use->model);
+    const model_use m = {.args = b->args,
+                         .data_dir = b->s->config->server.data_dir,
+                         .use = use,
+                         .role = role,
+                         .services = b->services,
+                         .label = label,
+                         .train = role == PLUGIN_FUSION ? arena_printf(b->a, "%s.fuse", b->p->config->name) : label,
+                         .a = b->a,
+                         .golden_cases = &b->s->golden_cases};
+    sinter_status st = model_use_open(&m, out, e);
+    if (st) return st;
+    if (out->model) mix(b, out->model, strlen(out->model));
+    if (out->instance) keep_instance(b->s, out->instance);
     return SINTER_OK;
 }
 
@@ -106,20 +111,19 @@ static sinter_status open_use(builder *b, const config_use *use, plugin_role rol
     if (!plugin_has_role(out->library, role))
         return conf_error(e, use->at, "`sinter plugin list` shows what each plugin can do", "plugin '%s' is no %s",
                           out->library->name, PLUGIN_ROLE_NAMES[role]);
-    const char *dir = NULL;
-    if (use->model && (st = model_dir(b, use, &dir, &out->disabled, e))) return st;
+    const char *label = arena_printf(b->a, "%s.%s", b->p->config->name, use->name);
+    if (use->model && (st = open_model(b, use, role, label, out, e))) return st;
+    if (out->instance) return resolve_history(b, out, e);
     if (out->disabled && !plugin_has_role(out->library, PLUGIN_TRAINER)) return SINTER_OK;
     plugin_open_args args = {.role = out->disabled ? PLUGIN_TRAINER : role,
-                             .use = arena_printf(b->a, "%s.%s", b->p->config->name, use->name),
+                             .use = label,
                              .config = use,
-                             .model_dir = dir,
                              .collection = &b->services->public,
                              .services = &b->services->table};
     plugin_instance **instance = out->disabled ? &out->trainer : &out->instance;
     st = plugin_open(b->args->host, out->library, &args, instance, e);
     if (st) return st;
     keep_instance(b->s, *instance);
-    if (!out->disabled && use->model) out->model = use->model;
     return resolve_history(b, out, e);
 }
 
@@ -422,6 +426,8 @@ sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_e
         snapshot_free(s);
         return st;
     }
+    s->config_refs = args->config_refs ? args->config_refs : xcalloc(1, sizeof *s->config_refs);
+    ++*s->config_refs;
     choose_defaults(s);
     for (uint32_t i = 0; i < s->n_collections; i++) snapshot_list_logged(s, i);
     snprintf(s->id, sizeof s->id, "%llu-%08x", (unsigned long long)args->serial, (unsigned)(hash >> 32));
@@ -445,7 +451,10 @@ void snapshot_free(snapshot *s)
         if (s->collection[i].analyzer) text_analyzer_free(s->collection[i].analyzer);
     free(s->instance);
     free(s->library);
-    if (s->config) config_free(s->config);
+    if (s->config && --*s->config_refs == 0) {
+        config_free(s->config);
+        free(s->config_refs);
+    }
     arena_free(s->memory);
     free(s);
 }
@@ -467,6 +476,37 @@ const char *snapshot_id(const snapshot *s)
     return s->id;
 }
 
+typedef struct use_list {
+    const snap_use *use[256];
+    uint32_t n;
+} use_list;
+
+/* Uses that may have a model. */
+static void list_models(const snap_pipeline *p, use_list *l)
+{
+    l->n = 0;
+    for (uint32_t i = 0; i < p->n_sources && l->n < ARRAY_LEN(l->use); i++) l->use[l->n++] = &p->source[i].use;
+    for (uint32_t i = 0; i < p->n_rankers && l->n < ARRAY_LEN(l->use); i++) l->use[l->n++] = &p->ranker[i]->use;
+    for (uint32_t i = 0; i < p->n_stages && l->n < ARRAY_LEN(l->use); i++)
+        if (p->stage[i].fuse.config) l->use[l->n++] = &p->stage[i].fuse;
+}
+
+static const char *model_text(const snap_use *u)
+{
+    return u->model ? u->model : "not trained";
+}
+
+static void model_changes(const snap_pipeline *p, const snap_pipeline *q, buffer *out)
+{
+    use_list is, was;
+    list_models(p, &is);
+    list_models(q, &was);
+    for (uint32_t i = 0; i < is.n && is.n == was.n; i++)
+        if (strcmp(model_text(is.use[i]), model_text(was.use[i])) != 0)
+            buffer_printf(out, "%s.%s: model %s, was %s\n", p->config->name, is.use[i]->name, model_text(is.use[i]),
+                          model_text(was.use[i]));
+}
+
 void snapshot_changes(const snapshot *was, const snapshot *is, buffer *out)
 {
     for (uint32_t i = 0; i < is->n_pipelines; i++) {
@@ -475,6 +515,7 @@ void snapshot_changes(const snapshot *was, const snapshot *is, buffer *out)
             buffer_printf(out, "pipeline %s: new\n", p->config->name);
         else if (strcmp(p->version, q->version) != 0)
             buffer_printf(out, "pipeline %s: version %s, was %s\n", p->config->name, p->version, q->version);
+        if (q) model_changes(p, q, out);
     }
     for (uint32_t i = 0; i < was->n_pipelines; i++)
         if (!snapshot_pipeline(is, was->pipeline[i].config->name))

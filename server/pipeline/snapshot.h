@@ -13,7 +13,9 @@ typedef struct snap_use {
     const plugin_library *library;  /* NULL: built-in */
     const char *disabled;           /* reason, e.g. "not trained yet"; NULL: works */
     plugin_instance *trainer;       /* of one not trained yet: says what is to be logged for it; NULL: none */
-    const char *model;              /* NAME/VERSION behind the instance; NULL: none */
+    const char *model;              /* NAME/VERSION behind the instance, "taste/3"; NULL: none */
+    const char *fallback;           /* why it is not the newest deployment; NULL: it is */
+    uint64_t model_until;           /* end of the journal range that the model was trained on */
     uint32_t history, n_side;       /* latest events of the person that it asks for, and .. */
     feature *side;                  /* [n_side] .. what of their items */
 } snap_use;
@@ -98,6 +100,8 @@ typedef struct snap_collection {
 
 struct snapshot {
     config *config;
+    uint32_t *config_refs; /* snapshots that hold it; control thread only */
+    uint32_t golden_cases; /* checked while it was built */
     arena *memory;
     plugin_host *host;
     char id[24];
@@ -116,12 +120,12 @@ void snapshot_list_logged(snapshot *s, uint32_t collection);
 
 /* What plugins may ask about one collection: ctx of plugin_services. Lives as long as the engine. */
 typedef struct services_context {
-    catalog_collection *catalog;
-    const config_collection *schema; /* of the snapshot being built; NULL: the catalogue's own */
+    catalog_collection *catalog;     /* NULL: none yet (training) */
+    const config_collection *schema; /* of the snapshot being built, or of a training; NULL: the catalogue's own */
     sinter_collection public;
     plugin_services table;
 } services_context;
-void services_init(services_context *s, catalog_collection *c);
+void services_init(services_context *s, catalog_collection *c, const config_collection *schema);
 
 typedef struct snapshot_args {
     config *config; /* taken over on success */
@@ -130,6 +134,12 @@ typedef struct snapshot_args {
     services_context *services; /* [n_collections] in the order of the view set */
     uint32_t n_collections;
     uint64_t serial;
+    uint32_t *config_refs;      /* of `config`, shared with the snapshot that has it; NULL: it is new */
+    const deployments *deployments;
+    uint32_t control_lane;      /* of the plugin host: golden cases are scored there */
+    bool at_start;              /* a broken deployment falls back to the one before it */
+    const char *deploy_name;    /* taken as the newest deployment of its name; NULL: none */
+    uint64_t deploy_version;
 } snapshot_args;
 sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_error *e);
 void snapshot_free(snapshot *s);

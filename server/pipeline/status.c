@@ -43,6 +43,9 @@ static Sinter__V1__PluginStatus *plugin_of(use_walk *w, const plugin_library *l)
 
 static void note_use(use_walk *w, const snap_pipeline *p, const snap_use *u)
 {
+    if (u->fallback && w->out->n_not_trained < w->cap)
+        w->out->not_trained[w->out->n_not_trained++] =
+            arena_printf(w->a, "%s.%s: %s", p->config->name, u->name, u->fallback);
     if (u->disabled && w->out->n_not_trained < w->cap)
         w->out->not_trained[w->out->n_not_trained++] =
             arena_printf(w->a, "%s.%s: %s", p->config->name, u->name, u->disabled);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The control thread: work that takes seconds (a reload loads plugins and models) and may freeze neither main nor a
+/* The control thread: work that takes seconds (a reload or a deploy loads plugins and models) and may freeze neither main nor a
  * lane. */
 #include "server.h"
 
@@ -31,7 +31,22 @@ static sinter_status reload(server *s, bool dry_run, buffer *changes, sinter_err
     return status;
 }
 
-static void answer_reload(server *s, call *c)
+char **lines_of(const char *text, arena *a, size_t *n)
+{
+    size_t room = 1;
+    for (const char *p = text; p && *p; p++)
+        room += *p == '\n';
+    char **line = ARENA_ARRAY(a, char *, room);
+    *n = 0;
+    for (const char *p = text; p && *p; p += *p == '\n') {
+        size_t length = strcspn(p, "\n");
+        if (length) line[(*n)++] = arena_strndup(a, p, length);
+        p += length;
+    }
+    return line;
+}
+
+void reload_control(server *s, call *c)
 {
     sinter_error e = SINTER_ERROR_INIT;
     buffer changes = {0};
@@ -40,15 +55,7 @@ static void answer_reload(server *s, call *c)
     if (status == SINTER_OK) {
         arena *a = arena_new(4096);
         Sinter__V1__ReloadResponse r = SINTER__V1__RELOAD_RESPONSE__INIT;
-        size_t room = 1;
-        for (const char *p = changes.data; p && *p; p++)
-            room += *p == '\n';
-        r.changes = ARENA_ARRAY(a, char *, room);
-        for (const char *p = changes.data; p && *p; p += *p == '\n') {
-            size_t n = strcspn(p, "\n");
-            if (n) r.changes[r.n_changes++] = arena_strndup(a, p, n);
-            p += n;
-        }
+        r.changes = lines_of(changes.data, a, &r.n_changes);
         r.request_id = request_id_make(a);
         r.snapshot = arena_strdup(a, snapshot_id(engine_snapshot(s->engine)));
         call_reply(c, &r.base);
@@ -71,7 +78,7 @@ static void control_main(void *arg)
             buffer_free(&changes);
             continue;
         }
-        if (!call_over(c)) answer_reload(s, c);
+        if (!call_over(c)) c->m->control(s, c);
         call_release(c);
     }
 }

@@ -52,6 +52,7 @@ struct method {
     /* Bidi: a message that could not be taken, or a drain; NULL: call_fail. */
     void (*refuse)(call *c, sinter_status status, const sinter_error *e);
     void (*dispose)(void *state); /* frees call.state */
+    void (*control)(server *s, call *c); /* on the control thread, where run has pushed it to */
 };
 
 extern const method METHODS[];
@@ -191,6 +192,10 @@ void lanes_stop(server *s);
 sinter_status control_start(server *s, sinter_error *e);
 void control_stop(server *s);
 void control_reload(server *s); /* SIGHUP */
+void reload_control(server *s, call *c);
+void deploy_control(server *s, call *c); /* models.c */
+void models_control(server *s, call *c);
+char **lines_of(const char *text, arena *a, size_t *n); /* the lines of a text, empty ones left out */
 
 /* ---- handlers, one file a service ---- */
 method_run search_run;
@@ -202,6 +207,8 @@ method_run reflection_run;
 void list_dispose(void *state);
 void watch_dispose(void *state);
 void reload_dispose(void *state);
+method_run deploy_run, models_run;
+void models_dispose(void *state);
 void record_events_dispose(void *state);
 
 /* health.c: asks the views whether they are ready and tells who watches. Main loop, now and then. */

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What was deployed, newest first by name: read from the journal at start, added to by deploys. Control thread only. */
+#include "pipeline/pipeline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct deployments {
+    arena *memory;
+    deployment *name; /* the newest of each name */
+};
+
+deployments *deployments_new(void)
+{
+    deployments *d = xcalloc(1, sizeof *d);
+    d->memory = arena_new(1 << 12);
+    return d;
+}
+
+void deployments_free(deployments *d)
+{
+    if (!d) return;
+    arena_free(d->memory);
+    free(d);
+}
+
+const deployment *deployments_newest(const deployments *d, const char *name)
+{
+    for (const deployment *x = d->name; x; x = x->next_name)
+        if (strcmp(x->name, name) == 0) return x;
+    return NULL;
+}
+
+/* A record of another making than ours (an odd version, an odd name) stands for nothing. */
+static bool usable(const Sinter__Storage__V1__Deployment *m, uint64_t *version)
+{
+    if (!model_name_valid(m->name) || !parse_uint64(str_of(m->version), version) || m->n_files > MODEL_MAX_FILES + 1) return false;
+    for (size_t i = 0; i < m->n_files; i++)
+        if (strlen(m->files[i]->sha256) != 64) return false;
+    return true;
+}
+
+void deployments_add(deployments *d, const Sinter__Storage__V1__Deployment *m, uint64_t sequence, int64_t time_ms)
+{
+    uint64_t version;
+    if (!usable(m, &version)) {
+        log_warn("model.record", "the deployment record %llu is not understood", (unsigned long long)sequence);
+        return;
+    }
+    deployment *x = ARENA_NEW(d->memory, deployment), **at = &d->name;
+    *x = (deployment){.name = arena_strdup(d->memory, m->name), .version = version, .sequence = sequence, .time_ms = time_ms,
+                      .since = m->since, .until = m->until, .n_files = (uint32_t)m->n_files};
+    x->file = ARENA_ARRAY(d->memory, model_file, m->n_files + 1);
+    for (size_t i = 0; i < m->n_files; i++) {
+        x->file[i].path = arena_strdup(d->memory, m->files[i]->path);
+        memcpy(x->file[i].sha256, m->files[i]->sha256, 65);
+    }
+    while (*at && strcmp((*at)->name, x->name) != 0) at = &(*at)->next_name;
+    x->before = *at;
+    x->next_name = *at ? (*at)->next_name : NULL;
+    *at = x;
+}
+
+static bool varint(str *in, uint64_t *out)
+{
+    *out = 0;
+    for (unsigned shift = 0; in->n && shift < 64; shift += 7) {
+        unsigned char c = (unsigned char)*in->s++;
+        in->n--;
+        *out |= (uint64_t)(c & 127) << shift;
+        if (c < 128) return true;
+    }
+    return false;
+}
+
+/* Whether a packed Record's body is a deployment, without unpacking it: the body's field comes after sequence, write id, time. */
+static bool is_deployment(str in)
+{
+    enum { FIRST_BODY = 4, DEPLOYMENT = 7 };
+    for (uint64_t tag, n; varint(&in, &tag);) {
+        if (tag >> 3 >= FIRST_BODY) return tag >> 3 == DEPLOYMENT;
+        if (!varint(&in, &n)) return false;
+        if ((tag & 7) == 2) {
+            if (n > in.n) return false;
+            in.s += n;
+            in.n -= n;
+        } else if ((tag & 7) != 0) {
+            return false;
+        }
+    }
+    return false;
+}
+
+sinter_status deployments_read(deployments *d, journal_reader *r, uint64_t last, sinter_error *e)
+{
+    arena *a = arena_new(1 << 12);
+    sinter_status s = SINTER_OK;
+    for (uint64_t i = 1; i <= last && s == SINTER_OK; i++) {
+        str bytes;
+        Sinter__Storage__V1__Record *rec;
+        s = journal_get_bytes(r, i, &bytes, e);
+        if (s == SINTER_NOT_FOUND) { /* sequences may have holes */
+            s = SINTER_OK;
+            continue;
+        }
+        if (s != SINTER_OK || !is_deployment(bytes)) continue;
+        s = journal_get(r, i, a, &rec, e);
+        if (s == SINTER_OK && rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_DEPLOYMENT)
+            deployments_add(d, rec->deployment, i, rec->time_ms);
+        arena_reset(a);
+    }
+    arena_free(a);
+    return s;
+}
