@@ -23,6 +23,8 @@ int command_search(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_serve(int argc, char **argv);
 int command_plugin(int argc, char **argv);
+int command_model(int argc, char **argv);
+int command_train(int argc, char **argv);
 
 const struct command COMMANDS[] = {
     {"demo", "a seeded shop with planted tastes: generate, play, judge", command_demo},
@@ -34,6 +36,8 @@ const struct command COMMANDS[] = {
     {"search", "search a collection, ranked and explained", command_search},
     {"serve", "serve search, catalogue and administration over gRPC", command_serve},
     {"status", "what a running server serves, and how it fares", command_status},
+    {"model", "list the models of a running server, or deploy one", command_model},
+    {"train", "train a ranker or a fusion on what the journal holds", command_train},
     {"plugin", "list plugins, or check that one keeps the contract", command_plugin},
     {"version", "print the version", command_version},
 };

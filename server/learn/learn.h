@@ -14,6 +14,7 @@
 #include "catalog/catalog.h"
 #include "config/config.h"
 #include "journal/journal.h"
+#include "model/model.h"
 #include "profile/profile.h"
 #include <sinter/plugin.h>
 
@@ -262,5 +263,44 @@ void dataset_free(dataset_result *r);
  * them. INVALID names the ranker, its model and both sequences, with `where`: file:line:column of the pipeline's fuse. */
 sinter_status dataset_check_since(const dataset_ranker *ranker, uint32_t n, uint64_t since, const char *where,
                                   sinter_error *e);
+
+/* ---- training (train*.c)
+ * ------------------------------------------------------------------------------------------------------------- */
+
+/* One step of a run, as people want to see it. */
+typedef struct train_progress {
+    bool training;      /* false: the dataset is being read */
+    const char *what;   /* reading: the step; training: NULL */
+    uint64_t done, total;
+    const char *metric; /* training: NULL: none with this step */
+    double value;
+} train_progress;
+
+typedef struct train_spec {
+    const config *config;
+    const char *what;           /* "shop.taste"; "shop.fuse": the last stage with a fusion that trains; "shop.stage1.fuse" */
+    const char *since, *until;  /* sequences of the journal, or times of appending; NULL: from the start (a fusion: from the end
+                                   of its rankers' ranges), to the newest */
+    uint64_t seed, memory_limit; /* 0: 1; half of the machine's */
+    uint32_t threads;           /* 0: one a core */
+    const char *name;           /* of the model; NULL: as the use's `model:` says */
+    bool resume;                /* goes on where a killed run of the same model left off */
+    bool (*progress)(void *ctx, const train_progress *p); /* true: stop early, keep the best so far */
+    void *progress_ctx;
+} train_spec;
+
+typedef struct train_result {
+    model_info model;      /* as its model.yaml says */
+    dataset_report report;
+    uint32_t golden_cases;
+    bool resumed;
+    arena *memory;
+} train_result;
+
+/* Trains one use of a pipeline and leaves a model directory, whole or not at all: finds the use, opens its plugin as a trainer,
+ * builds the dataset, trains, opens what was made and keeps golden cases of it, writes model.yaml, renames. In a process of its own: the
+ * journals are opened and closed here, and two runs of one model are refused (EXISTS). */
+sinter_status train_run(const train_spec *spec, train_result *out, sinter_error *e);
+void train_result_free(train_result *r);
 
 #endif

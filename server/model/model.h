@@ -123,6 +123,8 @@ typedef struct golden_case {
     const float *score; /* [n] expected; SINTER_MISSING where there is none */
 } golden_case;
 
+/* A deep copy of a case without its scores, of its first `most_rows` rows. False: too large to be kept. */
+bool golden_copy(const golden_case *from, uint32_t most_rows, arena *a, golden_case *out);
 /* Scores the cases with an instance: `score` of each is written, in `a`. */
 sinter_status golden_score(plugin_instance *i, uint32_t lane, golden_case *c, uint32_t n, arena *a, sinter_error *e);
 sinter_status golden_write(const char *dir, const golden_case *c, uint32_t n, sinter_error *e);

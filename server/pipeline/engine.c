@@ -96,7 +96,6 @@ static sinter_status open_deployments(engine *g, sinter_error *e)
 /* Control work has a plugin worker of its own, behind the lanes'. */
 sinter_status engine_build(engine *g, snapshot_args *args, snapshot **out, sinter_error *e)
 {
-    snapshot *now = atomic_load(&g->snapshot);
     args->host = g->host;
     args->views = g->views;
     args->services = g->services;
@@ -106,13 +105,7 @@ sinter_status engine_build(engine *g, snapshot_args *args, snapshot **out, sinte
     args->control_lane = g->n_lanes;
     sinter_status st = snapshot_build(args, out, e);
     if (st == SINTER_OK) g->serial++;
-    if (st && now) engine_schemas(g, now); /* the refused one's configuration is going */
     return st;
-}
-
-void engine_schemas(engine *g, const snapshot *s)
-{
-    for (uint32_t i = 0; i < g->n_collections; i++) g->services[i].schema = s->collection[i].schema;
 }
 
 sinter_status engine_open(config *c, uint32_t lanes, const char *exe, engine **out, sinter_error *e)
@@ -244,7 +237,6 @@ sinter_status engine_reload(engine *g, bool dry_run, buffer *changes, sinter_err
 void engine_discard(engine *g, snapshot *s)
 {
     g->serial--;
-    engine_schemas(g, atomic_load(&g->snapshot));
     snapshot_free(s);
 }
 

@@ -36,6 +36,5 @@ struct engine {
 sinter_status engine_build(engine *g, snapshot_args *args, snapshot **out, sinter_error *e);
 void engine_publish(engine *g, snapshot *s); /* and drains the one before */
 void engine_discard(engine *g, snapshot *s); /* built and not published */
-void engine_schemas(engine *g, const snapshot *s); /* what services say of event types */
 
 #endif

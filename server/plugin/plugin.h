@@ -230,6 +230,10 @@ void plugin_rewrite(plugin_instance *i, plugin_call *c, const sinter_request *re
 void plugin_finish(plugin_instance *i, plugin_call *c, const sinter_request *request, const sinter_list *list,
                    const plugin_edit **edit, uint32_t *n, plugin_result *r);
 
+/* trainer->train with an instance opened as PLUGIN_TRAINER; host, options and instance are filled in here. `c` gives
+ * host->scratch its memory. */
+sinter_status plugin_train(plugin_instance *i, plugin_call *c, const sinter_train_args *args, sinter_error *e);
+
 /* ---- shared objects as files: for `sinter plugin`
  * ----------------------------------------------------------------------- */
 
