@@ -113,10 +113,11 @@ typedef struct batch {
     uint64_t began_ns;
 } batch;
 
+/* Never for want of time alone: an empty batch means the end, also on a machine that held us up before the first record. */
 static bool batch_full(const batch *b, uint32_t limit)
 {
     return b->n >= BATCH_RECORDS || b->n >= limit || b->bytes >= BATCH_BYTES ||
-           clock_mono_ns() - b->began_ns > (uint64_t)REBIND_MS * 1000000u / 4;
+           (b->n && clock_mono_ns() - b->began_ns > (uint64_t)REBIND_MS * 1000000u / 4);
 }
 
 static sinter_status batch_add(journal_reader *r, batch *b, uint64_t sequence, str stored, sinter_error *e)
