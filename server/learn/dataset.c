@@ -230,7 +230,7 @@ static void set_shape(const dataset_making *m, dataset_shared *d)
                               .n_rankers = m->whole ? m->spec->n_rankers : 0,
                               .dimension = dimension,
                               .ranker = ranker,
-                              .fusion = m->whole};
+                              .fusion = m->whole && m->spec->n_rankers};
 }
 
 static sinter_status split(dataset_making *m, dataset_shared *d, dataset_result *out, sinter_error *e)

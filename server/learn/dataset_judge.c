@@ -91,8 +91,8 @@ sinter_status dataset_check_inputs(dataset_making *m, sinter_error *e)
     if ((s->inputs->dataset & SINTER_DATASET_REQUESTS) && m->whole)
         return error_set(e, SINTER_INVALID, s->where, "ask for one of them",
                          "the trainer reads both the shown hits and the whole lists of requests");
-    if (m->whole && (!s->stage || !s->n_rankers || s->n_rankers > SINTER_MAX_RANKERS))
-        return error_set(e, SINTER_INVALID, s->where, NULL, "a fusion's trainer needs a stage with 1 to %u rankers", SINTER_MAX_RANKERS);
+    if (m->whole && (!s->stage || s->n_rankers > SINTER_MAX_RANKERS))
+        return error_set(e, SINTER_INVALID, s->where, NULL, "whole lists are of a stage, with at most %u rankers", SINTER_MAX_RANKERS);
     if (!s->collection->n_events)
         return error_set(e, SINTER_PRECONDITION, s->collection->file, "declare them: `events: {click: 1, purchase: 5}`",
                          "collection '%s' declares no events: there is nothing to learn from", s->collection->name);

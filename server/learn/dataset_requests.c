@@ -106,7 +106,7 @@ static void match_all(dataset_making *m, const answered *an, const recorded_stag
 
 static void match_rankers(dataset_making *m, const answered *an, const recorded_stage *st, request_columns *c)
 {
-    if (st->n_rankers != m->spec->n_rankers) c->missing = DATASET_OTHER_RANKERS;
+    if (m->spec->n_rankers && st->n_rankers != m->spec->n_rankers) c->missing = DATASET_OTHER_RANKERS;
     for (uint32_t r = 0; r < m->spec->n_rankers; r++) {
         c->ranker[r] = find_name(st->rankers, st->n_rankers, m->spec->ranker[r].name);
         c->model[r] = find_ranker(m, an, m->spec->ranker[r].name);
@@ -458,7 +458,7 @@ static sinter_status add_stage(dataset_making *m, const record *rec, const answe
         return SINTER_OK;
     }
     put_stage_columns(m, an, st, c);
-    put_fusion(m, st, c);
+    if (m->spec->n_rankers) put_fusion(m, st, c);
     put_shown(m, an, rows_of_shown(m, an, st), (uint32_t)st->n_item);
     return write_record(m, an);
 }

@@ -187,7 +187,7 @@ typedef struct dataset_spec {
     const sinter_inputs *inputs; /* of the instance opened with role "trainer" */
     const char *pipeline;        /* the ranker's or fusion's */
     const char *stage;           /* WHOLE_REQUESTS: its name */
-    const dataset_ranker *ranker; /* [n_rankers] WHOLE_REQUESTS: of the stage, in its order */
+    const dataset_ranker *ranker; /* [n_rankers] for a fusion's trainer: of the stage, in its order; none: requests.fusion is NULL */
     uint32_t n_rankers;
     double valid;          /* share of the newest that is kept for validation; 0: a tenth, a fifth for WHOLE_REQUESTS */
     const char *scratch;   /* folder for private files, made if absent */

@@ -103,10 +103,15 @@ class Dataset(unittest.TestCase):
         self.assertIn(r.returncode, (0, 1), r.stderr)
         return {k: int(v) for k, v in (line.split("=") for line in r.stdout.splitlines())}, r.returncode, r.stderr
 
-    def serve(self, server, first):
+    def serve(self, server, first, read=False):
+        """Lets everybody act; with `read`, a dataset is read again and again meanwhile."""
         people = [Person(server, k, first, self.sent) for k in range(THREADS)]
         for p in people:
             p.start()
+        while read and any(p.is_alive() for p in people):
+            counts, code, told = self.read(server)
+            self.assertEqual(code, 0, told)
+            self.assertGreater(counts["requests"], REQUESTS // 4)
         for p in people:
             p.join(120 * harness.SLOW)
             self.assertIsNone(p.failed, p.failed)
@@ -119,7 +124,7 @@ class Dataset(unittest.TestCase):
             server.search(collection="shop", after_sequence=stored[-1].sequence, no_impression=True)
             self.serve(server, 0)
             server.restart()
-            self.serve(server, 1000)
+            self.serve(server, 1000, read=True)
             end = time.monotonic() + 30 * harness.SLOW  # the log is written behind the answers
             while (counts := self.read(server))[0]["requests"] < REQUESTS and time.monotonic() < end:
                 time.sleep(0.1)

@@ -158,6 +158,11 @@ static void no_events_declared(dataset_spec *s)
     s->collection = &without;
 }
 
+static void no_stage(dataset_spec *s)
+{
+    s->stage = NULL;
+}
+
 enum { I = SINTER_DATASET_INTERACTIONS, R = SINTER_DATASET_REQUESTS, W = SINTER_DATASET_WHOLE_REQUESTS };
 static const verdict VERDICTS[] = {
     {"no events", I, nothing, NULL, NULL, SINTER_PRECONDITION, "no events on items of the catalogue among 0 events", "record events"},
@@ -174,7 +179,8 @@ static const verdict VERDICTS[] = {
     {"one request", R, one_request, NULL, NULL, SINTER_PRECONDITION, "1 request leaves nothing to validate on", "widen"},
     {"fine requests", R, good_requests, NULL, NULL, SINTER_OK, NULL, NULL},
     {"both", I | R, good_requests, NULL, NULL, SINTER_PRECONDITION, "one person's", NULL},
-    {"nothing recorded", W, good_requests, NULL, NULL, SINTER_INVALID, "a stage with 1 to 64 rankers", ""},
+    {"nothing recorded", W, good_requests, NULL, NULL, SINTER_PRECONDITION, "no requests; left out: 20 requests (not recorded whole", "serve more"},
+    {"no stage", W, good_requests, NULL, no_stage, SINTER_INVALID, "whole lists are of a stage", NULL},
     {"a million features", R, good_requests, a_million_features, NULL, SINTER_INVALID, "reads 1000000 features; at most 10000", "fewer"},
     {"unlogged", R, good_requests, unlogged_feature, NULL, SINTER_PRECONDITION, "left out: 20 requests (the log lacks a feature that the trainer reads): feature 'item.stock'", "left out"},
     {"near target", R, good_requests, near_target, NULL, SINTER_INVALID, "target 'clik'", "did you mean 'click'"},

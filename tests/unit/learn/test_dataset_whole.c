@@ -123,6 +123,30 @@ static void fusion_sees_every_candidate_of_its_stage(void **state)
     world_end(&w);
 }
 
+static void a_ranker_may_read_whole_lists_too(void **state)
+{
+    (void)state;
+    world w;
+    dataset_result d;
+    sinter_error e = SINTER_ERROR_INIT;
+    sinter_requests r;
+    char id[16];
+    world_make(&w);
+    items(&w);
+    for (int i = 0; i < 10; i++) {
+        snprintf(id, sizeof id, "r%d", i);
+        log_request(&w, id, i % 2 ? "u" : "v", i * 1000, true);
+        if (i == 3) world_event(&w, (event){.type = "click", .user = "u", .item = "a", .request = "r3", .time_ms = 1});
+    }
+    dataset_spec spec = world_spec(&w, fusion_inputs());
+    world_build(&w, &spec, &d);
+    must(DATASET_TABLE.next_requests(d.train, &r, &e), &e);
+    assert_true(r.batch->n == CANDIDATES && !r.fusion && r.batch->feature[4] == 4 && r.position[1] == 1);
+    dataset_free(&d);
+    world_open(&w);
+    world_end(&w);
+}
+
 static void what_does_not_speak_of_the_deployed_stage_is_left_out(void **state)
 {
     (void)state;
@@ -194,6 +218,7 @@ static void a_fusion_range_that_begins_before_its_rankers_end_is_refused(void **
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(fusion_sees_every_candidate_of_its_stage),
+                                       cmocka_unit_test(a_ranker_may_read_whole_lists_too),
                                        cmocka_unit_test(what_does_not_speak_of_the_deployed_stage_is_left_out),
                                        cmocka_unit_test(a_fusion_range_that_begins_before_its_rankers_end_is_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
