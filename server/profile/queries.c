@@ -46,7 +46,8 @@ str profile_query_text(str query, arena *a)
                                       UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD |
                                           UTF8PROC_IGNORE | UTF8PROC_LUMP);
     if (n < 0) return (str){"", 0}; /* not UTF-8 */
-    out = arena_strndup(a, (const char *)mapped, (size_t)n);
+    out = arena_alloc(a, (size_t)n + 1);
+    memcpy(out, mapped, (size_t)n);
     free(mapped);
     return squeeze(out, (size_t)n);
 }
