@@ -19,27 +19,26 @@ cf_import() {
 }
 
 cf_measure() {
-    "$sinter" train "$1.$2" -c "$scratch/server/sinter.yaml" --deploy --quiet &&
+    "$sinter" train "$1.$2" -c "$scratch/server/sinter.yaml" --deploy --quiet >&2 &&
         "$sinter" evaluate "$1" --split "$SINTER_DATA/ml-100k/split-test.tsv" --metrics ndcg@10,map@10 --json --quiet
 }
 
 cf_row() {
     name=$1 pipeline=$2 ranker=$3 goals=$4 begun=$(seconds)
-    answer=$scratch/$pipeline.json failure=
+    answer=$scratch/$pipeline.json how=--evaluated what=$scratch/$pipeline.json
     if [ ! -r "$SINTER_DATA/ml-100k/split-train.tsv" ]; then
-        failure="--skip no_$SINTER_DATA/ml-100k;_set_SINTER_DATA"
+        how=--skip what="no $SINTER_DATA/ml-100k; set SINTER_DATA"
     else
         [ -n "$server_pid" ] || server_start tests/quality || exit 1
         { cf_import >"$scratch/cf.log" 2>&1 && cf_measure "$pipeline" "$ranker" >"$answer" 2>"$scratch/cf.log"; } || {
             cat "$scratch/cf.log"
-            failure="--failed import,_train_or_evaluate_failed"
+            how=--failed what="import, train or evaluate failed"
         }
     fi
     spent=$(($(seconds) - begun))
     echo "$goals" | tr ',' '\n' >"$scratch/goals"
     while read -r metric op goal <&4; do
-        # shellcheck disable=SC2086
-        bar "$name" "$metric" "$op" "$goal" ${failure:-"--evaluated" "$answer" "--seconds" "$spent"}
+        bar "$name" "$metric" "$op" "$goal" "$how" "$what" --seconds "$spent"
     done 4<"$scratch/goals"
 }
 

@@ -341,6 +341,47 @@ static void damaged_models_are_refused_by_name(void **state)
     model_is_refused(1, offset, good, 1, 3);
 }
 
+/* Whatever is done to the file: refused, or a model whose indices can be trusted and whose scores are numbers. */
+static void a_damaged_file_never_harms(void **state)
+{
+    (void)state;
+    world good = world_make(NULL, 0);
+    char path[700], bytes[8192];
+    snprintf(path, sizeof path, "%s/weights.safetensors", good.dir);
+    FILE *f = fopen(path, "rb");
+    size_t n = fread(bytes, 1, sizeof bytes, f);
+    uint64_t seed = 11;
+    uint32_t opened = 0;
+    fclose(f);
+    assert_true(n > 100 && n < sizeof bytes);
+    for (int round = 0; round < 400; round++) {
+        world w = {.h = harness_open(PLUGIN_PATH)};
+        char damaged[8192];
+        size_t cut = people_random(&seed) < 0.2 ? (size_t)(people_random(&seed) * (double)n) : n;
+        memcpy(damaged, bytes, n);
+        for (int k = (int)(people_random(&seed) * 6); k >= 0; k--)
+            damaged[(size_t)(people_random(&seed) * (double)n)] = (char)(people_random(&seed) * 256);
+        w.dir = harness_folder(w.h);
+        snprintf(path, sizeof path, "%s/weights.safetensors", w.dir);
+        f = fopen(path, "wb");
+        fwrite(damaged, 1, cut, f);
+        fclose(f);
+        harness_model(w.h, w.dir);
+        sinter_error e = SINTER_ERROR_INIT;
+        if (harness_instance(w.h, "ranker", NULL, 0, &w.instance, &e) == SINTER_OK) {
+            float score[ITEMS];
+            w.worker = harness_worker(w.h, w.instance);
+            opened++;
+            if (score_all(&w, request_of(&w, 3, (uint32_t[]){0, 3, 77}, (float[]){0, 1, 2}, (float[]){1, 1, 1}), score) == SINTER_OK)
+                for (uint32_t i = 0; i < ITEMS; i++)
+                    assert_true(sinter_is_missing(score[i]) || !isnan(score[i]));
+        }
+        harness_close(w.h);
+    }
+    assert_true(opened < 300);
+    harness_close(good.h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +396,7 @@ int main(void)
         cmocka_unit_test(recall_equals_a_sort_of_all_scores),
         cmocka_unit_test(without_a_model_it_does_not_rank),
         cmocka_unit_test(damaged_models_are_refused_by_name),
+        cmocka_unit_test(a_damaged_file_never_harms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
