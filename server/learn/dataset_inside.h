@@ -3,7 +3,8 @@
  *
  *   dataset.c          build, split, the table of a trainer
  *   dataset_events.c   the main journal's events: interactions and labels
- *   dataset_requests.c the impressions' answers and recorded requests, matched by name with what the trainer reads
+ *   dataset_match.c    what the trainer reads, by name among what a record has
+ *   dataset_requests.c the impressions' answers and recorded requests, joined with their events
  *   dataset_flat.c     one request as flat bytes, and back
  *   dataset_later.c    what the log lacks, as of each request
  *   dataset_csr.c      interactions by user or by item
@@ -182,6 +183,25 @@ static inline void left_in(dataset_making *m, dataset_left_out why)
 }
 sinter_status dataset_memory(const dataset_making *m, sinter_error *e); /* within the limit? */
 void dataset_progress(const dataset_making *m, const char *what, uint64_t done, uint64_t total);
+
+/* ---- names (dataset_match.c) ------------------------------------------------------------------------------------------- */
+
+/* Where each thing that the trainer reads stands among the names of a record. */
+typedef struct request_columns {
+    uint64_t names;  /* hash of all names that were matched */
+    dataset_left_out missing; /* DATASET_LEFT_OUT_N: nothing */
+    uint32_t *feature, *id, *context, *prior, *ranker, *model;
+} request_columns;
+
+#define FROM_RAW    (1u << 31) /* a feature that is a ranker's score */
+#define FROM_ANSWER (1u << 30) /* of a recorded stage: the answer has it */
+#define COLUMN      (FROM_ANSWER - 1)
+
+/* Of an answer, or of a recorded stage of it. Records of one snapshot have the same names: matched once. */
+const request_columns *dataset_match_names(dataset_making *m, const Sinter__Storage__V1__Answered *an,
+                                           const Sinter__Storage__V1__RecordedStage *st);
+
+/* ---- steps ------------------------------------------------------------------------------------------------------------- */
 
 /* Events of the range into raw_interactions and raw_labels (mapped and sorted). */
 sinter_status dataset_read_events(dataset_making *m, sinter_error *e);

@@ -112,7 +112,7 @@ void spool_seal(spool *s)
 void spool_close(spool *s)
 {
     if (s->map) munmap(s->map, s->mapped);
-    if (s->fd > 0) close(s->fd);
+    if (s->fd >= 0) close(s->fd);
     buffer_free(&s->pending);
     *s = (spool){.fd = -1};
 }
