@@ -102,10 +102,24 @@ typedef struct counter {
     uint64_t value;
 } counter;
 
+/* Between begin and end of a lane, so that the set stays. */
+static void sum_profiles(const engine *g, uint64_t *events, uint64_t *people, uint64_t *bytes)
+{
+    const view_set *set = views_current(g->views);
+    *events = *people = *bytes = 0;
+    for (uint32_t i = 0; i < set->n; i++) {
+        *events += set->collection[i].profiles->n_events;
+        *people += set->collection[i].profiles->n_people;
+        *bytes += set->collection[i].profiles->bytes;
+    }
+}
+
 static void fill_counters(engine *g, arena *a, const views_state *v, Sinter__V1__GetStatusResponse *out)
 {
     journal_stats j;
     journal_get_stats(g->journal, &j);
+    uint64_t events, people, profile_bytes;
+    sum_profiles(g, &events, &people, &profile_bytes);
     const counter counters[] = {{"searches", atomic_load(&g->searches)},
                                 {"searches_degraded", atomic_load(&g->degraded)},
                                 {"searches_retried", atomic_load(&g->retried)},
@@ -117,6 +131,9 @@ static void fill_counters(engine *g, arena *a, const views_state *v, Sinter__V1_
                                 {"index_commits", v->commits},
                                 {"index_rebuilds", v->rebuilds},
                                 {"reads_parked", v->parked},
+                                {"profile_events", events},
+                                {"profile_people", people},
+                                {"profile_bytes", profile_bytes},
                                 {"plugins_resident", plugin_host_resident(g->host)},
                                 {"lanes", g->n_lanes}};
     out->counters = ARENA_ARRAY(a, Sinter__V1__GetStatusResponse__CountersEntry *, ARRAY_LEN(counters) + 16);

@@ -165,6 +165,75 @@ static void a_replay_up_to_a_sequence_gives_the_same_bits(void **state)
     stream_free(&s);
 }
 
+/* ---- threads ----------------------------------------------------------------------------------------------------------- */
+
+typedef struct reading {
+    profile_collection *p;
+    epoch_domain *epochs;
+    uint32_t slot;
+    _Atomic bool *stop;
+    uint64_t sets;
+    bool wrong;
+} reading;
+
+/* Sets only ever grow, and a history is in order, however quickly they follow each other. */
+static void read_on(void *arg)
+{
+    reading *r = arg;
+    uint64_t events = 0, last = 0;
+    while (!atomic_load(r->stop)) {
+        profile_event h[HISTORY];
+        float v[ITEMS];
+        uint32_t ordinal[ITEMS];
+        epoch_enter(r->epochs, r->slot);
+        const profile_set *set = profile_current(r->p);
+        r->wrong |= set->n_events < events || set->sequence < last;
+        events = set->n_events;
+        last = set->sequence;
+        for (uint32_t i = 0; i < ITEMS; i++) ordinal[i] = i;
+        for (uint32_t person = 0; person < PEOPLE; person++) {
+            uint32_t n = profile_history(set, find(set, person), HISTORY, h);
+            for (uint32_t i = 1; i < n; i++) r->wrong |= h[i].time_ms > h[i - 1].time_ms;
+        }
+        profile_count_items(set, 2, ordinal, ITEMS, START_MS, v, 1);
+        profile_count_query(set, profile_find_query(set, STR("blue chair")), 2, ordinal, ITEMS, START_MS, v, 1);
+        for (uint32_t i = 0; i < ITEMS; i++) r->wrong |= !(v[i] >= 0);
+        epoch_exit(r->epochs, r->slot);
+        r->sets++;
+    }
+}
+
+static void sets_are_read_while_the_next_ones_are_built(void **state)
+{
+    (void)state;
+    enum { READERS = 2 };
+    stream s = stream_new(21);
+    config_collection schema = schema_of(HISTORY);
+    epoch_domain *epochs = epoch_new(READERS);
+    profile_collection *p = profile_open(&schema, 1, epochs);
+    _Atomic bool stop = false;
+    reading r[READERS];
+    pthread_t t[READERS];
+    for (uint32_t i = 0; i < READERS; i++) {
+        r[i] = (reading){.p = p, .epochs = epochs, .slot = i, .stop = &stop};
+        assert_int_equal(thread_start(&t[i], "reader", read_on, &r[i], NULL), SINTER_OK);
+    }
+    for (uint32_t i = 0; i < 4000; i++) {
+        uint32_t from = s.n;
+        stream_step(&s);
+        for (; from < s.n; from++) profile_apply(p, s.record[from]);
+        if (i % 3 == 0) profile_publish(p, s.n ? s.record[s.n - 1]->sequence : 0);
+    }
+    atomic_store(&stop, true);
+    for (uint32_t i = 0; i < READERS; i++) {
+        pthread_join(t[i], NULL);
+        assert_false(r[i].wrong);
+    }
+    profile_close(p);
+    epoch_free(epochs);
+    stream_free(&s);
+}
+
 /* ---- single facts --------------------------------------------------------------------------------------------------------- */
 
 typedef struct small {
@@ -383,6 +452,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sets_agree_with_a_naive_account),
         cmocka_unit_test(a_replay_up_to_a_sequence_gives_the_same_bits),
+        cmocka_unit_test(sets_are_read_while_the_next_ones_are_built),
         cmocka_unit_test(an_event_on_an_unknown_item_counts_from_the_moment_the_item_exists),
         cmocka_unit_test(a_counter_halves_in_its_half_life_and_late_events_come_decayed),
         cmocka_unit_test(a_session_is_a_person_only_without_a_user_and_never_another),
