@@ -230,6 +230,8 @@ static void impressions_keep_what_rankers_not_trained_yet_will_learn_from(void *
         record_event(id, "view", "dan", "", i % 2 ? "r1" : "b1", 0, NOW_MS - i * 1000);
     }
     house_settle(&H);
+    is(hit(ask(&q, "main", "dan", "s3"), "r1"), "n0", 3); /* of seventy, as it asked */
+    house_done(&H);
     const Sinter__V1__SearchResponse *out = ask(&q, "popular", "dan", "s3");
     pipeline_log(pipeline_lane_get(H.engine, 0), STR("bytes"));
     char *first = xstrdup(out->hits[0]->id);
