@@ -368,6 +368,8 @@ typedef struct sinter_share {
     double contribution; /* bias + sum of contributions = score, for every item, whatever is missing */
 } sinter_share;
 
+/* Where NAME/latest is not trained yet, the host opens a fusion without a model: it then fuses in a plain way of its own (and so
+ * gathers what it will be trained on), or refuses, and the order before the stage stands. */
 typedef struct sinter_fusion {
     uint32_t size, flags;
     /* Option keys that name rankers are checked by check_rankers at open: the stage's ranker names in order; NULL: no

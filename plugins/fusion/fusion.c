@@ -18,7 +18,7 @@ static const char *const rules[] = {"rrf", "borda", NULL};
 
 static const sinter_option options[] = {
     {.size = sizeof(sinter_option), .type = SINTER_OPTION_STRING, .key = "method", .choices = methods, .default_text = "weighted",
-     .doc = "weighted (a sum of calibrated scores), voting (by ranks only) or network (weights by query, person and item; needs a model); default weighted."},
+     .doc = "weighted (a sum of calibrated scores), voting (by ranks only) or network (weights by query, person and item, once trained); default weighted."},
     {.size = sizeof(sinter_option), .type = SINTER_OPTION_MAP, .key = "weights", .element = SINTER_OPTION_NUMBER,
      .doc = "A weight of at least 0 for each of the stage's rankers, by name; without it all count the same."},
     {.size = sizeof(sinter_option), .type = SINTER_OPTION_FILE, .key = "fit",
@@ -146,7 +146,6 @@ static sinter_status read_gate(sinter_instance *me, const sinter_open_args *args
 /* The model, where the use names one; to be trained, or without it where none is needed. */
 static sinter_status read_model(sinter_instance *me, const sinter_open_args *args, sinter_error *err)
 {
-    bool trains = strcmp(args->role, "trainer") == 0;
     if (me->method == FUSION_NETWORK && me->calibrate == CALIBRATE_NONE)
         return fusion_fail(me, err, "use calibrate: zscore or minmax", "a network reads calibrated scores only");
     if (me->method == FUSION_NETWORK && me->missing == MISSING_RENORMALISE)
@@ -157,8 +156,11 @@ static sinter_status read_model(sinter_instance *me, const sinter_open_args *arg
         return fusion_fail(me, err, "use method: weighted or network, or remove model", "voting has no model");
     if (args->model_dir != NULL)
         return model_read(me, args->model_dir, err);
-    if (me->method == FUSION_NETWORK && !trains)
-        return fusion_fail(me, err, "write model: NAME/latest and train it: sinter train PIPELINE.fuse", "method network needs a model");
+    if (me->method == FUSION_NETWORK && strcmp(args->role, "trainer") != 0) {
+        char message[256];
+        snprintf(message, sizeof message, "%s: not trained yet, so all rankers count the same; sinter train PIPELINE.fuse", me->use);
+        me->host->log(me->host, SINTER_LOG_WARN, message);
+    }
     return SINTER_OK;
 }
 

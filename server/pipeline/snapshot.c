@@ -101,6 +101,16 @@ static sinter_status resolve_history(builder *b, snap_use *use, sinter_error *e)
     return SINTER_OK;
 }
 
+/* A fusion that nobody trained yet may still fuse in a plain way of its own, which beats the order of recall. */
+static bool open_untrained(builder *b, plugin_open_args args, snap_use *out)
+{
+    sinter_error ignored = SINTER_ERROR_INIT;
+    args.role = PLUGIN_FUSION;
+    if (plugin_open(b->args->host, out->library, &args, &out->instance, &ignored)) return false;
+    keep_instance(b->s, out->instance);
+    return true;
+}
+
 static sinter_status open_use(builder *b, const config_use *use, plugin_role role, snap_use *out, sinter_error *e)
 {
     *out = (snap_use){.config = use, .name = use->name};
@@ -120,6 +130,7 @@ static sinter_status open_use(builder *b, const config_use *use, plugin_role rol
                              .config = use,
                              .collection = &b->services->public,
                              .services = &b->services->table};
+    if (out->disabled && role == PLUGIN_FUSION && open_untrained(b, args, out)) return resolve_history(b, out, e);
     plugin_instance **instance = out->disabled ? &out->trainer : &out->instance;
     st = plugin_open(b->args->host, out->library, &args, instance, e);
     if (st) return st;

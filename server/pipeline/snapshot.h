@@ -11,7 +11,7 @@ typedef struct snap_use {
     const char *name;
     plugin_instance *instance;      /* NULL: built-in or disabled */
     const plugin_library *library;  /* NULL: built-in */
-    const char *disabled;           /* reason, e.g. "not trained yet"; NULL: works */
+    const char *disabled;           /* reason, e.g. "not trained yet"; NULL: works. A fusion may work untrained: it has an instance */
     plugin_instance *trainer;       /* of one not trained yet: says what is to be logged for it; NULL: none */
     const char *model;              /* NAME/VERSION behind the instance, "taste/3"; NULL: none */
     const char *fallback;           /* why it is not the newest deployment; NULL: it is */

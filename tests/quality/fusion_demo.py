@@ -9,8 +9,8 @@ For each seed a world and a server of its own:
   A   history, then --played requests served by words and rules       trains `taste` (cf, EASE) and `deep`
   B   --played more, the rankers at equal weights, the first 20 shuffled in a fifth, recorded whole    trains the fusion
   C   --judged pairs of person and query that were never played, graded by the truth: each ranker alone, and the fusion
-`noise` plays B again with three rankers of pure noise in the stage (weight 0 while playing, so that what is shown is the same kind
-of list), `oracle` with the truth itself as a ranker (weight as the others'). Nothing of C is ever trained on.
+`noise` plays B again with three rankers of pure noise in the stage, `oracle` with the truth itself as a ranker, all at equal weights.
+Nothing of C is ever trained on.
 
 Prints per seed nDCG@10 of each ranker and of each fusion, and the differences with 95% intervals of a bootstrap over pairs; at
 the end the three figures over all seeds together. Exit code 1: a goal was missed.
@@ -64,13 +64,8 @@ def pipeline(names, world, fuse=None, finish="", record=0):
     return "\n".join([*lines, f"record: {record}", ""])
 
 
-def equal(names):
-    """Equal weights for all but noise, which is only there to be recorded."""
-    weights = ", ".join(f"{n}: {0 if n.startswith('noise') else 1}" for n in names)
-    return f"{{plugin: fusion, method: weighted, calibrate: zscore, weights: {{{weights}}}}}"
-
-
 def network(part):
+    """All rankers count the same until it is trained."""
     return f"{{plugin: fusion, method: network, model: {part}/latest, gate: {GATE}}}"
 
 
@@ -122,7 +117,7 @@ class Line:
         self.write("sinter.yaml", f"listen: 127.0.0.1:0\ndata_dir: {self.dir}/data\nplugin_dirs: [{BUILD}/plugins]\n")
         self.write("pipelines/first.yaml", pipeline(["words", "fresh", "rules"], self.world,
                                                     "{plugin: fusion, weights: {words: 0.6, fresh: 0.2, rules: 0.2}}"))
-        self.write("pipelines/fused.yaml", pipeline(SINGLES, self.world, equal(SINGLES), EXPLORE, 1))
+        self.write("pipelines/fused.yaml", pipeline(SINGLES, self.world, network("network"), EXPLORE, 1))
         port = self.dir / "port"
         log = open(self.dir / "server.log", "ab")
         self.server = subprocess.Popen([str(SINTER), "serve", "-c", str(self.conf / "sinter.yaml"), "--port-file", str(port)],
@@ -227,11 +222,9 @@ def one_seed(seed, a):
         trained = []
         for part in [p for p in ("network", "noise", "oracle") if p in a.parts]:
             pipe = "fused" if part == "network" else part
-            line.write(f"pipelines/{pipe}.yaml", pipeline(parts[part], line.world, equal(parts[part]), EXPLORE, 1))
+            line.write(f"pipelines/{pipe}.yaml", pipeline(parts[part], line.world, network(part), EXPLORE, 1))
             line.run("reload")
             ranges = line.play(pipe)
-            line.write(f"pipelines/{pipe}.yaml", pipeline(parts[part], line.world, network(part), "", 0))
-            line.run("reload")
             try:
                 line.train(f"{pipe}.fuse", since=ranges.get("since"), until=ranges.get("until"))
                 trained.append((part, pipe))

@@ -402,7 +402,7 @@ static void bad_options_are_refused(void **state)
         const char *what, *fix;
     } cases[] = {
         {{{"method", "magic"}}, 1, "'magic' is not one of the choices", ""},
-        {{{"method", "network"}}, 1, "method network needs a model", "sinter train"},
+        {{{"method", "network"}, {"weights.words", "1"}}, 2, "the model has its own", "remove"},
         {{{"calibrate", "l2"}}, 1, "'l2' is not one of the choices", ""},
         {{{"rule", "condorcet"}}, 1, "'condorcet' is not one of the choices", ""},
         {{{"k", "-1"}}, 1, "-1 is not within", ""},

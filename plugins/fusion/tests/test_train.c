@@ -318,6 +318,31 @@ static void order_of_items_and_of_rankers_changes_nothing(void **state)
     harness_close(h);
 }
 
+/* Where NAME/latest is not trained yet: all rankers count the same, and the gate's features are asked for, so that they are logged. */
+static void without_a_model_all_rankers_count_the_same(void **state)
+{
+    (void)state;
+    harness *h = harness_open(PLUGIN_PATH);
+    sinter_instance *instance[2];
+    sinter_worker *worker[2];
+    sinter_error err = SINTER_ERROR_INIT;
+    shop s;
+    harness_rankers(h, shop_rankers, 4);
+    shop_open(&s, h, SHOP_GATED, 4, 76);
+    serve(h, network_options, 2, &instance[0], &worker[0]);
+    serve(h, weighted_options, 2, &instance[1], &worker[1]);
+    assert_int_equal(harness_inputs(h, instance[0])->n_context, 1);
+    assert_string_equal(harness_inputs(h, instance[0])->context[0], "query.words");
+    for (uint32_t q = 0; q < 5; q++) {
+        float score[2][SHOP_ITEMS];
+        shop_next(&s);
+        for (int k = 0; k < 2; k++)
+            assert_int_equal(harness_plugin(h)->fusion->fuse(instance[k], worker[k], &s.batch, score[k], &err), SINTER_OK);
+        assert_memory_equal(score[0], score[1], sizeof score[0]);
+    }
+    harness_close(h);
+}
+
 static void a_feature_or_a_ranker_that_is_missing_is_borne(void **state)
 {
     (void)state;
@@ -375,7 +400,6 @@ static void a_model_serves_only_what_it_was_trained_for(void **state)
     expect_refused(h, "fusion", network_options, 2, "'noise1', which is no ranker");
     harness_model(h, NULL);
     harness_rankers(h, shop_rankers, 4);
-    expect_refused(h, "fusion", network_options, 2, "needs a model");
     expect_refused(h, "trainer", (harness_option[]){{"method", "network"}, {"calibrate", "none"}}, 2, "calibrated scores only");
     expect_refused(h, "trainer", (harness_option[]){{"method", "network"}, {"missing", "renormalise"}}, 2, "does not renormalise");
     expect_refused(h, "trainer", (harness_option[]){{"gate.0", "query.words"}}, 1, "belongs to method network");
@@ -535,6 +559,7 @@ int main(void)
         cmocka_unit_test(the_same_seed_gives_the_same_bytes),
         cmocka_unit_test(shares_and_bias_sum_to_the_score),
         cmocka_unit_test(order_of_items_and_of_rankers_changes_nothing),
+        cmocka_unit_test(without_a_model_all_rankers_count_the_same),
         cmocka_unit_test(a_feature_or_a_ranker_that_is_missing_is_borne),
         cmocka_unit_test(a_model_serves_only_what_it_was_trained_for),
         cmocka_unit_test(hopeless_data_get_words),
