@@ -3,7 +3,9 @@
 add_library(sinter_flags INTERFACE)
 target_compile_options(sinter_flags INTERFACE
   -Wall -Wextra -Wpedantic -Werror -fvisibility=hidden -fno-omit-frame-pointer
-  $<$<COMPILE_LANGUAGE:C>:-Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings>)
+  $<$<COMPILE_LANGUAGE:C>:-Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings>
+  # Macros whose last argument may be left out are C23; clang says so where gcc does not.
+  $<$<OR:$<C_COMPILER_ID:Clang>,$<CXX_COMPILER_ID:Clang>>:-Wno-gnu-zero-variadic-macro-arguments>)
 target_compile_definitions(sinter_flags INTERFACE _GNU_SOURCE SINTER_VERSION="${PROJECT_VERSION}")
 target_include_directories(sinter_flags INTERFACE ${CMAKE_SOURCE_DIR}/include)
 
