@@ -3,6 +3,7 @@
 # The fuzz preset links libFuzzer (build/fuzz/bin/fuzz_X CORPUS…). Every other build links a replayer instead, and ctest
 # feeds it tests/fuzz/corpus/fuzz_X/ and seeded mutations of it, so that what fuzzing found once is tried for ever.
 file(GLOB fuzz_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_*.c)
+add_custom_target(fuzzers)
 foreach(source IN LISTS fuzz_sources)
   get_filename_component(t ${source} NAME_WE)
   set(room commands)
@@ -16,6 +17,7 @@ foreach(source IN LISTS fuzz_sources)
   set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
   target_link_libraries(${t} PRIVATE sinter_flags sinter_${room})
   set_target_properties(${t} PROPERTIES LINKER_LANGUAGE CXX)
+  add_dependencies(fuzzers ${t})
   if(SINTER_FUZZ)
     target_link_options(${t} PRIVATE -fsanitize=fuzzer)
   else()

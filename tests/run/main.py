@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The parts of `sh tests/run.sh`, in order."""
+import concurrent.futures
 import pathlib
 import re
 import shutil
@@ -112,13 +113,20 @@ def fuzz(tally):
         tally.add("fuzz", skipped=["clang is not installed"])
         return
     with step(tally, "fuzz"):
-        out = build("fuzz")
-        for target in sorted((out / "bin").glob("fuzz_*")):
-            corpus = out / "corpus" / target.name
-            corpus.mkdir(parents=True, exist_ok=True)
-            code, output = run([str(target), str(corpus), str(SOURCE / "tests/fuzz/corpus" / target.name), "-max_total_time=30"],
-                               120, environment(), cwd=str(out))
-            tally.check("fuzz", [] if code == 0 else [output[-1500:]], target.name)
+        out = build("fuzz", targets=["fuzzers"])
+        with concurrent.futures.ThreadPoolExecutor(CORES) as pool:
+            for name, code, output in pool.map(lambda target: fuzz_one(out, target), sorted((out / "bin").glob("fuzz_*"))):
+                tally.check("fuzz", [] if code == 0 else [output[-1500:]], name)
+
+
+def fuzz_one(out, target):
+    """New inputs are kept in the build folder; those of the source are read only."""
+    corpus = out / "corpus" / target.name
+    corpus.mkdir(parents=True, exist_ok=True)
+    command = [str(target), str(corpus), str(SOURCE / "tests/fuzz/corpus" / target.name), "-max_total_time=30"]
+    code, output = run(command, 120, environment(), cwd=str(out))
+    say(f"     {target.name}: {' '.join(output.split('Done ')[-1].split()[:2]) if 'Done ' in output else 'stopped'}")
+    return target.name, code, output
 
 
 PARTS = {
