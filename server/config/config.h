@@ -230,4 +230,7 @@ sinter_status config_same_index(const config_collection *was, const config_colle
  * PRECONDITION with file:line:column. */
 sinter_status config_same_events(const config_collection *was, const config_collection *is, sinter_error *e);
 
+/* Whether two stages have the very same rankers in the same order: names, plugins, models and options; budgets may differ. */
+bool config_same_rankers(const config_stage *a, const config_stage *b);
+
 #endif

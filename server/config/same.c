@@ -83,3 +83,51 @@ sinter_status config_same_index(const config_collection *was, const config_colle
     if (s == SINTER_OK && was->units != is->units) s = differs(e, is->at, "units", yes(was->units), yes(is->units));
     return s;
 }
+
+/* ---- stages ------------------------------------------------------------------------------------------------------------------ */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_node(const conf_node *a, const conf_node *b)
+{
+    if (a->kind != b->kind || a->n != b->n) return false;
+    if (a->kind == CONF_SCALAR) return a->quoted == b->quoted && same_text(a->text, b->text);
+    for (uint32_t i = 0; i < a->n; i++) {
+        const conf_node *other = a->kind == CONF_MAP ? conf_get(b, a->key[i]->text) : b->value[i];
+        if (!other || !same_node(a->value[i], other)) return false;
+    }
+    return true;
+}
+
+static bool is_budget(const conf_node *key)
+{
+    return strcmp(key->text, "budget") == 0;
+}
+
+/* All that the YAML says of a use but its budget. */
+static bool same_options(const conf_node *a, const conf_node *b)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < b->n; i++) n += !is_budget(b->key[i]);
+    for (uint32_t i = 0; i < a->n; i++) {
+        if (is_budget(a->key[i])) continue;
+        const conf_node *other = conf_get(b, a->key[i]->text);
+        if (!other || !same_node(a->value[i], other)) return false;
+        n--;
+    }
+    return n == 0;
+}
+
+bool config_same_rankers(const config_stage *a, const config_stage *b)
+{
+    if (a->n_rank != b->n_rank) return false;
+    for (uint32_t i = 0; i < a->n_rank; i++) {
+        const config_use *x = &a->rank[i], *y = &b->rank[i];
+        if (!same_text(x->name, y->name) || !same_text(x->path, y->path) || !x->options != !y->options) return false;
+        if (x->options && !same_options(x->options, y->options)) return false;
+    }
+    return true;
+}

@@ -16,10 +16,10 @@ static uint32_t find_name(char *const *names, size_t n, const char *name)
     return UINT32_MAX;
 }
 
-/* "PIPELINE.RANKER" among the rankers of the log. */
+/* "PIPELINE.RANKER" among the rankers of the log: of whole requests, as the pipeline that answered scored. */
 static uint32_t find_ranker(const dataset_making *m, const answered *an, const char *name)
 {
-    return find_name(an->rankers, an->n_rankers, arena_printf(m->a, "%s.%s", m->spec->pipeline, name));
+    return find_name(an->rankers, an->n_rankers, arena_printf(m->a, "%s.%s", m->whole ? an->pipeline : m->spec->pipeline, name));
 }
 
 static uint64_t hash_names(uint64_t h, char *const *names, size_t n)
@@ -113,7 +113,7 @@ static request_columns *columns_new(dataset_making *m)
 /* Records of one snapshot have the same names: matched once. */
 const request_columns *dataset_match_names(dataset_making *m, const answered *an, const recorded_stage *st)
 {
-    uint64_t names = hash_names(1, an->features, an->n_features);
+    uint64_t names = hash_names(hash64_seed(an->pipeline, strlen(an->pipeline), 1), an->features, an->n_features);
     names = hash_names(names, an->id_features, an->n_id_features);
     names = hash_names(names, an->context, an->n_context);
     names = hash_names(names, an->rankers, an->n_rankers);

@@ -329,6 +329,16 @@ static sinter_status add_stage(dataset_making *m, const record *rec, const answe
     return write_record(m, an);
 }
 
+/* The stage to read of a request that this pipeline answered; NULL: none. */
+static const char *stage_of(const dataset_making *m, const char *pipeline)
+{
+    const dataset_spec *spec = m->spec;
+    if (strcmp(pipeline, spec->pipeline) == 0) return spec->stage;
+    for (uint32_t i = 0; i < spec->n_alike; i++)
+        if (strcmp(pipeline, spec->alike[i].pipeline) == 0) return spec->alike[i].stage;
+    return NULL;
+}
+
 /* The answer that a recorded request belongs to was logged just before it. */
 static sinter_status add_recorded(dataset_making *m, const record *rec)
 {
@@ -341,8 +351,9 @@ static sinter_status add_recorded(dataset_making *m, const record *rec)
     if (s) return s;
     keymap_set(&m->answered, key, 0);
     left_in(m, DATASET_NOT_RECORDED);
+    const char *stage = stage_of(m, before->answered->pipeline);
     for (size_t k = 0; k < rr->n_stages; k++)
-        if (strcmp(rr->stages[k]->name, m->spec->stage) == 0) return add_stage(m, before, before->answered, rr->stages[k]);
+        if (strcmp(rr->stages[k]->name, stage) == 0) return add_stage(m, before, before->answered, rr->stages[k]);
     left_out(m, DATASET_OTHER_STAGE);
     return SINTER_OK;
 }
@@ -360,7 +371,7 @@ static sinter_status add_answer(dataset_making *m, const record *rec)
         return SINTER_OK;
     }
     if (!m->whole) return add_shown(m, rec, an);
-    if (strcmp(an->pipeline, m->spec->pipeline) != 0) {
+    if (!stage_of(m, an->pipeline)) {
         left_out(m, DATASET_OTHER_STAGE);
         return SINTER_OK;
     }

@@ -187,6 +187,12 @@ typedef struct dataset_spec {
     const sinter_inputs *inputs; /* of the instance opened with role "trainer" */
     const char *pipeline;        /* the ranker's or fusion's */
     const char *stage;           /* WHOLE_REQUESTS: its name */
+    /* WHOLE_REQUESTS: [n_alike] stages of other pipelines of the collection whose requests are as good, because their rankers are
+     * the very same. */
+    const struct dataset_stage {
+        const char *pipeline, *stage;
+    } *alike;
+    uint32_t n_alike;
     const dataset_ranker *ranker; /* [n_rankers] for a fusion's trainer: of the stage, in its order; none: requests.fusion is NULL */
     uint32_t n_rankers;
     double valid;          /* share of the newest that is kept for validation; 0: a tenth, a fifth for WHOLE_REQUESTS */
@@ -210,7 +216,7 @@ typedef struct dataset_spec {
     X(NO_PRIOR, "requests", "the log lacks an earlier ranker's score that the trainer reads")                          \
     X(BROKEN, "requests", "the record contradicts itself")                                                             \
     X(NOT_RECORDED, "requests", "not recorded whole (the pipeline's `record:` share)")                                 \
-    X(OTHER_STAGE, "requests", "answered by another pipeline or without this stage")                                   \
+    X(OTHER_STAGE, "requests", "answered by a pipeline whose rankers are others, or without this stage")                                   \
     X(OTHER_RANKERS, "requests", "the stage had other rankers")                                                        \
     X(OTHER_MODEL, "requests", "scored by another model version than the deployed one")                                \
     X(UNJOINED, "events", "name a request that the dataset does not hold")

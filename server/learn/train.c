@@ -88,6 +88,24 @@ static void reading(void *ctx, const char *what, uint64_t done, uint64_t total)
     if (r->spec->progress) r->spec->progress(r->spec->progress_ctx, &p);
 }
 
+/* Stages of the collection's other pipelines with the very same rankers: what they served teaches a fusion as well. */
+static struct dataset_stage *stages_alike(const run *r, uint32_t *n)
+{
+    const config *c = r->spec->config;
+    const train_target *t = &r->target;
+    struct dataset_stage *out = ARENA_ARRAY(r->a, struct dataset_stage, c->n_pipelines + 1);
+    for (uint32_t i = 0; i < c->n_pipelines; i++) {
+        const config_pipeline *p = &c->pipeline[i];
+        if (p == t->pipeline || strcmp(p->collection, t->collection->name) != 0) continue;
+        for (uint32_t k = p->n_stages; k-- > 0;)
+            if (config_same_rankers(&p->stage[k], t->stage)) {
+                out[(*n)++] = (struct dataset_stage){p->name, p->stage[k].name};
+                break;
+            }
+    }
+    return out;
+}
+
 static sinter_status build_dataset(run *r, sinter_error *e)
 {
     const train_target *t = &r->target;
@@ -95,6 +113,8 @@ static sinter_status build_dataset(run *r, sinter_error *e)
     if (!(in->dataset & (SINTER_DATASET_INTERACTIONS | SINTER_DATASET_REQUESTS | SINTER_DATASET_WHOLE_REQUESTS)))
         return error_set(e, SINTER_INTERNAL, t->label, "report it to the plugin's author",
                          "opened as a trainer, the plugin '%s' asks for no dataset", r->library->name);
+    uint32_t n_alike = 0;
+    const struct dataset_stage *alike = stages_alike(r, &n_alike);
     const dataset_spec spec = {.collection = t->collection,
                                .data_dir = r->spec->config->server.data_dir,
                                .since = r->id.since,
@@ -102,6 +122,8 @@ static sinter_status build_dataset(run *r, sinter_error *e)
                                .inputs = in,
                                .pipeline = t->pipeline->name,
                                .stage = t->stage->name,
+                               .alike = alike,
+                               .n_alike = n_alike,
                                .ranker = t->role == PLUGIN_FUSION ? t->ranker : NULL,
                                .n_rankers = t->role == PLUGIN_FUSION ? t->n_rankers : 0,
                                .scratch = r->place.scratch,
