@@ -26,8 +26,8 @@ def event(user, *items, type="click"):
 
 
 class Taste(harness.ServerCase):
-    COLLECTIONS = {"shop": COLLECTION}
-    PIPELINES = PIPELINES
+    COLLECTIONS = {"shop": COLLECTION, "bare": COLLECTION.replace("pipeline: words", "pipeline: bare")}
+    PIPELINES = {**PIPELINES, "bare": PIPELINES["only"].replace("collection: shop", "collection: bare").replace("taste/", "bare/")}
 
     @classmethod
     def setUpClass(cls):
@@ -35,6 +35,7 @@ class Taste(harness.ServerCase):
         draw = random.Random(1)
         cls.server.upsert("shop", [item(f"{kind}{k}", title=f"{kind} thing", brand=kind, price=float(k)) for kind in KINDS for k in range(EACH)]
                           + [item("new", title="garden thing")])
+        cls.server.upsert("bare", [item("1"), item("2")])
         events = []
         for u in range(60):
             kind = KINDS[u % 3]
@@ -57,6 +58,12 @@ class Taste(harness.ServerCase):
                             self.server.address, "--quiet"], capture_output=True, text=True, timeout=300 * harness.SLOW)
         self.assertEqual(r.returncode, code, r.stderr)
         return r
+
+    def test_hopeless_data_get_a_verdict_and_no_model(self):
+        self.assertIn("no events on items", self.train("bare.taste", "--deploy", code=4).stderr)
+        self.record(ev.Event(collection="bare", user_id="one", type="click", item_ids=["1", "2"]))
+        self.assertIn("one", self.train("bare.taste", "--deploy", code=4).stderr)
+        self.assertFalse(list((self.server.data / "models").glob("bare/[0-9]*")))
 
     def test_from_events_to_a_click_that_moves_the_answer(self):
         before = self.search("guest", pipeline="only")
