@@ -68,6 +68,8 @@ static sinter_status open_workers(plugin_instance *i, sinter_error *e)
     return SINTER_OK;
 }
 
+#define NAMES_MOST 4096u /* features of a stage */
+
 static sinter_status ask_inputs(plugin_instance *i, sinter_error *e)
 {
     i->inputs.size = sizeof i->inputs;
@@ -83,9 +85,13 @@ static sinter_status ask_inputs(plugin_instance *i, sinter_error *e)
         {in->feature, in->n_features, "feature"}, {in->id_feature, in->n_id_features, "id_feature"},
         {in->context, in->n_context, "context"},  {in->prior, in->n_prior, "prior"},
         {in->vector, in->n_vectors, "vector"},    {in->history_side, in->n_history_side, "history_side"},
+        {in->target, in->n_targets, "target"},
     };
     for (size_t k = 0; k < ARRAY_LEN(LISTS); k++) {
-        bool fine = LISTS[k].n <= 4096 && (LISTS[k].names || !LISTS[k].n);
+        if (LISTS[k].n > NAMES_MOST)
+            return error_set(e, SINTER_INVALID, i->use, "name fewer in its options", "it asks for %u names of %s; at most %u are brought",
+                             LISTS[k].n, LISTS[k].of, NAMES_MOST);
+        bool fine = LISTS[k].names || !LISTS[k].n;
         for (uint32_t n = 0; fine && n < LISTS[k].n; n++)
             fine = LISTS[k].names[n] != NULL;
         if (!fine)
