@@ -184,6 +184,25 @@ static void a_run_is_the_same_bits_for_a_seed(void **state)
     harness_close(s.h);
 }
 
+/* Great products go through OpenBLAS and its threads. */
+static void a_run_by_threads_is_the_same_bits_too(void **state)
+{
+    (void)state;
+    const harness_option option[] = {SHOP_FEATURES, {"layers.0.dense", "600"}, {"layers.0.activation", "relu"}, {"layers.1.dense", "300"},
+                                     {"layers.1.activation", "relu"}, {"layers.2.dense", "1"}, {"training.epochs", "1"}};
+    const char *dir[2];
+    shop s = shop_open(PLUGIN_PATH);
+    sinter_dataset *train = shop_requests(&s, 100, 1), *valid = shop_requests(&s, 50, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        sinter_error err;
+        harness_training t = {.threads = 2};
+        dir[i] = harness_folder(s.h);
+        expect_ok(harness_train(s.h, option, N(option), train, valid, dir[i], &t, &err), &err);
+    }
+    assert_true(same_models(dir[0], dir[1]));
+    harness_close(s.h);
+}
+
 static char dies_at[16]; /* begin of the log line at which the process dies */
 
 static void die_at_line(const sinter_host *host, sinter_log_level level, const char *message)
@@ -382,6 +401,7 @@ int main(void)
         cmocka_unit_test(taste_is_learnt_from_ids_and_from_history),
         cmocka_unit_test(clicks_are_not_mistaken_for_taste),
         cmocka_unit_test(a_run_is_the_same_bits_for_a_seed),
+        cmocka_unit_test(a_run_by_threads_is_the_same_bits_too),
         cmocka_unit_test(an_interrupted_run_goes_on_to_the_same_bits),
         cmocka_unit_test(what_cannot_be_gone_on_from_is_said_and_left),
         cmocka_unit_test(data_without_anything_to_learn_gets_a_verdict),
