@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Any bytes as a file of judgments, as one of queries and people, and as one of ranked lists: read, or refused with file
+/* Any bytes as a file of judgments, as one of queries and people, as one of events, and as one of ranked lists: read, or refused with file
  * and line. What is read scores between 0 and 1. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +48,24 @@ static void check_people(const char *path)
     judgments_free(j);
 }
 
+/* The same bytes as events: each person once, with items that are relevant. */
+static void check_events(const char *path)
+{
+    judgments *j = NULL;
+    sinter_error e = SINTER_ERROR_INIT;
+    if (judgments_of_events(path, NULL, NULL, &j, &e)) {
+        if (!e.what[0]) abort();
+        return;
+    }
+    for (uint32_t q = 0; q < j->n_queries; q++) {
+        const judged_query *query = &j->query[q];
+        if (!query->n || !query->user || query->text[0] || judgments_find(j, query->user) != query) abort();
+        for (uint32_t i = 0; i < query->n; i++)
+            if (!(query->item[i].grade == 1) || (i && strcmp(query->item[i - 1].item, query->item[i].item) >= 0)) abort();
+    }
+    judgments_free(j);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char path[64];
@@ -68,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ranked_run_free(r);
     judgments_free(j);
     check_people(path);
+    check_events(path);
     close(fd);
     return 0;
 }
