@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# From nothing to ranked, explained answers: installs, builds, fills two collections, serves them on loopback, asks.
+# From nothing to ranked, explained answers: installs, builds, fills two collections, serves them on loopback, lets the demo
+# shop's people search, click and buy, trains rankers and their fusion on what they did, asks.
 #
 #   sh config/quickstart.sh           the first time some minutes; again: asks the same server, seconds
 #   sh config/quickstart.sh --stop    stops the server; build and data stay
@@ -25,7 +26,7 @@ elapsed() { echo $(($(date +%s) - STARTED)); }
 STARTED=$(date +%s)
 
 usage() {
-    sed -n '3,9s/^# \{0,1\}//p' config/quickstart.sh
+    sed -n '3,10s/^# \{0,1\}//p' config/quickstart.sh
 }
 
 # ---- the server's process ----
@@ -77,7 +78,7 @@ launch() {
 other_port_config() {
     dir=$HOME_DIR/config
     mkdir -p "$dir"
-    for name in collections pipelines rules; do
+    for name in collections networks pipelines rules; do
         rm -f "$dir/$name"
         ln -s "$ROOT/config/$name" "$dir/$name"
     done
@@ -85,6 +86,9 @@ other_port_config() {
         -e "s|^plugin_dirs:.*|plugin_dirs: [$BUILD/plugins]|" config/sinter.yaml >"$dir/sinter.yaml"
     echo "$dir/sinter.yaml"
 }
+
+# The configuration that the server runs with.
+config_in_use() { tr '\0' '\n' <"/proc/$(cat "$PID_FILE")/cmdline" | awk 'found { print; exit } $0 == "-c" { found = 1 }'; }
 
 start_server() {
     if pid=$(server_pid); then
@@ -148,7 +152,7 @@ count_items() {
 # fill COLLECTION FILE: once; again where a run was cut short or the data were removed.
 fill() {
     if [ -f "$HOME_DIR/$1.filled" ] && [ "$(count_items "$1")" -gt 0 ]; then return 0; fi
-    rm -f "$HOME_DIR/$1.filled"
+    rm -f "$HOME_DIR/$1.filled" "$HOME_DIR/$1".learnt-*
     "$SINTER" import "$1" "$2" --server "$SERVER" --refused "$HOME_DIR/$1.refused"
     case $? in
     0) ;;
@@ -170,6 +174,48 @@ wait_searchable() {
     say "searches do not show all items yet; they will"
 }
 
+# ---- learning ----
+
+# once STEP COMMAND…: a step that is not done again; its output goes to a log.
+once() {
+    step=$1
+    shift
+    [ -f "$HOME_DIR/shop.learnt-$step" ] && return 0
+    "$@" >"$HOME_DIR/$step.log" 2>&1 || { tail -n 20 "$HOME_DIR/$step.log" >&2; fail "$step failed: $*"; }
+    touch "$HOME_DIR/shop.learnt-$step"
+}
+
+# people NAME FROM NUMBER [OPTIONS…]
+people() {
+    name=$1 from=$2 number=$3
+    shift 3
+    once "$name" "$SINTER" demo play --seed 1 --from "$from" --requests "$number" --server "$SERVER" "$@" "$HOME_DIR/shop"
+    awk -v n="$name" '/ requests in / { r = $1 } / clicks / { c = $1 } / purchases/ { for (i = 1; i < NF; i++) if ($(i + 1) ~ /^purchases/) b = $i }
+        END { printf "   %-28s %d searches, %d clicks, %d purchases\n", n, r, c, b }' "$HOME_DIR/$name.log"
+}
+
+# train NAME PIPELINE.RANKER: on the server's own journal, by a process of its own, and deployed.
+train() {
+    once "$1" "$SINTER" train "$2" -c "$(config_in_use)" --deploy --server "$SERVER" --quiet
+    awk -v w="$2" '/^trained / { m = $2; t = $0; sub(/.* in /, "", t); sub(/:.*/, "", t) } /^requests|^interactions/ { d = $0 }
+        END { printf "   %-28s %s in %s from %s\n", w, m, t, d }' "$HOME_DIR/$1.log"
+}
+
+# Three ranges of requests, which never mix: what rankers learn from, what their fusion learns from, what all are measured on.
+learn() {
+    once history "$SINTER" events import "$HOME_DIR/shop/history.jsonl" --collection shop --server "$SERVER" --quiet \
+        --map user=user_id,item=item_id,type=type,time=time,value=value,id=event_id,session=session_id
+    people ranked-by-words-and-rules 0 30000
+    train taste shop-mixed.taste
+    train deep shop-mixed.deep
+    people ranked-by-all-alike 30000 10000 --pipeline shop-mixed
+    train fusion shop-fused.fuse
+    once judge "$SINTER" demo judge --seed 1 --from 40000 --requests 2000 --out "$HOME_DIR/judged" "$HOME_DIR/shop"
+    singles="shop-only-words shop-only-taste shop-only-deep shop-only-rules"
+    once measure "$SINTER" evaluate $singles shop-mixed shop-fused --judgments "$HOME_DIR/judged/judgments.tsv" \
+        --queries "$HOME_DIR/judged/queries.tsv" --metrics ndcg@10 --compare "$(echo $singles | tr ' ' ,)" --server "$SERVER" --quiet
+}
+
 # ---- the transcript ----
 
 # ask COLLECTION WORDS [OPTIONS…]: the command as one would type it, then its answer.
@@ -184,6 +230,9 @@ ask() {
 
 transcript() {
     ask shop walnut desk lamp --page-size 3 --explain
+    title "Each ranker alone, all at equal weights, and fused by what was learnt: 2,000 new searches, graded by what these people want"
+    sed 's/^/    /' "$HOME_DIR/measure.log"
+    ask shop walnut desk lamp --pipeline shop-fused --user u000388 --page-size 3 --explain
     ask shop waterproof jacket --filter 'price < 120 AND in_stock = true' --fields brand,price,rating --page-size 3 --explain
     ask packages text editor --page-size 3 --explain
     ask packages full text search engine --filter 'section = "libs" OR section = "database"' --page-size 3 --explain
@@ -234,5 +283,7 @@ fill shop "$HOME_DIR/shop/items.jsonl"
 fill packages "$HOME_DIR/packages.jsonl"
 wait_searchable
 say "   shop: $(count_items shop) items; packages: $(count_items packages) items ($(elapsed) s)"
+say "6. learning: the shop's people search, click and buy; rankers and fusion train ($(elapsed) s)"
+learn
 transcript
 summary
