@@ -327,6 +327,31 @@ class BadDirectories(Models):
         self.assertIn("its files are not those of liked/2 as it was deployed before", p.stderr)
 
 
+class KilledServer(Models):
+    def test_a_server_killed_while_it_deploys_serves_one_model_or_the_other(self):
+        """kill -9 around a deploy, ten times: what starts again serves the scores of a whole model, and the newest record's."""
+        self.train()
+        self.deploy("liked/1")
+        scores = {"1": self.answer()[0]}
+        self.train("main.liked", "--until", "900")
+        self.deploy("liked/2")
+        scores["2"] = self.answer()[0]
+        self.assertNotEqual(scores["1"], scores["2"])
+        r = random.Random(7)
+        for i in range(10):
+            p = subprocess.Popen([str(BUILD / "bin/sinter"), "model", "deploy", f"liked/{1 + i % 2}", "--server", self.server.address],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            time.sleep(r.uniform(0, 0.06))
+            self.server.kill9()
+            out, _ = p.communicate(timeout=60 * SLOW)
+            self.server.start()
+            hits, degraded = self.answer()
+            newest = next(m["version"] for m in self.models() if m.get("deployed"))
+            self.assertEqual((hits, degraded), (scores[newest], []))
+            if p.returncode == 0:
+                self.assertEqual(newest, str(1 + i % 2), "an answered deploy is kept")
+
+
 class Runs(Models):
     PIPELINES = {"main": POPULAR, "slow": SLOW_ONE, "nan": learner("nan", fault="nan"), "nanmetric": learner("nanmetric", fault="nan_metric"),
                  "refuses": learner("refuses", fault="refuses"), "forgets": learner("forgets", fault="forgets"),

@@ -132,7 +132,46 @@ def check_refused(folder):
         assert program("read", folder, name)[0] == 1
 
 
+def check_headers(folder):
+    """Headers that are no safetensors file's: each refused, in words."""
+    def t(dtype="F32", shape=(1,), offsets=(0, 4), **more):
+        return {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets), **more}
+    bad = [
+        ({"a": t(), "b": t()}, 4, "two tensors overlap"),
+        ({"a": t(), "b": t(offsets=(2, 6))}, 6, "two tensors overlap"),
+        ({"a": t(), "b": t(offsets=(8, 12))}, 12, "a hole between tensors"),
+        ({"a": t(offsets=(4, 8))}, 8, "a hole between tensors"),
+        ({"a": t(offsets=(0, 8))}, 8, "do not fit type and shape"),
+        ({"a": t(offsets=(4, 0))}, 4, "do not fit type and shape"),
+        ({"a": t(shape=(2**40, 2**40), offsets=(0, 0))}, 0, "a shape is too large"),
+        ({"a": t(shape=(2**64,))}, 4, "missing or too large"),
+        ({"a": t(shape=(-1,))}, 4, "a whole number is missing"),
+        ({"a": t(shape=(1, 1, 1, 1, 1))}, 4, "too long"),
+        ({"a": t(dtype="BF16", offsets=(0, 2))}, 2, "has the type 'BF16', which is not read"),
+        ({"a": t(stride=1)}, 4, "an unknown key"),
+        ({"a": {"dtype": "F32", "shape": [1]}}, 4, "is missing"),
+        ({"__metadata__": {"k": 1}, "a": t()}, 4, "a string is missing"),
+        ({"__metadata__": [], "a": t()}, 4, "no map"),
+        ({"a": t(offsets=(0, 4, 8))}, 4, "too long"),
+        (b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}', 2, "stands twice"),
+        (b'{"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1, "a key stands twice"),
+        (b'{"a\\ud800":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1, "an escape in a string is wrong"),
+        (b'{"a\\u0000":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1, "an escape in a string is wrong"),
+        (b'{"\xff":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1, "not UTF-8"),
+        (b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}} {}', 1, "more after its end"),
+        (b'[]', 0, "no map"), (b'', 0, "no map"), (b'{"a"', 0, "is missing"), (b'{"a', 0, "does not end"),
+    ]
+    for header, n, words in bad:
+        head = header if isinstance(header, bytes) else json.dumps(header).encode()
+        open(os.path.join(folder, "bad"), "wb").write(struct.pack("<Q", len(head)) + head + bytes(n))
+        code, out = program("read", folder, "bad")
+        assert code == 1 and words in out and os.path.join(folder, "bad") in out, (header, out)
+    open(os.path.join(folder, "bad"), "wb").write(struct.pack("<Q", 2**62) + b"{}")
+    assert "truncated" in program("read", folder, "bad")[1]
+
+
 with tempfile.TemporaryDirectory() as d:
+    check_headers(d)
     check_written(d)
     check_read(d, random.Random(5))
     check_refused(d)
