@@ -338,9 +338,9 @@ sinter_status fusion_calibrate_list(sinter_worker *w, const sinter_fusion_batch 
     sinter_status status = make_room(w, b->n, err);
     if (status != SINTER_OK)
         return status;
-    w->dense = common_bits(b->present, b->n);
-    for (uint32_t r = 0; r < b->n_rankers; r++)
-        w->calibration[r] = calibrate_ranker(w, b, r);
+    w->dense = b->n > 0 ? common_bits(b->present, b->n) : 0;
+    for (uint32_t r = 0; r < b->n_rankers; r++) /* one that scored nothing is left out of the sum, for every item alike */
+        w->calibration[r] = b->n > 0 ? calibrate_ranker(w, b, r) : (fusion_calibration){.scale = 1};
     return SINTER_OK;
 }
 
@@ -350,18 +350,13 @@ static sinter_status fuse(const sinter_instance *me, sinter_worker *w, const sin
                           sinter_error *err)
 {
     w->n = 0;
-    sinter_status status = make_room(w, b->n, err);
-    if (status == SINTER_OK && me->network == NULL)
-        status = take_weights(w, b, err);
+    sinter_status status = me->method == FUSION_VOTING ? make_room(w, b->n, err) : fusion_calibrate_list(w, b, err);
+    if (status == SINTER_OK)
+        status = me->network != NULL ? network_gates(w, b, err) : take_weights(w, b, err);
     if (status != SINTER_OK || b->n == 0)
         return status;
     w->dense = common_bits(b->present, b->n);
-    if (me->network != NULL)
-        status = network_fuse(w, b, err);
-    else
-        (me->method == FUSION_VOTING ? voting_fuse : weighted_fuse)(w, b);
-    if (status != SINTER_OK)
-        return status;
+    (me->method == FUSION_VOTING ? voting_fuse : weighted_fuse)(w, b);
     round_totals(w->score, w->total, b->n);
     memcpy(out, w->score, b->n * sizeof *out);
     w->n = b->n;
@@ -373,10 +368,7 @@ static sinter_status explain(const sinter_instance *me, sinter_worker *w, const 
 {
     if (row >= w->n || b->n != w->n)
         return fusion_fail(me, err, "explain follows fuse of the same list", "row %u of a list that was not fused", row);
-    if (me->network != NULL)
-        network_explain(w, b, row, share, bias);
-    else
-        (me->method == FUSION_VOTING ? voting_explain : weighted_explain)(w, b, row, share, bias);
+    (me->method == FUSION_VOTING ? voting_explain : weighted_explain)(w, b, row, share, bias);
     double sum = *bias;
     for (uint32_t r = 0; r < b->n_rankers; r++)
         sum += share[r].contribution;

@@ -10,7 +10,7 @@
 
 /* Runs a hot loop with the widest instructions that the machine has; GCC picks the copy when the plugin is loaded. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(SINTER_SANITIZED)
-#define FUSION_WIDE __attribute__((target_clones("avx2", "default")))
+#define FUSION_WIDE __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define FUSION_WIDE
 #endif
@@ -58,7 +58,7 @@ typedef struct fusion_calibration {
     double shift, scale, offset;
     double imputed; /* calibrated value that stands in for a missing score */
     double lowest;  /* the calibrated least; 0 where the ranker scored nothing */
-    double deviation; /* of the scores as they came; only for a network */
+    double deviation; /* of the scores as they came */
     uint32_t n;     /* scores present */
 } fusion_calibration;
 
@@ -76,8 +76,6 @@ struct sinter_worker {
     float *score;         /* what the host got */
     double weight[SINTER_MAX_RANKERS];
     fusion_calibration calibration[SINTER_MAX_RANKERS];
-    float base[NETWORK_MOST_UNITS]; /* network: what the request alone gives the hidden layer */
-    uint32_t place[SINTER_MAX_RANKERS]; /* network: of the stage's rankers in the model */
     double lowest;        /* of an item that no ranker scored */
     double weight_sum;    /* of the rankers that scored anything */
     uint64_t dense;       /* bit r: ranker r scored every item */
@@ -90,10 +88,13 @@ uint64_t common_bits(const uint64_t *present /* [n] */, uint32_t n);
 /* Floats that are finite: the sum of many great weights may leave a float's range. */
 void round_totals(float *score, const double *total, uint32_t n);
 
-/* Of n > 0 scores: least and greatest, sum, sum of squared distances to the mean. */
+/* Of n > 0 scores: least and greatest, mean, standard deviation (of the population). */
+typedef struct fusion_spread {
+    float least, most;
+    double mean, deviation;
+} fusion_spread;
 void range_of(const float *x, uint32_t n, float *least, float *most);
-double sum_of(const float *x, uint32_t n);
-double squares_around(const float *x, uint32_t n, double mean);
+fusion_spread spread_of(const float *x, uint32_t n);
 
 /* One ranker's present scores side by side: the list's own array where it scored every item, else packed into the worker, with
  * their places in worker->entry[0] (where the list is dense, place i is i and nothing is written). Returns how many. */
@@ -102,9 +103,10 @@ uint32_t pack_scores(sinter_worker *, const sinter_fusion_batch *, uint32_t rank
 /* How one ranker's scores in this list are read. worker->dense is set before. */
 fusion_calibration calibrate_ranker(sinter_worker *, const sinter_fusion_batch *, uint32_t ranker);
 
-/* worker->dense and the calibration of every ranker: what training reads of a list, as serving does. */
+/* worker->dense and the calibration of every ranker, as they are for fusing: what training reads of a list. */
 sinter_status fusion_calibrate_list(sinter_worker *, const sinter_fusion_batch *, sinter_error *err);
 
+/* With worker->weight, over lists that are calibrated. */
 void weighted_fuse(sinter_worker *, const sinter_fusion_batch *);
 /* Fills the shares and *bias, rounding aside. */
 void weighted_explain(const sinter_worker *, const sinter_fusion_batch *, uint32_t row, sinter_share *, double *bias);

@@ -7,15 +7,14 @@
 
 /* Where the parts of p begin. */
 typedef struct parts {
-    uint32_t request_weight, request_bias, score_weight, gate_weight, gate_bias, temperature, n;
+    uint32_t request_weight, request_bias, gate_weight, gate_bias, temperature, n;
 } parts;
 
 static parts parts_of(uint32_t rankers, uint32_t inputs, uint32_t units)
 {
     parts at = {0};
     at.request_bias = inputs * units;
-    at.score_weight = at.request_bias + units;
-    at.gate_weight = at.score_weight + rankers * units;
+    at.gate_weight = at.request_bias + units;
     at.gate_bias = at.gate_weight + rankers * units;
     at.temperature = at.gate_bias + rankers;
     at.n = at.temperature + 1;
@@ -35,67 +34,53 @@ uint32_t net_count(uint32_t n_rankers, uint32_t n_inputs, uint32_t n_units)
 void net_start(net *m, const sinter_host *host, uint64_t seed, double temperature)
 {
     parts at = parts_of_net(m);
-    double width = sqrt(6.0 / (m->n_inputs + m->n_rankers)); /* He and others, 2015, for half of the inputs alive */
+    double width = sqrt(6.0 / m->n_inputs); /* He and others, 2015 */
     for (uint32_t i = 0; i < at.n; i++)
-        m->p[i] = i < at.request_bias || (i >= at.score_weight && i < at.gate_weight) ? width * (2 * host->random(seed, i) - 1) : 0;
+        m->p[i] = i < at.request_bias ? width * (2 * host->random(seed, i) - 1) : 0;
     m->p[at.temperature] = log(temperature);
 }
 
-/* ---- one item ---- */
+/* ---- the gates of a request ---- */
 
-typedef struct item {
+typedef struct request_gates {
     double hidden[NETWORK_MOST_UNITS];
-    double soft[SINTER_MAX_RANKERS], slope[SINTER_MAX_RANKERS]; /* soft(d) and its derivative */
-    double gate[SINTER_MAX_RANKERS];
-    double score;
-} item;
+    double gate[SINTER_MAX_RANKERS], slope[SINTER_MAX_RANKERS]; /* d gate / d what soft reads */
+} request_gates;
 
-static double clip(double z)
-{
-    return z > (double)NETWORK_CLIP ? (double)NETWORK_CLIP : z < -(double)NETWORK_CLIP ? -(double)NETWORK_CLIP : z;
-}
-
-static void read_request(const net *m, const lists *l, uint32_t request, double *base)
+static void read_request(const net *m, const lists *l, uint32_t request, request_gates *o)
 {
     parts at = parts_of_net(m);
     const float *x = l->x + (size_t)request * m->n_inputs;
     for (uint32_t h = 0; h < m->n_units; h++) {
-        base[h] = m->p[at.request_bias + h];
+        double sum = m->p[at.request_bias + h];
         for (uint32_t k = 0; k < m->n_inputs; k++)
-            base[h] += (double)x[k] * m->p[at.request_weight + k * m->n_units + h];
-    }
-}
-
-static void read_item(const net *m, const double *base, const float *z, item *o)
-{
-    parts at = parts_of_net(m);
-    for (uint32_t h = 0; h < m->n_units; h++) {
-        double sum = base[h];
-        for (uint32_t r = 0; r < m->n_rankers; r++)
-            sum += clip((double)z[r]) * m->p[at.score_weight + r * m->n_units + h];
+            sum += (double)x[k] * m->p[at.request_weight + k * m->n_units + h];
         o->hidden[h] = sum > 0 ? sum : 0;
     }
-    o->score = 0;
     for (uint32_t r = 0; r < m->n_rankers; r++) {
         double d = m->p[at.gate_bias + r];
         for (uint32_t h = 0; h < m->n_units; h++)
             d += o->hidden[h] * m->p[at.gate_weight + r * m->n_units + h];
-        o->soft[r] = d / (1 + fabs(d));
-        o->slope[r] = 1 / ((1 + fabs(d)) * (1 + fabs(d)));
-        o->gate[r] = m->middle[r] + m->reach[r] * o->soft[r];
-        o->score += o->gate[r] * (double)z[r];
+        double gate = m->middle[r] + m->reach[r] * d / (1 + fabs(d));
+        o->gate[r] = gate > 0 ? gate : 0;
+        o->slope[r] = gate > 0 ? m->reach[r] / ((1 + fabs(d)) * (1 + fabs(d))) : 0;
     }
+}
+
+static double score_item(const net *m, const request_gates *o, const float *z)
+{
+    double score = 0;
+    for (uint32_t r = 0; r < m->n_rankers; r++)
+        score += o->gate[r] * (double)z[r];
+    return score;
 }
 
 void net_score(const net *m, const lists *l, uint32_t request, double *score)
 {
-    double base[NETWORK_MOST_UNITS];
-    item o;
-    read_request(m, l, request, base);
-    for (uint32_t i = l->begin[request]; i < l->begin[request + 1]; i++) {
-        read_item(m, base, l->z + (size_t)i * l->n_rankers, &o);
-        score[i - l->begin[request]] = o.score;
-    }
+    request_gates o;
+    read_request(m, l, request, &o);
+    for (uint32_t i = l->begin[request]; i < l->begin[request + 1]; i++)
+        score[i - l->begin[request]] = score_item(m, &o, l->z + (size_t)i * l->n_rankers);
 }
 
 /* ---- the loss ---- */
@@ -135,14 +120,14 @@ double discounted_gain(const lists *l, uint32_t request, const double *score)
     return sum;
 }
 
-/* Adds what one item's score does to every parameter, times `push` = d loss / d score. */
-static void push_item(const net *m, const lists *l, uint32_t request, const float *z, const item *o, double push, double *gradient)
+/* Adds what the gates do to every parameter; push: d loss / d gate. */
+static void push_gates(const net *m, const lists *l, uint32_t request, const request_gates *o, const double *push, double *gradient)
 {
     parts at = parts_of_net(m);
     const float *x = l->x + (size_t)request * m->n_inputs;
     double back[NETWORK_MOST_UNITS] = {0};
     for (uint32_t r = 0; r < m->n_rankers; r++) {
-        double d = push * (double)z[r] * m->reach[r] * o->slope[r];
+        double d = push[r] * o->slope[r];
         gradient[at.gate_bias + r] += d;
         for (uint32_t h = 0; h < m->n_units; h++) {
             gradient[at.gate_weight + r * m->n_units + h] += d * o->hidden[h];
@@ -155,33 +140,33 @@ static void push_item(const net *m, const lists *l, uint32_t request, const floa
         gradient[at.request_bias + h] += back[h];
         for (uint32_t k = 0; k < m->n_inputs; k++)
             gradient[at.request_weight + k * m->n_units + h] += back[h] * (double)x[k];
-        for (uint32_t r = 0; r < m->n_rankers; r++)
-            gradient[at.score_weight + r * m->n_units + h] += back[h] * clip((double)z[r]);
     }
 }
 
 double net_loss(const net *m, const lists *l, uint32_t request, double *gradient)
 {
     uint32_t from = l->begin[request], n = l->begin[request + 1] - from;
-    double base[NETWORK_MOST_UNITS], score[EXAMINE_PLACES] = {0}, temperature = exp(m->p[parts_of_net(m).temperature]), total = 0;
-    item o;
-    read_request(m, l, request, base);
+    double score[EXAMINE_PLACES] = {0}, push[SINTER_MAX_RANKERS] = {0}, total = 0, loss = 0;
+    double temperature = exp(m->p[parts_of_net(m).temperature]);
+    request_gates o;
+    read_request(m, l, request, &o);
     for (uint32_t i = 0; i < n; i++) {
-        read_item(m, base, l->z + (size_t)(from + i) * l->n_rankers, &o);
-        score[i] = o.score;
+        score[i] = score_item(m, &o, l->z + (size_t)(from + i) * l->n_rankers);
         total += (double)l->gain[from + i];
     }
-    double all = log_sum(score, n, temperature), loss = 0;
+    double all = log_sum(score, n, temperature);
     for (uint32_t i = 0; i < n; i++) {
         const float *z = l->z + (size_t)(from + i) * l->n_rankers;
         loss += (double)l->gain[from + i] * (all - temperature * score[i]);
         if (gradient == NULL)
             continue;
-        double push = total * exp(temperature * score[i] - all) - (double)l->gain[from + i]; /* d loss / d logit */
-        gradient[parts_of_net(m).temperature] += push * score[i] * temperature;
-        read_item(m, base, z, &o);
-        push_item(m, l, request, z, &o, push * temperature, gradient);
+        double logit = total * exp(temperature * score[i] - all) - (double)l->gain[from + i]; /* d loss / d logit */
+        gradient[parts_of_net(m).temperature] += logit * score[i] * temperature;
+        for (uint32_t r = 0; r < m->n_rankers; r++)
+            push[r] += logit * temperature * (double)z[r];
     }
+    if (gradient != NULL)
+        push_gates(m, l, request, &o, push, gradient);
     return loss;
 }
 
@@ -190,7 +175,7 @@ double net_pull(const net *m, double strength, double *gradient)
     parts at = parts_of_net(m);
     double sum = 0;
     for (uint32_t i = 0; i < at.temperature; i++) {
-        double rate = i >= at.gate_weight ? 1 : i >= at.request_bias && i < at.score_weight ? 0 : 0.1;
+        double rate = i >= at.gate_weight ? 1 : i < at.request_bias ? 0.1 : 0;
         sum += 0.5 * strength * rate * m->p[i] * m->p[i];
         if (gradient != NULL)
             gradient[i] += strength * rate * m->p[i];

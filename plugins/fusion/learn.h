@@ -44,7 +44,7 @@ void examine_apply(const examine *, lists *); /* fills gain */
 
 /* ---- learn.c ---- */
 
-/* Parameters in one array, so that an optimiser and a test can walk over them: U, u, V, W, w as in network.h, then the logarithm of
+/* Parameters in one array, so that an optimiser and a test can walk over them: U, u, W, w as in network.h, then the logarithm of
  * the temperature that makes scores into logits. */
 typedef struct net {
     uint32_t n_rankers, n_inputs, n_units, n_parameters;
@@ -59,7 +59,7 @@ void net_score(const net *, const lists *, uint32_t request, double *score);
 /* Softmax cross-entropy of a request with its gains as targets: Σ gain × −log softmax(temperature × score). Adds its gradient
  * where `gradient` is not NULL. */
 double net_loss(const net *, const lists *, uint32_t request, double *gradient);
-/* The pull back to the weighted sum: half the squares of W and w, a tenth of that for U and V. Adds strength × gradient. */
+/* The pull back to the weighted sum: half the squares of W and w, a tenth of that for U. Adds strength × gradient. */
 double net_pull(const net *, double strength, double *gradient);
 
 /* ---- curve.c ---- */

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MOST 1e6f /* of any weight, in absolute value */
+
 static const char *const calibrations[] = {"minmax", "zscore", "none"};
 static const char *const missings[] = {"mean", "lowest", "zero", "renormalise"};
 
@@ -49,7 +51,6 @@ sinter_status model_write(const sinter_instance *me, const char *dir, const trai
         add(tensor, &n, "scale", SINTER_TENSOR_F32, m->n_inputs, 0, m->scale);
         add(tensor, &n, "request_weight", SINTER_TENSOR_F32, m->n_inputs, m->n_units, m->request_weight);
         add(tensor, &n, "request_bias", SINTER_TENSOR_F32, m->n_units, 0, m->request_bias);
-        add(tensor, &n, "score_weight", SINTER_TENSOR_F32, m->n_rankers, m->n_units, m->score_weight);
         add(tensor, &n, "gate_weight", SINTER_TENSOR_F32, m->n_rankers, m->n_units, m->gate_weight);
         add(tensor, &n, "gate_bias", SINTER_TENSOR_F32, m->n_rankers, 0, m->gate_bias);
         add(tensor, &n, "middle", SINTER_TENSOR_F32, m->n_rankers, 0, m->middle);
@@ -142,7 +143,6 @@ static sinter_status read_network(sinter_instance *me, const char *dir, sinter_e
         {"scale", m->n_inputs, 0, &m->scale},
         {"request_weight", m->n_inputs, m->n_units, &m->request_weight},
         {"request_bias", m->n_units, 0, &m->request_bias},
-        {"score_weight", m->n_rankers, m->n_units, &m->score_weight},
         {"gate_weight", m->n_rankers, m->n_units, &m->gate_weight},
         {"gate_bias", m->n_rankers, 0, &m->gate_bias},
         {"middle", m->n_rankers, 0, &m->middle},
@@ -155,6 +155,11 @@ static sinter_status read_network(sinter_instance *me, const char *dir, sinter_e
         if (status == SINTER_OK)
             *parts[i].to = t->data;
     }
+    /* Whatever the numbers, gates must be finite: a list is not fused by what overflows. */
+    for (uint32_t i = 0; status == SINTER_OK && i < sizeof parts / sizeof *parts; i++)
+        for (uint64_t k = 0; k < parts[i].rows * (parts[i].columns > 0 ? parts[i].columns : 1); k++)
+            if (!(fabsf((*parts[i].to)[k]) <= MOST))
+                return refuse(me, dir, err, "a number beyond a million in", parts[i].name, "what training writes");
     return status;
 }
 

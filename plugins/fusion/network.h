@@ -2,13 +2,14 @@
 /* The gate network as it serves, and what training shares with it.
  *
  * Of a request it reads x: the per-request features of option `gate`, then of every ranker the logarithm of how far its scores
- * spread in this list, then the share of the list that it scored; each centred and scaled as in training. Of an item it reads the
- * rankers' calibrated scores z. Then
+ * spread in this list, then the share of the list that it scored; each centred and scaled as in training. Then
  *
- *     hidden = max(0, U x + u + V z),   gate = middle + reach × soft(W hidden + w),   soft(d) = d / (1 + |d|)
+ *     hidden = max(0, U x + u),   gate = max(0, middle + reach × soft(W hidden + w)),   soft(d) = d / (1 + |d|)
  *     score  = Σ gate × z
  *
- * so that with W and w at 0 the score is the weighted sum with weights `middle`, and a gate never leaves middle ± reach. */
+ * where z are an item's calibrated scores. With W and w at 0 the score is the weighted sum with weights `middle`, and a gate never
+ * leaves middle ± reach. Gates read nothing of the item: clicks tell about the few that were shown only, and a sum that is straight in
+ * the scores holds further down the list, where a curve fitted to the top would not. */
 #ifndef SINTER_FUSION_NETWORK_H
 #define SINTER_FUSION_NETWORK_H
 
@@ -26,7 +27,6 @@ typedef struct network {
     const float *mean, *scale;   /* [n_inputs] */
     const float *request_weight; /* [n_inputs][n_units] U */
     const float *request_bias;   /* [n_units] u */
-    const float *score_weight;   /* [n_rankers][n_units] V */
     const float *gate_weight;    /* [n_rankers][n_units] W */
     const float *gate_bias;      /* [n_rankers] w */
     const float *middle, *reach; /* [n_rankers] */
@@ -38,8 +38,8 @@ void network_inputs(const sinter_worker *, const sinter_fusion_batch *, const ui
 /* Centred, scaled, kept within NETWORK_CLIP; 0 where missing. */
 float network_standard(float x, float mean, float scale);
 
-sinter_status network_fuse(sinter_worker *, const sinter_fusion_batch *, sinter_error *err);
-void network_explain(const sinter_worker *, const sinter_fusion_batch *, uint32_t row, sinter_share *, double *bias);
+/* The gates of this list into worker->weight. Its rankers are calibrated before. */
+sinter_status network_gates(sinter_worker *, const sinter_fusion_batch *, sinter_error *err);
 
 /* ---- the model on disk: model.c ---- */
 

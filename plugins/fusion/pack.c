@@ -18,20 +18,35 @@ FUSION_WIDE void range_of(const float *x, uint32_t n, float *least, float *most)
     *most = high;
 }
 
-FUSION_WIDE double sum_of(const float *x, uint32_t n)
+FUSION_WIDE static void sums_around(const float *x, uint32_t n, double middle, double *sum, double *squares)
 {
-    double sum = 0;
-    for (uint32_t i = 0; i < n; i++)
-        sum += (double)x[i];
-    return sum;
+    double s = 0, q = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        double d = (double)x[i] - middle;
+        s += d;
+        q += d * d;
+    }
+    *sum = s;
+    *squares = q;
 }
 
-FUSION_WIDE double squares_around(const float *x, uint32_t n, double mean)
+/* Sums are taken around the middle of the range, so that little is lost where scores are large and close together; once more around
+ * the mean where it lies far off in units of the deviation. */
+fusion_spread spread_of(const float *x, uint32_t n)
 {
-    double sum = 0;
-    for (uint32_t i = 0; i < n; i++)
-        sum += ((double)x[i] - mean) * ((double)x[i] - mean);
-    return sum;
+    fusion_spread s;
+    double sum, squares;
+    range_of(x, n, &s.least, &s.most);
+    double middle = ((double)s.least + (double)s.most) / 2;
+    sums_around(x, n, middle, &sum, &squares);
+    s.mean = middle + sum / n;
+    double variance = squares / n - sum / n * (sum / n);
+    if (squares / n > 1e4 * variance) {
+        sums_around(x, n, s.mean, &sum, &squares);
+        variance = squares / n;
+    }
+    s.deviation = s.most > s.least && variance > 0 ? __builtin_sqrt(variance) : 0;
+    return s;
 }
 
 FUSION_WIDE uint64_t common_bits(const uint64_t *present, uint32_t n)

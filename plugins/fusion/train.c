@@ -426,8 +426,7 @@ static sinter_status write_network(training *t, trained *out)
                       .mean = t->mean, .scale = t->scale, .middle = middle, .reach = reach};
     served.request_weight = p;
     served.request_bias = p + (size_t)inputs * units;
-    served.score_weight = served.request_bias + units;
-    served.gate_weight = served.score_weight + (size_t)rankers * units;
+    served.gate_weight = served.request_bias + units;
     served.gate_bias = served.gate_weight + (size_t)rankers * units;
     out->network = &served;
     return model_write(t->me, t->args->out_dir, out, t->err);

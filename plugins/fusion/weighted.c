@@ -23,22 +23,20 @@ fusion_calibration calibrate_ranker(sinter_worker *w, const sinter_fusion_batch 
     fusion_calibration c = {.scale = 1, .n = pack_scores(w, b, ranker, &x)};
     if (c.n == 0)
         return c;
-    float least, most;
-    range_of(x, c.n, &least, &most);
-    double range = (double)most - (double)least, mean = sum_of(x, c.n) / c.n;
-    if (me->method == FUSION_NETWORK || me->calibrate == CALIBRATE_ZSCORE)
-        c.deviation = range > 0 ? sqrt(squares_around(x, c.n, mean) / c.n) : 0;
+    fusion_spread s = spread_of(x, c.n);
+    double least = (double)s.least, range = (double)s.most - least;
+    c.deviation = s.deviation;
     if (me->calibrate == CALIBRATE_MINMAX) {
-        c.shift = (double)least;
+        c.shift = least;
         c.scale = range > 0 ? 1 / range : 0;
         c.offset = range > 0 ? 0 : 0.5;
     } else if (me->calibrate == CALIBRATE_ZSCORE) {
-        c.shift = mean;
+        c.shift = s.mean;
         c.scale = c.deviation > 0 ? 1 / c.deviation : 0;
     }
-    c.lowest = ((double)least - c.shift) * c.scale + c.offset;
+    c.lowest = (least - c.shift) * c.scale + c.offset;
     if (me->missing == MISSING_MEAN)
-        c.imputed = (mean - c.shift) * c.scale + c.offset;
+        c.imputed = (s.mean - c.shift) * c.scale + c.offset;
     else if (me->missing == MISSING_LOWEST)
         c.imputed = c.lowest;
     return c;
@@ -90,23 +88,18 @@ static void renormalise(sinter_worker *w, const sinter_fusion_batch *b)
 
 void weighted_fuse(sinter_worker *w, const sinter_fusion_batch *b)
 {
-    uint64_t any = 0;
     bool some_bare = false;
     w->weight_sum = 0;
     for (uint32_t i = 0; i < b->n; i++) {
         w->total[i] = 0;
-        any |= b->present[i];
         some_bare |= b->present[i] == 0;
     }
     for (uint32_t r = 0; r < b->n_rankers; r++) {
-        bool dense = (w->dense >> r & 1) != 0;
-        w->calibration[r] = (fusion_calibration){.scale = 1};
-        if ((any >> r & 1) == 0)
+        const fusion_calibration *c = &w->calibration[r];
+        if (c->n == 0)
             continue; /* nothing to calibrate: the ranker counts for nothing, for every item alike */
-        fusion_calibration *c = &w->calibration[r];
-        *c = calibrate_ranker(w, b, r);
         w->weight_sum += w->weight[r];
-        if (dense)
+        if ((w->dense >> r & 1) != 0)
             add_dense(w->total, b->score[r], b->n, c->shift, w->weight[r] * c->scale, w->weight[r] * c->offset);
         else
             add_masked(w->total, b->score[r], b->present, 1ull << r, b->n, c, w->weight[r]);

@@ -49,21 +49,18 @@ def fuse(m, how, context, scores):
     share = np.mean(~np.isnan(scores), axis=0)
     x = (np.array([*context, *spread, *share]) - m["mean"]) * m["scale"]
     x = np.clip(np.where(np.isnan(x), 0, x), -4, 4)
-    hidden = np.maximum(0, x @ m["request_weight"] + m["request_bias"] + np.clip(z, -4, 4) @ m["score_weight"])
-    d = hidden @ m["gate_weight"].T + m["gate_bias"]
-    gate = m["middle"] + m["reach"] * d / (1 + np.abs(d))
-    part = gate * z
+    d = m["gate_weight"] @ np.maximum(0, x @ m["request_weight"] + m["request_bias"]) + m["gate_bias"]
+    part = np.maximum(0, m["middle"] + m["reach"] * d / (1 + np.abs(d))) * z
     score = part.sum(axis=1)
     bare = np.isnan(scores).all(axis=1)
-    if bare.any():
-        score[bare] = score[~bare].min() if (~bare).any() else 0
+    score[bare] = part.min(axis=0).sum()  # the lowest that the sum can be in this list
     return score, z, part
 
 
 def random_model(rng, rankers, gate, units):
     inputs = gate + 2 * rankers
     m = {name: rng.normal(size=shape).astype(np.float32) for name, shape in
-         {"mean": inputs, "scale": inputs, "request_weight": (inputs, units), "request_bias": units, "score_weight": (rankers, units),
+         {"mean": inputs, "scale": inputs, "request_weight": (inputs, units), "request_bias": units,
           "gate_weight": (rankers, units), "gate_bias": rankers}.items()}
     weight = rng.dirichlet(np.ones(rankers))
     m["middle"] = weight.astype(np.float32)
