@@ -42,7 +42,9 @@ static sinter_status fill_list(reading *r, const sinter_requests *q, sinter_erro
     deep_data *d = r->data;
     const deep_spec *s = r->spec;
     const sinter_batch *b = q->batch;
+    float side[DEEP_MOST_SIDE];
     uint32_t n_events = history_read(s, r->rows, b->user, r->id, r->share);
+    side_read(s, b->user, side);
     if (r->n_lists == d->n_lists || r->n_rows + b->n > d->n_rows || r->n_events + n_events > d->n_events)
         return deep_fail(s, err, SINTER_INTERNAL, "report this", "the dataset brought other requests when it was read again");
     memcpy(d->event_id + r->n_events, r->id, n_events * sizeof *r->id);
@@ -55,7 +57,7 @@ static sinter_status fill_list(reading *r, const sinter_requests *q, sinter_erro
         float label = q->label[0][i];
         if (!isfinite(label))
             return deep_fail(s, err, SINTER_INVALID, "look at the events of this type", "a label of target '%s' is not finite", s->target);
-        inputs_read(s, r->rows, b, i, d->feature + row * s->n_features, d->id + row * s->n_embeddings);
+        inputs_read(s, r->rows, b, i, side, d->feature + row * s->n_features, d->id + row * s->n_embeddings);
         d->label[row] = label_of(s, label);
         d->position[row] = q->position == NULL ? 0 : q->position[i] > s->n_positions ? s->n_positions : q->position[i];
         d->list[row] = (uint32_t)r->n_lists;
@@ -73,7 +75,7 @@ static sinter_status read_pass(reading *r, sinter_dataset *set, bool fills, sint
         status = t->next_requests(set, &q, err);
         if (status != SINTER_OK || q.batch == NULL || q.batch->n == 0)
             return status;
-        if (q.n_targets < 1 || q.label == NULL || q.batch->n_features < r->spec->n_features || q.batch->n_id_features < r->spec->n_ids)
+        if (q.n_targets < 1 || q.label == NULL || q.batch->n_features < r->spec->n_listed || q.batch->n_id_features < r->spec->n_ids)
             return deep_fail(r->spec, err, SINTER_INTERNAL, "report this", "the dataset lacks labels or features that were asked for");
         if (fills)
             status = fill_list(r, &q, err);

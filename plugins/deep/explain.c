@@ -92,7 +92,7 @@ static double tell_all(const sinter_instance *me, sinter_sink *sink, const doubl
     }
     for (uint32_t i = 0; i < s->n_embeddings; i++)
         sum += tell(me, sink, s->embedding[i].name, share, s->embedding[i].column, s->embedding[i].dimension);
-    if (s->n_history > 0)
+    if (s->has_pool)
         sum += tell(me, sink, DEEP_HISTORY, share, s->history_column, s->embedding[s->item].dimension);
     for (uint32_t i = 0; i < s->n_products; i++) {
         const product *p = &s->product[i];

@@ -158,7 +158,7 @@ static void fill_row(fit *f, const deep_data *d, uint64_t row, real *x)
 {
     const deep_spec *s = f->spec;
     uint32_t l = d->list[row];
-    if (s->n_history > 0)
+    if (s->has_pool)
         history_pool(&f->model, (uint32_t)(d->event[l + 1] - d->event[l]), d->event_id + d->event[l], d->event_share + d->event[l], f->pooled);
     inputs_fill(&f->model, d->feature + row * s->n_features, d->id + row * s->n_embeddings, f->pooled, x);
 }
@@ -196,7 +196,7 @@ static void back_row(fit *f, const deep_data *d, uint64_t row, const real *x, re
     }
     for (uint32_t e = 0; e < s->n_embeddings; e++)
         add_to_row(f, e, d->id[row * s->n_embeddings + e], 1, dx + s->embedding[e].column);
-    for (uint64_t h = d->event[l]; s->n_history > 0 && h < d->event[l + 1]; h++)
+    for (uint64_t h = d->event[l]; s->has_pool && h < d->event[l + 1]; h++)
         add_to_row(f, s->item, d->event_id[h], d->event_share[h], dx + s->history_column);
 }
 

@@ -5,13 +5,20 @@
 
 #include <string.h>
 
-void inputs_read(const deep_spec *s, const uint32_t *rows, const sinter_batch *b, uint32_t row, float *feature, uint32_t *id)
+/* A value as the network reads it, before its normalisation. */
+static float read_value(const deep_spec *s, uint32_t feature, float x)
+{
+    float v = isfinite(x) ? x : NAN;
+    return s->is_log[feature] ? copysignf(log1pf(fabsf(v)), v) : v;
+}
+
+void inputs_read(const deep_spec *s, const uint32_t *rows, const sinter_batch *b, uint32_t row, const float *side, float *feature,
+                 uint32_t *id)
 {
     const float *x = b->feature + (size_t)row * b->stride;
-    for (uint32_t i = 0; i < s->n_features; i++) {
-        float v = isfinite(x[i]) ? x[i] : NAN;
-        feature[i] = s->is_log[i] ? copysignf(log1pf(fabsf(v)), v) : v;
-    }
+    for (uint32_t i = 0; i < s->n_listed; i++)
+        feature[i] = read_value(s, i, x[i]);
+    memcpy(feature + s->n_listed, side, (s->n_features - s->n_listed) * sizeof *feature);
     for (uint32_t i = 0; i < s->n_embeddings; i++) {
         const embedding *e = &s->embedding[i];
         if (e->is_item) {
@@ -23,21 +30,41 @@ void inputs_read(const deep_spec *s, const uint32_t *rows, const sinter_batch *b
     }
 }
 
+/* What an event counts; 0: nothing, also where it is no number. */
+static double event_weight(const deep_spec *s, const sinter_user *user, uint32_t i)
+{
+    double w = 1;
+    if (s->half_life_days > 0 && user->age != NULL)
+        w = exp2(-fmax((double)user->age[i], 0) / s->half_life_days);
+    if (s->history_weighted && SINTER_HAS(user, sinter_user, weight) && user->weight != NULL)
+        w *= (double)user->weight[i];
+    return w > 1e-30 && w < 1e30 ? w : 0;
+}
+
+void side_read(const deep_spec *s, const sinter_user *user, float *side)
+{
+    for (uint32_t k = 0; k < s->n_features - s->n_listed; k++) {
+        double sum = 0, weight = 0;
+        for (uint32_t i = 0; user != NULL && k < user->n_side && i < user->n_history && i < s->n_history; i++) {
+            double v = (double)read_value(s, s->n_listed + k, user->side[k][i]), w = event_weight(s, user, i);
+            if (isnan(v))
+                continue;
+            sum += w * v;
+            weight += w;
+        }
+        side[k] = weight > 0 ? (float)(sum / weight) : NAN;
+    }
+}
+
 uint32_t history_read(const deep_spec *s, const uint32_t *rows, const sinter_user *user, uint32_t *id, float *share)
 {
     uint32_t n = 0;
     double sum = 0;
-    if (s->n_history == 0 || user == NULL)
+    if (!s->has_pool || user == NULL)
         return 0;
     for (uint32_t i = 0; i < user->n_history && n < s->n_history; i++) {
-        double w = 1;
-        if (user->item[i] >= rows[s->item] - 1)
-            continue;
-        if (s->half_life_days > 0 && user->age != NULL)
-            w = exp2(-fmax((double)user->age[i], 0) / s->half_life_days);
-        if (s->history_weighted && SINTER_HAS(user, sinter_user, weight) && user->weight != NULL)
-            w *= (double)user->weight[i];
-        if (!(w > 1e-30 && w < 1e30)) /* an event that counts nothing, or NaN */
+        double w = user->item[i] < rows[s->item] - 1 ? event_weight(s, user, i) : 0;
+        if (w == 0)
             continue;
         id[n] = user->item[i] + 1;
         share[n++] = (float)w;
@@ -76,7 +103,7 @@ void inputs_fill(const deep_model *m, const float *feature, const uint32_t *id, 
         uint32_t d = s->embedding[i].dimension;
         memcpy(x + s->embedding[i].column, m->vectors[i] + (size_t)id[i] * d, d * sizeof *x);
     }
-    if (s->n_history > 0)
+    if (s->has_pool)
         memcpy(x + s->history_column, pooled, s->embedding[s->item].dimension * sizeof *x);
     for (uint32_t i = 0; i < s->n_products; i++) {
         const product *p = &s->product[i];

@@ -30,9 +30,13 @@ sinter_status model_write(const deep_model *, const char *dir, sinter_error *);
 
 /* ---- from candidates to inputs ---- */
 
+/* The history's means of the features n_listed .. n_features; NaN where no event's item has it. */
+void side_read(const deep_spec *, const sinter_user *, float *side /* [n_features - n_listed] */);
+
 /* Row `row` of a batch as numbers that no parameter has touched: [n_features], missing NaN; and rows of the tables
- * [n_embeddings]. n_items: rows of the embedding of item less one. */
-void inputs_read(const deep_spec *, const uint32_t *rows, const sinter_batch *, uint32_t row, float *feature, uint32_t *id);
+ * [n_embeddings], which have `rows` rows each. */
+void inputs_read(const deep_spec *, const uint32_t *rows, const sinter_batch *, uint32_t row, const float *side, float *feature,
+                 uint32_t *id);
 
 /* The history's rows in the table of item and their shares, which sum to 1. Returns how many. */
 uint32_t history_read(const deep_spec *, const uint32_t *rows, const sinter_user *, uint32_t *id, float *share);

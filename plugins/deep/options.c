@@ -24,6 +24,7 @@ static const sinter_option embedding_options[] = {
 
 static const sinter_option history_options[] = {
     OPTION(INTEGER, "events", "The user's latest events that are read; default 50.", DEFAULT("50"), WITHIN(1, DEEP_MOST_HISTORY)),
+    OPTION(LIST, "features", "Features of the items, such as item.price, whose means over the events are inputs too.", STRINGS),
     OPTION(STRING, "pool", "recent (an event's weight halves with every half_life) or mean; default recent.", .choices = pools,
            DEFAULT("recent")),
     OPTION(DURATION, "half_life", "Age at which an event counts half (pool: recent); default 30d.", DEFAULT("30d")),
@@ -63,7 +64,7 @@ const sinter_option deep_options[DEEP_OPTIONS] = {
     OPTION(LIST, "log", "Those of the features that are read as log(1 + value): prices, counts.", STRINGS),
     OPTION(BOOLEAN, "missing_indicators", "Whether each feature gets an input more, 1 where it is missing; default false."),
     OPTION(LIST, "embeddings", "Vectors learnt for ids.", NESTED(embedding_options)),
-    OPTION(MAP, "history", "The items of the user's latest events, pooled into one vector of the embedding of item.",
+    OPTION(MAP, "history", "The items of the user's latest events, pooled into one vector of the embedding of item, if there is one.",
            NESTED(history_options)),
     OPTION(LIST, "products", "Element-wise products of two vectors, as further inputs.", NESTED(product_options)),
     OPTION(LIST, "layers", "The network, first layer first; in each: dense, layer_norm, activation, dropout, in this order.",

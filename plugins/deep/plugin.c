@@ -36,7 +36,9 @@ static sinter_status inputs(const sinter_instance *me, sinter_inputs *in, sinter
     const deep_spec *s = &me->spec;
     (void)err;
     in->feature = s->feature_name;
-    in->n_features = s->n_features;
+    in->n_features = s->n_listed;
+    in->history_side = s->feature_name + s->n_listed;
+    in->n_history_side = s->n_features - s->n_listed;
     in->id_feature = s->id_name;
     in->n_id_features = s->n_ids;
     in->history = s->n_history;

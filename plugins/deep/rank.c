@@ -38,7 +38,8 @@ void deep_worker_close(sinter_worker *w)
 void rank_prepare(sinter_worker *w, const sinter_batch *b)
 {
     const deep_model *m = &w->instance->model;
-    if (m->spec->n_history == 0)
+    side_read(m->spec, b->user, w->side);
+    if (!m->spec->has_pool)
         return;
     uint32_t n = history_read(m->spec, m->rows, b->user, w->history_id, w->share);
     history_pool(m, n, w->history_id, w->share, w->pooled);
@@ -47,7 +48,7 @@ void rank_prepare(sinter_worker *w, const sinter_batch *b)
 bool rank_inputs(sinter_worker *w, const sinter_batch *b, uint32_t row, real *x)
 {
     const deep_model *m = &w->instance->model;
-    inputs_read(m->spec, m->rows, b, row, w->feature, w->id);
+    inputs_read(m->spec, m->rows, b, row, w->side, w->feature, w->id);
     inputs_fill(m, w->feature, w->id, w->pooled, x);
     return inputs_known(m->spec, w->id);
 }

@@ -20,6 +20,7 @@ struct sinter_worker {
     float *feature; /* [n_features] */
     uint32_t id[DEEP_MOST_EMBEDDINGS], history_id[DEEP_MOST_HISTORY];
     float share[DEEP_MOST_HISTORY];
+    float side[DEEP_MOST_SIDE];
     real pooled[DEEP_MOST_DIMENSION];
 };
 
@@ -28,7 +29,7 @@ extern const sinter_ranker deep_ranker;
 sinter_status deep_worker_open(const sinter_instance *, sinter_worker **, sinter_error *);
 void deep_worker_close(sinter_worker *);
 
-/* Pools the user's history into worker->pooled. */
+/* Reads the user's history into worker->side and worker->pooled. */
 void rank_prepare(sinter_worker *, const sinter_batch *);
 /* Fills one row of inputs; false: nothing of the candidate is known. */
 bool rank_inputs(sinter_worker *, const sinter_batch *, uint32_t row, real *x);

@@ -108,41 +108,57 @@ static void *take(const reader *r, size_t size)
 
 /* ---- inputs ---- */
 
-static uint32_t find_feature(const deep_spec *s, const char *name)
+/* Among features first .. n_features. */
+static uint32_t find_feature(const deep_spec *s, uint32_t first, const char *name)
 {
-    uint32_t i = 0;
-    while (i < s->n_features && strcmp(s->feature[i], name) != 0)
-        i++;
-    return i;
+    while (first < s->n_features && strcmp(s->feature_name[first], name) != 0)
+        first++;
+    return first;
+}
+
+/* One of the candidate's features, or one of its history's. */
+static sinter_status add_feature(reader *r, const char *name, bool of_history)
+{
+    deep_spec *s = r->spec;
+    uint32_t i = s->n_features;
+    const char *prefix = of_history ? DEEP_HISTORY " " : "";
+    if (strlen(prefix) + strlen(name) >= DEEP_NAME)
+        return FAIL(r, "see docs/features.md", "the name of feature %u is %zu bytes long", i + 1, strlen(name));
+    if (find_feature(s, of_history ? s->n_listed : 0, name) < i)
+        return FAIL(r, "name it once", "feature '%s' is named twice", name);
+    snprintf(s->feature[i], DEEP_NAME, "%s%s", prefix, name);
+    s->feature_name[i] = s->feature[i] + strlen(prefix);
+    s->n_features++;
+    return SINTER_OK;
 }
 
 static sinter_status read_features(reader *r)
 {
     deep_spec *s = r->spec;
-    uint32_t n = count(r, "features"), n_log = count(r, "log");
-    if (n > DEEP_MOST_FEATURES)
-        return FAIL(r, "keep those that tell candidates apart", "%u features; a network reads at most %d", n, DEEP_MOST_FEATURES);
+    uint32_t n_listed = count(r, "features"), n_side = count(r, "history.features"), n_log = count(r, "log"), n = n_listed + n_side;
+    sinter_status status = SINTER_OK;
+    if (n_listed > DEEP_MOST_FEATURES || n_side > DEEP_MOST_SIDE)
+        return FAIL(r, "keep those that tell candidates apart", "%u features; a network reads at most %d, and %d of the history", n,
+                    DEEP_MOST_FEATURES, DEEP_MOST_SIDE);
     s->feature = take(r, n * sizeof *s->feature);
     s->is_log = take(r, n * sizeof *s->is_log);
     s->feature_name = take(r, n * sizeof *s->feature_name);
     if (s->feature == NULL || s->is_log == NULL || s->feature_name == NULL)
         return deep_no_memory(s->use, r->err);
-    for (uint32_t i = 0; i < n; i++) {
-        const char *name = string_at(r, "features.%u", i);
-        if (strlen(name) >= DEEP_NAME)
-            return FAIL(r, "see docs/features.md", "the name of feature %u is %zu bytes long", i + 1, strlen(name));
-        if (find_feature(s, name) < s->n_features)
-            return FAIL(r, "name it once", "feature '%s' is named twice", name);
-        snprintf(s->feature[i], DEEP_NAME, "%s", name);
-        s->feature_name[i] = s->feature[i];
-        s->n_features = i + 1;
-    }
+    for (uint32_t i = 0; i < n_listed && status == SINTER_OK; i++)
+        status = add_feature(r, string_at(r, "features.%u", i), false);
+    s->n_listed = s->n_features;
+    for (uint32_t i = 0; i < n_side && status == SINTER_OK; i++)
+        status = add_feature(r, string_at(r, "history.features.%u", i), true);
+    if (status != SINTER_OK)
+        return status;
     for (uint32_t i = 0; i < n_log; i++) {
         const char *name = string_at(r, "log.%u", i);
-        uint32_t f = find_feature(s, name);
+        uint32_t f = find_feature(s, 0, name);
         if (f == n)
             return FAIL(r, "name it among the features too", "log: '%s' is none of the features", name);
-        s->is_log[f] = true;
+        for (; f < n; f = find_feature(s, f + 1, name))
+            s->is_log[f] = true;
     }
     s->has_indicators = boolean_at(r, "missing_indicators");
     r->n_inputs = n * (s->has_indicators ? 2 : 1);
@@ -204,8 +220,10 @@ static sinter_status read_history(reader *r)
     deep_spec *s = r->spec;
     if (count(r, "history") == 0)
         return SINTER_OK;
-    if (s->item == s->n_embeddings)
-        return FAIL(r, "add {feature: item, dimension: 16} to the embeddings", "history needs an embedding of item, whose vectors it pools");
+    s->has_pool = s->item < s->n_embeddings;
+    if (!s->has_pool && s->n_features == s->n_listed)
+        return FAIL(r, "add {feature: item, dimension: 16} to the embeddings, or history: {features: [item.price]}",
+                    "history needs an embedding of item, whose vectors it pools, or features");
     integer_at(r, &s->n_history, "history.events");
     s->history_weighted = boolean_at(r, "history.weighted");
     if (strcmp(string_at(r, "history.pool"), "recent") == 0) {
@@ -213,15 +231,17 @@ static sinter_status read_history(reader *r)
         if (!(s->half_life_days > 0))
             return FAIL(r, "such as half_life: 720h, or pool: mean", "history: half_life is not above 0");
     }
-    s->history_column = r->n_inputs;
-    r->n_inputs += s->embedding[s->item].dimension;
+    if (s->has_pool) {
+        s->history_column = r->n_inputs;
+        r->n_inputs += s->embedding[s->item].dimension;
+    }
     return SINTER_OK;
 }
 
 /* The vector that a product names. */
 static bool find_vector(const deep_spec *s, const char *name, uint32_t *which, uint32_t *dimension)
 {
-    if (strcmp(name, DEEP_HISTORY) == 0 && s->n_history > 0) {
+    if (strcmp(name, DEEP_HISTORY) == 0 && s->has_pool) {
         *which = DEEP_MOST_EMBEDDINGS;
         *dimension = s->embedding[s->item].dimension;
         return true;

@@ -16,6 +16,7 @@ enum {
     DEEP_MOST_DIMENSION = 1024,
     DEEP_MOST_HISTORY = 1000,
     DEEP_MOST_POSITIONS = 1000,
+    DEEP_MOST_SIDE = 32,
 };
 
 #define DEEP_HISTORY "history"
@@ -41,7 +42,7 @@ typedef enum stop_on { STOP_LOSS, STOP_AUC, STOP_NDCG } stop_on;
 typedef struct deep_spec {
     char use[DEEP_NAME];
     sinter_mark mark; /* of the layers */
-    uint32_t n_features;
+    uint32_t n_features, n_listed; /* the first n_listed are the candidate's, the others means over the history's items */
     char (*feature)[DEEP_NAME];
     bool *is_log; /* [n_features] read as sign × log(1 + |value|) */
     bool has_indicators;
@@ -49,8 +50,9 @@ typedef struct deep_spec {
     embedding embedding[DEEP_MOST_EMBEDDINGS];
     product product[DEEP_MOST_PRODUCTS];
     uint32_t item; /* embedding of the item; n_embeddings: none */
-    /* History: 0 events: none. Pooled into a vector of the item's dimension. */
+    /* History: 0 events: none. With an embedding of item, pooled into a vector of its dimension: has_pool. */
     uint32_t n_history, history_column;
+    bool has_pool;
     double half_life_days; /* 0: age does not matter */
     bool history_weighted;
     network net;
@@ -61,7 +63,7 @@ typedef struct deep_spec {
     uint32_t batch, epochs, patience;
     stop_on stop;
     /* What inputs() hands out. */
-    const char **feature_name, **id_name; /* [n_features], [n_ids] */
+    const char **feature_name, **id_name; /* [n_features]: the names as the registry has them; [n_ids] */
     uint32_t n_ids;
     const char *target_name[1];
     char *text; /* all of the above that a model depends on, in one line */

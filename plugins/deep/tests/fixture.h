@@ -64,7 +64,8 @@ static inline void shop_request(shop *s, sinter_dataset *d, uint64_t seed)
     static struct {
         sinter_user user;
         uint32_t item[SHOP_HISTORY], event[SHOP_HISTORY];
-        float age[SHOP_HISTORY], weight[SHOP_HISTORY];
+        float age[SHOP_HISTORY], weight[SHOP_HISTORY], feature[SHOP_HISTORY];
+        const float *side[1];
     } kept[4096];
     uint32_t at = s->made++ % 4096;
     for (uint32_t k = 0; k < SHOP_HISTORY; k++) {
@@ -73,9 +74,12 @@ static inline void shop_request(shop *s, sinter_dataset *d, uint64_t seed)
         kept[at].event[k] = 2;
         kept[at].age[k] = (float)k;
         kept[at].weight[k] = 1;
+        kept[at].feature[k] = shop_feature(item, 1);
     }
+    kept[at].side[0] = kept[at].feature;
     kept[at].user = (sinter_user){.size = sizeof(sinter_user), .n_history = SHOP_HISTORY, .item = kept[at].item,
-                                  .event = kept[at].event, .age = kept[at].age, .weight = kept[at].weight};
+                                  .event = kept[at].event, .age = kept[at].age, .weight = kept[at].weight, .side = kept[at].side,
+                                  .n_side = 1};
     b->user = &kept[at].user;
     b->id_feature = ids;
     b->n_id_features = s->user_ids ? 2 : 0;

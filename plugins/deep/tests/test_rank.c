@@ -23,7 +23,7 @@ static const harness_option whole[] = {
     {"embeddings.0.feature", "user.id"}, {"embeddings.0.buckets", "97"}, {"embeddings.0.dimension", "4"},
     {"embeddings.1.feature", "item.kind"}, {"embeddings.1.buckets", "11"}, {"embeddings.1.dimension", "3"},
     {"embeddings.2.feature", "item"}, {"embeddings.2.dimension", "4"},
-    {"history.events", "5"}, {"history.half_life", "2d"},
+    {"history.events", "5"}, {"history.half_life", "2d"}, {"history.features.0", "item.b"},
     {"products.0.of", "history"}, {"products.0.with", "item"}, {"products.1.of", "user.id"}, {"products.1.with", "item"},
     {"layers.0.dense", "24"}, {"layers.0.layer_norm", "true"}, {"layers.0.activation", "relu"}, {"layers.0.dropout", "0.2"},
     {"layers.1.dense", "12"}, {"layers.1.activation", "tanh"},
@@ -80,7 +80,8 @@ typedef struct candidates {
     const uint32_t *ids[2];
     sinter_user who;
     uint32_t history[EVENTS];
-    float age[EVENTS], weight[EVENTS];
+    float age[EVENTS], weight[EVENTS], feature[EVENTS];
+    const float *side[1];
 } candidates;
 
 /* The shop's items in the order given, with the features of one user's list. */
@@ -97,9 +98,12 @@ static sinter_batch *list(served *v, candidates *c, const uint32_t *item, uint32
     memcpy(c->history, (uint32_t[]){5, 7, 999999, 9}, sizeof c->history);
     memcpy(c->age, (float[]){0, 1, 2, 4}, sizeof c->age);
     memcpy(c->weight, (float[]){1, 3, 1, 0.5f}, sizeof c->weight);
+    memcpy(c->feature, (float[]){4, NAN, -2, 9}, sizeof c->feature);
+    c->side[0] = c->feature;
     c->ids[0] = c->user;
     c->ids[1] = c->kind;
-    c->who = (sinter_user){.size = sizeof c->who, .n_history = EVENTS, .item = c->history, .age = c->age, .weight = c->weight};
+    c->who = (sinter_user){.size = sizeof c->who, .n_history = EVENTS, .item = c->history, .age = c->age, .weight = c->weight, .side = c->side,
+                           .n_side = 1};
     sinter_batch *b = harness_batch(v->s.h, x, 3, n);
     b->item = c->item;
     b->id_feature = c->ids;
@@ -136,7 +140,7 @@ static uint32_t dense(const double *x, uint32_t in, uint32_t out, const float *w
 
 static double plain_score(served *v, const candidates *c, uint32_t row)
 {
-    double x[64], h[24], g[12], z, share[EVENTS], sum = 0, mean = 0, square = 0;
+    double x[64], h[24], g[12], z, share[EVENTS], sum = 0, side = 0, sides = 0, mean = 0, square = 0;
     uint32_t n = 0, item = c->item[row];
     const float *features_mean = tensor(v, "features.mean"), *scale = tensor(v, "features.scale");
     for (uint32_t f = 0; f < 3; f++) {
@@ -144,9 +148,16 @@ static double plain_score(served *v, const candidates *c, uint32_t row)
         bool missing = item % 7 == 0 && f == 1;
         a = f == 1 ? copysign(log1p(fabs(a)), a) : a;
         x[f] = missing ? 0 : (a - (double)features_mean[f]) * (double)scale[f];
-        x[3 + f] = missing;
+        x[4 + f] = missing;
     }
-    n = 6;
+    for (uint32_t e = 0; e < EVENTS; e++) { /* also of items newer than the model */
+        double w = isnan(c->feature[e]) ? 0 : (double)c->weight[e] * pow(2, -(double)c->age[e] / 2);
+        side += w == 0 ? 0 : w * copysign(log1p(fabs((double)c->feature[e])), (double)c->feature[e]);
+        sides += w;
+    }
+    x[3] = (side / sides - (double)features_mean[3]) * (double)scale[3];
+    x[7] = 0;
+    n = 8;
     const float *user = tensor(v, "embeddings.user.id") + (1 + c->user[row] % 97) * 4;
     const float *kind = tensor(v, "embeddings.item.kind") + (c->kind[row] == 0 ? 0 : 1 + c->kind[row] % 11) * 3;
     const float *items = tensor(v, "embeddings.item"), *own = items + (item < SHOP_ITEMS ? item + 1 : 0) * 4;
@@ -166,9 +177,9 @@ static double plain_score(served *v, const candidates *c, uint32_t row)
             x[n] += share[e] == 0 ? 0 : share[e] / sum * (double)items[(c->history[e] + 1) * 4 + j];
     }
     for (uint32_t j = 0; j < 4; j++, n++)
-        x[n] = x[17 + j] * x[13 + j]; /* history × item */
+        x[n] = x[19 + j] * x[15 + j]; /* history × item */
     for (uint32_t j = 0; j < 4; j++, n++)
-        x[n] = x[6 + j] * x[13 + j]; /* user × item */
+        x[n] = x[8 + j] * x[15 + j]; /* user × item */
     dense(x, n, 24, tensor(v, "layers.0.weight"), tensor(v, "layers.0.bias"), h);
     for (uint32_t j = 0; j < 24; j++)
         mean += h[j] / 24;

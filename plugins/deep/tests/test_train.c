@@ -27,7 +27,7 @@ static const harness_option whole[] = {
     {"embeddings.0.feature", "user.id"}, {"embeddings.0.buckets", "97"}, {"embeddings.0.dimension", "4"},
     {"embeddings.1.feature", "item.kind"}, {"embeddings.1.buckets", "11"}, {"embeddings.1.dimension", "3"},
     {"embeddings.2.feature", "item"}, {"embeddings.2.dimension", "4"},
-    {"history.events", "5"}, {"history.half_life", "2d"},
+    {"history.events", "5"}, {"history.half_life", "2d"}, {"history.features.0", "item.b"},
     {"products.0.of", "history"}, {"products.0.with", "item"}, {"products.1.of", "user.id"}, {"products.1.with", "item"},
     {"layers.0.dense", "24"}, {"layers.0.layer_norm", "true"}, {"layers.0.activation", "relu"}, {"layers.0.dropout", "0.2"},
     {"layers.1.dense", "12"}, {"layers.1.activation", "tanh"},
