@@ -94,7 +94,7 @@ class Protocol(harness.ServerCase):
     def test_methods_not_built_yet_are_unimplemented_and_named(self):
         unbuilt = {
             "Search": ["Suggest"], "Recommend": ["Recommend"], "Event": ["EraseUser"],
-            "Admin": ["SwapPlugin", "DeployModel", "Rollback", "ListSnapshots", "GetExperimentReport", "ExplainMissing",
+            "Admin": ["SwapPlugin", "Rollback", "ListSnapshots", "GetExperimentReport", "ExplainMissing",
                       "Replay"],
         }
         for service, methods in unbuilt.items():
