@@ -65,6 +65,7 @@ sinter_status place_take(const char *data_dir, const char *name, bool resume, tr
     sinter_status s = dir_make(p->base, e);
     if (s == SINTER_OK) s = take_lock(p, name, e);
     if (s != SINTER_OK) return s;
+    drop_temporaries(p->base);
     drop_temporaries(p->run);
     if (resume && has_files(p->run)) { /* newer than what it may have resumed from itself */
         s = dir_remove(p->before, e);

@@ -169,6 +169,8 @@ sinter_status engine_deploy(engine *g, const char *model, const char *who, const
         }
     }
     arena_free(a);
+    /* The server lost nothing: what it was asked to deploy is not fit for it. */
+    if (st == SINTER_DATA_LOSS) st = SINTER_PRECONDITION;
     return st;
 }
 

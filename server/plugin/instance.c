@@ -6,9 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A folder that was put in the place of another is another model: model.yaml holds the sums of the rest. */
+static void model_sum(const char *dir, char out[65])
+{
+    char *path = dir ? xasprintf("%s/model.yaml", dir) : NULL;
+    out[0] = '\0';
+    if (path && plugin_sha256_file(path, out, NULL) != SINTER_OK) out[0] = '\0';
+    free(path);
+}
+
 static char *make_key(const library *l, const plugin_open_args *args, const sinter_options *o)
 {
-    return xasprintf("%s|%s|%s|%p|%s|%s", l->shown.sha256, PLUGIN_ROLE_NAMES[args->role],
+    char model[65];
+    model_sum(args->model_dir, model);
+    return xasprintf("%s|%s|%s|%s|%p|%s|%s", model, l->shown.sha256, PLUGIN_ROLE_NAMES[args->role],
                      args->collection ? args->collection->uuid : "", args->services ? args->services->ctx : NULL,
                      args->model_dir ? args->model_dir : "", o->key);
 }

@@ -75,7 +75,7 @@ static sinter_status check_one(const sinter_tensor *all, uint32_t i, const char 
         if (strcmp(all[k].name, name) == 0) problem = "stands twice";
     if (problem) return error_set(e, SINTER_INVALID, path, "report it to the plugin's author", "tensor '%.100s' %s", name, problem);
     if (!tensor_not_finite(t, &at)) return SINTER_OK;
-    return error_set(e, SINTER_INVALID, path, "lower the learning rate, or look for extreme values in the features",
+    return error_set(e, SINTER_PRECONDITION, path, "lower the learning rate, or look for extreme values in the features",
                      "tensor '%.100s' holds a value that is not finite at element %llu: nothing was written", name,
                      (unsigned long long)at);
 }
