@@ -23,8 +23,9 @@ static size_t element_size(sinter_element_type t)
 static const void *rows(arena *a, const void *all, size_t size, uint32_t from, uint32_t n, uint32_t padded,
                         size_t align)
 {
+    if (!all) return NULL;
     const char *first = (const char *)all + (size_t)from * size;
-    if (!all || n == padded) return all ? first : NULL;
+    if (n == padded) return first;
     char *copy = arena_aligned(a, align, padded * size);
     memcpy(copy, first, n * size);
     for (uint32_t r = n; r < padded; r++)

@@ -327,6 +327,23 @@ class BadDirectories(Models):
         self.assertIn("its files are not those of liked/2 as it was deployed before", p.stderr)
 
 
+class Fusion(Models):
+    PIPELINES = {"main": POPULAR + "record: 1\n"}
+
+    def test_a_fusion_begins_where_its_rankers_end(self):
+        made = self.train("main.liked", "--until", "1200")
+        self.deploy("liked/1")
+        p = self.train("main.fuse", "--name", "mix", "--since", "1199", check=2)
+        self.assertRegex(p.stderr, r"main\.yaml:10:\d+: .*'liked' \(model liked/1\) was trained on events up to 1200")
+        p = self.train("main.fuse", "--name", "mix", check=4)
+        self.assertIn(f"(1200, {self.server.status().sequence}]", p.stderr)
+        p = self.train("main.fuse", "--name", "mix", "--until", "1200", check=4)
+        self.assertIn("the range (1200, 1200] holds nothing", p.stderr)
+        p = self.train("main.stage1.fuse", "--name", "mix", "--since", "0", check=2)
+        self.assertEqual([m["name"] for m in self.models()], ["liked"])
+        self.assertEqual(made["until"], 1200)
+
+
 class KilledServer(Models):
     def test_a_server_killed_while_it_deploys_serves_one_model_or_the_other(self):
         """kill -9 around a deploy, ten times: what starts again serves the scores of a whole model, and the newest record's."""
