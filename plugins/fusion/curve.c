@@ -9,12 +9,16 @@
 
 enum { SAMPLE = 4096, STEPS = 25, SIZE = 1 + CURVE_KNOTS };
 
-void sum_score(const lists *l, const double *weight, uint32_t request, double *score)
+void way_score(const lists *l, const way *w, uint32_t request, double *score)
 {
+    if (w->net != NULL) {
+        net_score(w->net, l, request, score);
+        return;
+    }
     for (uint32_t i = l->begin[request]; i < l->begin[request + 1]; i++) {
         double sum = 0;
         for (uint32_t r = 0; r < l->n_rankers; r++)
-            sum += weight[r] * (double)l->z[(size_t)i * l->n_rankers + r];
+            sum += w->weight[r] * (double)l->z[(size_t)i * l->n_rankers + r];
         score[i - l->begin[request]] = sum;
     }
 }
@@ -27,6 +31,14 @@ double curve_at(const curve *c, double score)
     return sum;
 }
 
+double curve_slope(const curve *c, double score)
+{
+    double sum = c->slope[0];
+    for (uint32_t k = 0; k < c->n; k++)
+        sum += score > c->knot[k] ? c->slope[1 + k] : 0;
+    return sum;
+}
+
 static int by_size(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -34,29 +46,29 @@ static int by_size(const void *a, const void *b)
 }
 
 /* Knots at even shares of the scores, from evenly spread requests; fewer where scores are equal. */
-static void place_knots(const lists *l, const double *weight, uint32_t n_knots, curve *c)
+static void place_knots(const lists *l, const way *w, curve *c)
 {
     double sample[SAMPLE + EXAMINE_PLACES];
     uint32_t n = 0, step = l->n_rows / SAMPLE + 1;
     for (uint32_t q = 0; q < l->n_requests && n < SAMPLE; q += step) {
-        sum_score(l, weight, q, sample + n);
+        way_score(l, w, q, sample + n);
         n += l->begin[q + 1] - l->begin[q];
     }
     qsort(sample, n, sizeof *sample, by_size);
-    for (uint32_t k = 0; k < n_knots; k++) {
-        double at = sample[(size_t)n * (k + 1) / (n_knots + 1)];
+    for (uint32_t k = 0; k < CURVE_KNOTS; k++) {
+        double at = sample[(size_t)n * (k + 1) / (CURVE_KNOTS + 1)];
         if (at > sample[0] && at < sample[n - 1] && (c->n == 0 || at > c->knot[c->n - 1]))
             c->knot[c->n++] = at;
     }
 }
 
 /* Slope and curvature of one request's loss. */
-static void add_request(const lists *l, const double *weight, uint32_t q, const curve *c, double *slope, double curvature[FIT_SIZE][FIT_SIZE])
+static void add_request(const lists *l, const way *w, uint32_t q, const curve *c, double *slope, double curvature[FIT_SIZE][FIT_SIZE])
 {
     double score[EXAMINE_PLACES] = {0}, part[EXAMINE_PLACES][SIZE], mean[SIZE] = {0}, square[SIZE][SIZE] = {{0}};
     double most = -INFINITY, all = 0, gain = 0;
     uint32_t from = l->begin[q], n = l->begin[q + 1] - from, m = 1 + c->n;
-    sum_score(l, weight, q, score);
+    way_score(l, w, q, score);
     for (uint32_t i = 0; i < n; i++) {
         part[i][0] = score[i];
         for (uint32_t k = 0; k < c->n; k++)
@@ -82,17 +94,17 @@ static void add_request(const lists *l, const double *weight, uint32_t q, const 
     }
 }
 
-void curve_fit(const lists *l, const double *weight, uint32_t n_knots, curve *c)
+void curve_fit(const lists *l, const way *w, curve *c)
 {
     memset(c, 0, sizeof *c);
-    place_knots(l, weight, n_knots, c);
+    place_knots(l, w, c);
     for (uint32_t step = 0; step < STEPS; step++) {
         double slope[FIT_SIZE] = {0}, largest = 0, trace = 0;
         static const double none[FIT_SIZE][FIT_SIZE];
         double curvature[FIT_SIZE][FIT_SIZE];
         memcpy(curvature, none, sizeof curvature);
         for (uint32_t q = 0; q < l->n_requests; q++)
-            add_request(l, weight, q, c, slope, curvature);
+            add_request(l, w, q, c, slope, curvature);
         for (uint32_t k = 0; k <= c->n; k++)
             trace += curvature[k][k];
         for (uint32_t k = 0; k <= c->n; k++) {

@@ -31,20 +31,20 @@ uint32_t net_count(uint32_t n_rankers, uint32_t n_inputs, uint32_t n_units)
     return parts_of(n_rankers, n_inputs, n_units).n;
 }
 
-void net_start(net *m, const sinter_host *host, uint64_t seed, double temperature)
+void net_start(net *m, const sinter_host *host, uint64_t seed)
 {
     parts at = parts_of_net(m);
     double width = sqrt(6.0 / m->n_inputs); /* He and others, 2015 */
     for (uint32_t i = 0; i < at.n; i++)
         m->p[i] = i < at.request_bias ? width * (2 * host->random(seed, i) - 1) : 0;
-    m->p[at.temperature] = log(temperature);
 }
 
 /* ---- the gates of a request ---- */
 
 typedef struct request_gates {
     double hidden[NETWORK_MOST_UNITS];
-    double gate[SINTER_MAX_RANKERS], slope[SINTER_MAX_RANKERS]; /* d gate / d what soft reads */
+    double gate[SINTER_MAX_RANKERS], slope[SINTER_MAX_RANKERS]; /* d gate × sum / d what soft reads */
+    double sum; /* of the gates before they are made to sum to 1; 0: none is open, the middles stand */
 } request_gates;
 
 static void read_request(const net *m, const lists *l, uint32_t request, request_gates *o)
@@ -57,6 +57,7 @@ static void read_request(const net *m, const lists *l, uint32_t request, request
             sum += (double)x[k] * m->p[at.request_weight + k * m->n_units + h];
         o->hidden[h] = sum > 0 ? sum : 0;
     }
+    o->sum = 0;
     for (uint32_t r = 0; r < m->n_rankers; r++) {
         double d = m->p[at.gate_bias + r];
         for (uint32_t h = 0; h < m->n_units; h++)
@@ -64,7 +65,10 @@ static void read_request(const net *m, const lists *l, uint32_t request, request
         double gate = m->middle[r] + m->reach[r] * d / (1 + fabs(d));
         o->gate[r] = gate > 0 ? gate : 0;
         o->slope[r] = gate > 0 ? m->reach[r] / ((1 + fabs(d)) * (1 + fabs(d))) : 0;
+        o->sum += o->gate[r];
     }
+    for (uint32_t r = 0; r < m->n_rankers; r++)
+        o->gate[r] = o->sum > 0 ? o->gate[r] / o->sum : m->middle[r];
 }
 
 static double score_item(const net *m, const request_gates *o, const float *z)
@@ -85,23 +89,22 @@ void net_score(const net *m, const lists *l, uint32_t request, double *score)
 
 /* ---- the loss ---- */
 
-/* log Σ exp of scores × temperature. */
-static double log_sum(const double *score, uint32_t n, double temperature)
+static double log_sum(const double *logit, uint32_t n)
 {
     double most = -INFINITY, sum = 0;
     for (uint32_t i = 0; i < n; i++)
-        most = fmax(most, temperature * score[i]);
+        most = fmax(most, logit[i]);
     for (uint32_t i = 0; i < n; i++)
-        sum += exp(temperature * score[i] - most);
+        sum += exp(logit[i] - most);
     return most + log(sum);
 }
 
-double listwise_loss(const lists *l, uint32_t request, const double *score, double temperature)
+double listwise_loss(const lists *l, uint32_t request, const double *logit)
 {
     uint32_t from = l->begin[request], n = l->begin[request + 1] - from;
-    double all = log_sum(score, n, temperature), loss = 0;
+    double all = log_sum(logit, n), loss = 0;
     for (uint32_t i = 0; i < n; i++)
-        loss += (double)l->gain[from + i] * (all - temperature * score[i]);
+        loss += (double)l->gain[from + i] * (all - logit[i]);
     return loss;
 }
 
@@ -125,9 +128,11 @@ static void push_gates(const net *m, const lists *l, uint32_t request, const req
 {
     parts at = parts_of_net(m);
     const float *x = l->x + (size_t)request * m->n_inputs;
-    double back[NETWORK_MOST_UNITS] = {0};
-    for (uint32_t r = 0; r < m->n_rankers; r++) {
-        double d = push[r] * o->slope[r];
+    double back[NETWORK_MOST_UNITS] = {0}, mean = 0;
+    for (uint32_t r = 0; r < m->n_rankers; r++)
+        mean += push[r] * o->gate[r];
+    for (uint32_t r = 0; o->sum > 0 && r < m->n_rankers; r++) {
+        double d = (push[r] - mean) / o->sum * o->slope[r];
         gradient[at.gate_bias + r] += d;
         for (uint32_t h = 0; h < m->n_units; h++) {
             gradient[at.gate_weight + r * m->n_units + h] += d * o->hidden[h];
@@ -146,24 +151,26 @@ static void push_gates(const net *m, const lists *l, uint32_t request, const req
 double net_loss(const net *m, const lists *l, uint32_t request, double *gradient)
 {
     uint32_t from = l->begin[request], n = l->begin[request + 1] - from;
-    double score[EXAMINE_PLACES] = {0}, push[SINTER_MAX_RANKERS] = {0}, total = 0, loss = 0;
+    double score[EXAMINE_PLACES] = {0}, logit[EXAMINE_PLACES] = {0}, push[SINTER_MAX_RANKERS] = {0}, total = 0, loss = 0;
     double temperature = exp(m->p[parts_of_net(m).temperature]);
     request_gates o;
     read_request(m, l, request, &o);
     for (uint32_t i = 0; i < n; i++) {
         score[i] = score_item(m, &o, l->z + (size_t)(from + i) * l->n_rankers);
+        logit[i] = temperature * (m->curve != NULL ? curve_at(m->curve, score[i]) : score[i]);
         total += (double)l->gain[from + i];
     }
-    double all = log_sum(score, n, temperature);
+    double all = log_sum(logit, n);
     for (uint32_t i = 0; i < n; i++) {
         const float *z = l->z + (size_t)(from + i) * l->n_rankers;
-        loss += (double)l->gain[from + i] * (all - temperature * score[i]);
+        loss += (double)l->gain[from + i] * (all - logit[i]);
         if (gradient == NULL)
             continue;
-        double logit = total * exp(temperature * score[i] - all) - (double)l->gain[from + i]; /* d loss / d logit */
-        gradient[parts_of_net(m).temperature] += logit * score[i] * temperature;
+        double d = total * exp(logit[i] - all) - (double)l->gain[from + i]; /* d loss / d logit */
+        gradient[parts_of_net(m).temperature] += d * logit[i];
+        d *= temperature * (m->curve != NULL ? curve_slope(m->curve, score[i]) : 1);
         for (uint32_t r = 0; r < m->n_rankers; r++)
-            push[r] += logit * temperature * (double)z[r];
+            push[r] += d * (double)z[r];
     }
     if (gradient != NULL)
         push_gates(m, l, request, &o, push, gradient);

@@ -42,42 +42,52 @@ typedef struct examine {
 void examine_estimate(const lists *, examine *);
 void examine_apply(const examine *, lists *); /* fills gain */
 
+/* ---- curve.c ---- */
+
+enum { CURVE_KNOTS = 5 };
+
+struct net;
+
+/* A way of fusing: by a network, or with fixed weights. */
+typedef struct way {
+    const struct net *net;
+    const double *weight; /* [n_rankers] where net is NULL */
+} way;
+void way_score(const lists *, const way *, uint32_t request, double *score);
+
+/* What a score says about clicks: logit = slope[0] × score + Σ slope[1 + k] × max(0, score − knot[k]). Ways of fusing are compared
+ * after each has got its best curve, so that none wins by the shape of its scores alone, which orders nothing. */
+typedef struct curve {
+    uint32_t n;
+    double knot[CURVE_KNOTS], slope[1 + CURVE_KNOTS];
+} curve;
+void curve_fit(const lists *, const way *, curve *);
+double curve_at(const curve *, double score);
+double curve_slope(const curve *, double score);
+
 /* ---- learn.c ---- */
 
-/* Parameters in one array, so that an optimiser and a test can walk over them: U, u, W, w as in network.h, then the logarithm of
- * the temperature that makes scores into logits. */
+/* Parameters in one array, so that an optimiser and a test can walk over them: U, u, W, w as in network.h, then the logarithm of a
+ * temperature: logit = temperature × curve(score). */
 typedef struct net {
+    const curve *curve; /* NULL: logit = temperature × score */
     uint32_t n_rankers, n_inputs, n_units, n_parameters;
     double middle[SINTER_MAX_RANKERS], reach[SINTER_MAX_RANKERS];
     double *p; /* [n_parameters] */
 } net;
 uint32_t net_count(uint32_t n_rankers, uint32_t n_inputs, uint32_t n_units);
-void net_start(net *, const sinter_host *, uint64_t seed, double temperature); /* p from a seed: W and w are 0 */
+void net_start(net *, const sinter_host *, uint64_t seed); /* p from a seed: W and w are 0, the temperature is 1 */
 
 /* Scores of one request's rows. */
 void net_score(const net *, const lists *, uint32_t request, double *score);
-/* Softmax cross-entropy of a request with its gains as targets: Σ gain × −log softmax(temperature × score). Adds its gradient
+/* Softmax cross-entropy of a request with its gains as targets: Σ gain × −log softmax(logit). Adds its gradient
  * where `gradient` is not NULL. */
 double net_loss(const net *, const lists *, uint32_t request, double *gradient);
 /* The pull back to the weighted sum: half the squares of W and w, a tenth of that for U. Adds strength × gradient. */
 double net_pull(const net *, double strength, double *gradient);
 
-/* ---- curve.c ---- */
-
-enum { CURVE_KNOTS = 5 };
-
-/* What a fixed score says about clicks: logit = slope[0] × score + Σ slope[1 + k] × max(0, score − knot[k]). Ways of fusing that
- * differ in order are compared after each has got its best curve, so that none wins by its shape alone. */
-typedef struct curve {
-    uint32_t n;
-    double knot[CURVE_KNOTS], slope[1 + CURVE_KNOTS];
-} curve;
-void sum_score(const lists *, const double *weight, uint32_t request, double *score);
-void curve_fit(const lists *, const double *weight, uint32_t n_knots, curve *);
-double curve_at(const curve *, double score);
-
-/* The same loss of any scores, and what a ranking by them gains: Σ gain / log2(1 + rank), ties shared. */
-double listwise_loss(const lists *, uint32_t request, const double *score, double temperature);
+/* The same loss of any logits, and what a ranking by scores gains: Σ gain / log2(1 + rank), ties shared. */
+double listwise_loss(const lists *, uint32_t request, const double *logit);
 double discounted_gain(const lists *, uint32_t request, const double *score);
 
 #endif

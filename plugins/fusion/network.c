@@ -56,6 +56,7 @@ sinter_status network_gates(sinter_worker *w, const sinter_fusion_batch *b, sint
         for (uint32_t h = 0; h < m->n_units; h++)
             hidden[h] += z * row[h];
     }
+    double sum = 0;
     for (uint32_t r = 0; r < b->n_rankers; r++) {
         uint32_t at = place[r];
         const float *row = m->gate_weight + (size_t)at * m->n_units;
@@ -63,6 +64,9 @@ sinter_status network_gates(sinter_worker *w, const sinter_fusion_batch *b, sint
         for (uint32_t h = 0; h < m->n_units; h++)
             d += hidden[h] > 0 ? (double)hidden[h] * (double)row[h] : 0;
         w->weight[r] = fmax(0, (double)m->middle[at] + (double)m->reach[at] * (d / (1 + fabs(d))));
+        sum += w->weight[r];
     }
+    for (uint32_t r = 0; r < b->n_rankers; r++)
+        w->weight[r] = sum > 0 ? w->weight[r] / sum : (double)m->middle[place[r]];
     return SINTER_OK;
 }

@@ -4,11 +4,11 @@
  * Of a request it reads x: the per-request features of option `gate`, then of every ranker the logarithm of how far its scores
  * spread in this list, then the share of the list that it scored; each centred and scaled as in training. Then
  *
- *     hidden = max(0, U x + u),   gate = max(0, middle + reach × soft(W hidden + w)),   soft(d) = d / (1 + |d|)
- *     score  = Σ gate × z
+ *     hidden = max(0, U x + u),   open = max(0, middle + reach × soft(W hidden + w)),   soft(d) = d / (1 + |d|)
+ *     gate = open / Σ open,       score = Σ gate × z
  *
- * where z are an item's calibrated scores. With W and w at 0 the score is the weighted sum with weights `middle`, and a gate never
- * leaves middle ± reach. Gates read nothing of the item: clicks tell about the few that were shown only, and a sum that is straight in
+ * where z are an item's calibrated scores. With W and w at 0 the score is the weighted sum with weights `middle`. Gates sum to 1: a
+ * factor for a whole list would fit how much its people click, and order nothing. Gates read nothing of the item: clicks tell about the few that were shown only, and a sum that is straight in
  * the scores holds further down the list, where a curve fitted to the top would not. */
 #ifndef SINTER_FUSION_NETWORK_H
 #define SINTER_FUSION_NETWORK_H

@@ -40,7 +40,7 @@ typedef struct training {
     float mean[NETWORK_MOST_INPUTS], scale[NETWORK_MOST_INPUTS];
     double weight[SINTER_MAX_RANKERS]; /* the sum's */
     uint32_t single;                   /* the best ranker alone */
-    double temperature;
+    curve curve;                       /* the sum's */
     verdict by_chance, by_single, by_weights, by_network;
     net net;      /* being trained */
     double *best; /* parameters of the best so far */
@@ -230,23 +230,19 @@ static bool judge_room(training *t, verdict *v)
 }
 
 /* Per unit of gain over the part, so that a mean of 1 loses one nat a click. */
-static void judge(const lists *l, verdict *v, const net *m, const double *weight, const curve *c)
+static void judge(const lists *l, verdict *v, const way *w, const curve *c, double temperature)
 {
-    double total = 0, temperature = m != NULL ? exp(m->p[m->n_parameters - 1]) : 1;
+    double total = 0;
     for (uint32_t i = 0; i < l->n_rows; i++)
         total += (double)l->gain[i];
     v->mean_loss = v->mean_gain = 0;
     for (uint32_t q = 0; q < l->n_requests; q++) {
         double score[EXAMINE_PLACES];
-        if (m != NULL)
-            net_score(m, l, q, score);
-        else
-            sum_score(l, weight, q, score);
+        way_score(l, w, q, score);
         v->gain[q] = discounted_gain(l, q, score) / total;
-        if (m == NULL)
-            for (uint32_t i = 0; i < l->begin[q + 1] - l->begin[q]; i++)
-                score[i] = curve_at(c, score[i]);
-        v->loss[q] = listwise_loss(l, q, score, temperature) / total;
+        for (uint32_t i = 0; i < l->begin[q + 1] - l->begin[q]; i++)
+            score[i] = temperature * curve_at(c, score[i]);
+        v->loss[q] = listwise_loss(l, q, score) / total;
         v->mean_loss += v->loss[q];
         v->mean_gain += v->gain[q];
     }
@@ -265,10 +261,10 @@ static double certainty(const double *from, const double *to, uint32_t n)
     return error > 0 ? sum / error : 0;
 }
 
-/* Clicks must be likelier, and beyond chance; and the order that comes of it must not be worse. */
-static bool beats(const verdict *rich, const verdict *simple, uint32_t n)
+/* Clicks must be likelier, beyond chance, and stand higher by `sure` standard errors. */
+static bool beats(const verdict *rich, const verdict *simple, uint32_t n, double sure)
 {
-    return certainty(simple->loss, rich->loss, n) > SURE && certainty(rich->gain, simple->gain, n) > 1;
+    return certainty(simple->loss, rich->loss, n) > SURE && certainty(rich->gain, simple->gain, n) > sure;
 }
 
 static bool fit_sums_and_judge(training *t)
@@ -282,8 +278,9 @@ static bool fit_sums_and_judge(training *t)
     for (uint32_t r = 0; r < n; r++) {
         double alone[SINTER_MAX_RANKERS] = {0};
         alone[r] = 1;
-        curve_fit(&t->train, alone, CURVE_KNOTS, &c);
-        judge(&t->valid, &one, NULL, alone, &c);
+        const way single = {.weight = alone};
+        curve_fit(&t->train, &single, &c);
+        judge(&t->valid, &one, &single, &c, 1);
         if (r == 0 || one.mean_loss < t->by_single.mean_loss) {
             verdict swap = t->by_single;
             t->by_single = one;
@@ -291,11 +288,10 @@ static bool fit_sums_and_judge(training *t)
             t->single = r;
         }
     }
-    curve_fit(&t->train, t->weight, CURVE_KNOTS, &c);
-    judge(&t->valid, &t->by_weights, NULL, t->weight, &c);
-    curve_fit(&t->train, t->weight, 0, &c);
-    t->temperature = fmin(50, fmax(0.01, c.slope[0]));
-    judge(&t->valid, &t->by_chance, NULL, nothing, &c);
+    const way sum = {.weight = t->weight}, chance = {.weight = nothing};
+    judge(&t->valid, &t->by_chance, &chance, &c, 1);
+    curve_fit(&t->train, &sum, &t->curve);
+    judge(&t->valid, &t->by_weights, &sum, &t->curve, 1);
     return true;
 }
 
@@ -348,14 +344,14 @@ static void train_once(training *t, adam *a, uint32_t *order, uint32_t n, double
 {
     double least = INFINITY;
     uint32_t since = 0;
-    net_start(&t->net, t->host, t->args->seed, t->temperature);
+    net_start(&t->net, t->host, t->args->seed);
     memset(a->first, 0, t->net.n_parameters * sizeof *a->first);
     memset(a->second, 0, t->net.n_parameters * sizeof *a->second);
     a->step = 0;
     for (uint32_t epoch = 0; epoch < EPOCHS && since < PATIENCE && !t->stopped; epoch++, t->done++) {
         shuffle(t->host, order, n, t->args->seed + 1 + epoch);
         run_epoch(t, a, order, n, unit, strength, RATE / (1 + epoch / 4.0));
-        judge(&t->valid, v, &t->net, NULL, NULL);
+        judge(&t->valid, v, &(way){.net = &t->net}, &t->curve, exp(t->net.p[t->net.n_parameters - 1]));
         since = v->mean_loss < least - 1e-5 ? 0 : since + 1;
         least = fmin(least, v->mean_loss);
         if (v->mean_loss < t->best_loss) {
@@ -373,6 +369,7 @@ static bool train_network(training *t)
     m->n_rankers = t->args->n_rankers;
     m->n_inputs = t->train.n_inputs;
     m->n_units = t->me->units;
+    m->curve = &t->curve;
     m->n_parameters = net_count(m->n_rankers, m->n_inputs, m->n_units);
     for (uint32_t r = 0; r < m->n_rankers; r++) {
         m->middle[r] = t->weight[r];
@@ -403,7 +400,10 @@ static bool train_network(training *t)
     if (!isfinite(t->best_loss))
         return true;
     memcpy(m->p, t->best, m->n_parameters * sizeof *m->p);
-    judge(&t->valid, &t->by_network, m, NULL, NULL);
+    const way gates = {.net = m};
+    curve c;
+    curve_fit(&t->train, &gates, &c);
+    judge(&t->valid, &t->by_network, &gates, &c, 1);
     return true;
 }
 
@@ -453,9 +453,9 @@ static void report_all(training *t, double kept)
 static sinter_status choose_and_write(training *t)
 {
     uint32_t n = t->valid.n_requests;
-    bool sum = beats(&t->by_weights, &t->by_single, n);
-    bool gates = t->by_network.loss != NULL && isfinite(t->best_loss) && beats(&t->by_network, &t->by_single, n)
-                   && beats(&t->by_network, &t->by_weights, n);
+    bool sum = beats(&t->by_weights, &t->by_single, n, 1);
+    bool gates = t->by_network.loss != NULL && isfinite(t->best_loss) && beats(&t->by_network, &t->by_single, n, SURE)
+                 && beats(&t->by_network, &t->by_weights, n, SURE);
     trained out = {.ranker = t->args->ranker, .n_rankers = t->args->n_rankers, .weight = t->weight};
     double loss = gates ? t->by_network.mean_loss : sum ? t->by_weights.mean_loss : t->by_single.mean_loss;
     report_all(t, gates ? 2 : sum ? 1 : 0);

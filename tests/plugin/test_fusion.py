@@ -50,7 +50,8 @@ def fuse(m, how, context, scores):
     x = (np.array([*context, *spread, *share]) - m["mean"]) * m["scale"]
     x = np.clip(np.where(np.isnan(x), 0, x), -4, 4)
     d = m["gate_weight"] @ np.maximum(0, x @ m["request_weight"] + m["request_bias"]) + m["gate_bias"]
-    part = np.maximum(0, m["middle"] + m["reach"] * d / (1 + np.abs(d))) * z
+    opened = np.maximum(0, m["middle"] + m["reach"] * d / (1 + np.abs(d)))
+    part = (opened / opened.sum() if opened.sum() > 0 else m["middle"]) * z
     score = part.sum(axis=1)
     bare = np.isnan(scores).all(axis=1)
     score[bare] = part.min(axis=0).sum()  # the lowest that the sum can be in this list

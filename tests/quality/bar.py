@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prints one figure beside its goal, and appends it to build/bars.jsonl (or $BARS_FILE).
 
-    bar.py NAME METRIC OP GOAL VALUE [LOW HIGH] [--seconds S]
+    bar.py NAME METRIC OP GOAL VALUE [LOW HIGH] [--interval whole|contains] [--seconds S]
     bar.py NAME METRIC OP GOAL --skip REASON | --failed REASON
     bar.py NAME METRIC OP GOAL --evaluated ANSWER.json [--system NAME] [--of METRIC] [--over-first] [--absolute] [--seconds S]
 
@@ -33,6 +33,7 @@ def arguments():
     p.add_argument("--of")
     p.add_argument("--over-first", action="store_true")
     p.add_argument("--absolute", action="store_true")
+    p.add_argument("--interval", choices=("whole", "contains"))
     p.add_argument("--seconds", type=float)
     return p.parse_args()
 
@@ -50,6 +51,15 @@ def figures_of(a):
         low, high = (0.0 if low <= 0 <= high else ends[0]), ends[1]
         value = abs(value)
     return value, low, high
+
+
+def meets(a, value, low, high):
+    """--interval whole: all of the interval must be beyond the goal; contains: the goal must lie in it."""
+    if a.interval == "contains":
+        return low <= a.goal <= high
+    if a.interval == "whole":
+        return low > a.goal if a.op == ">=" else high < a.goal
+    return value >= a.goal if a.op == ">=" else value <= a.goal
 
 
 def machine():
@@ -74,7 +84,7 @@ def main():
     if reason:
         state = "skip" if a.skip else "fail"
     else:
-        state = "pass" if (value >= a.goal if a.op == ">=" else value <= a.goal) else "fail"
+        state = "pass" if meets(a, value, low, high) else "fail"
     interval = "" if low is None else f" {low:.4f} {high:.4f}"
     shown = "-" if value is None else f"{value:.4f}" if value == 0 or abs(value) >= 0.001 else f"{value:.2e}"
     print(f"bar {a.name} {a.metric} {shown}{interval} goal {a.op} {a.goal:g} {state}" + (f" ({reason})" if reason else ""), flush=True)

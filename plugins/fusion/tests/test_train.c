@@ -11,6 +11,9 @@
 
 #include "learn.c"
 
+#include "curve.c"
+#include "fit.c"
+
 #include "shop.h"
 
 enum { TRAIN = 2500, JUDGED = 1000 };
@@ -490,15 +493,17 @@ static void gradients_are_those_of_finite_differences(void **state)
     enum { RANKERS = 4, INPUTS = 9, UNITS = 6 };
     double p[256], gradient[256] = {0}, pulled[256] = {0};
     net m = {.n_rankers = RANKERS, .n_inputs = INPUTS, .n_units = UNITS, .n_parameters = net_count(RANKERS, INPUTS, UNITS), .p = p};
+    const curve bent = {.n = 2, .knot = {-0.31, 0.57}, .slope = {1.4, -0.6, 0.9}};
     lists l;
     harness *h = harness_open(PLUGIN_PATH);
+    m.curve = &bent;
     assert_true(m.n_parameters <= 256);
     make_lists(&l, RANKERS, INPUTS);
     for (uint32_t r = 0; r < RANKERS; r++) {
         m.middle[r] = 0.1 * (r + 1);
         m.reach[r] = 0.3 + 0.1 * r;
     }
-    net_start(&m, harness_host(h), 5, 1.7);
+    net_start(&m, harness_host(h), 5);
     for (uint32_t i = 0; i < m.n_parameters; i++) /* none at 0, and no hidden unit at its corner */
         p[i] += 0.8 * (harness_host(h)->random(6, i) - 0.5);
     double loss = 0;
@@ -533,7 +538,7 @@ static void a_network_starts_as_the_weighted_sum(void **state)
     lists l;
     harness *h = harness_open(PLUGIN_PATH);
     make_lists(&l, 3, 7);
-    net_start(&m, harness_host(h), 1, 2);
+    net_start(&m, harness_host(h), 1);
     for (uint32_t q = 0; q < 3; q++) {
         net_score(&m, &l, q, score);
         for (uint32_t i = l.begin[q]; i < l.begin[q + 1]; i++) {
