@@ -122,11 +122,10 @@ static sinter_status add_feature(reader *r, const char *name, bool of_history)
     deep_spec *s = r->spec;
     uint32_t i = s->n_features;
     const char *prefix = of_history ? DEEP_HISTORY " " : "";
-    if (strlen(prefix) + strlen(name) >= DEEP_NAME)
+    if (snprintf(s->feature[i], DEEP_NAME, "%s%s", prefix, name) >= DEEP_NAME)
         return FAIL(r, "see docs/features.md", "the name of feature %u is %zu bytes long", i + 1, strlen(name));
     if (find_feature(s, of_history ? s->n_listed : 0, name) < i)
         return FAIL(r, "name it once", "feature '%s' is named twice", name);
-    snprintf(s->feature[i], DEEP_NAME, "%s%s", prefix, name);
     s->feature_name[i] = s->feature[i] + strlen(prefix);
     s->n_features++;
     return SINTER_OK;
