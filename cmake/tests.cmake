@@ -107,6 +107,19 @@ target_link_libraries(tensor_lines PRIVATE sinter_flags sinter_plugin)
 add_test(NAME plugin/tensors_python COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/plugin/test_tensors.py $<TARGET_FILE:tensor_lines>)
 set_tests_properties(plugin/tensors_python PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
 
+# Minor 0 of the ABI, for ever: its header, and a plugin compiled against that copy and not against include/. The plugin must load
+# in this host (tests/integration/test_abi.py runs it as everything it plays), and include/ may only have grown since.
+add_library(abi_minor0 MODULE ${CMAKE_SOURCE_DIR}/tests/abi/minor0/plugin.c)
+set_target_properties(abi_minor0 PROPERTIES PREFIX "" OUTPUT_NAME minor0 LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/abi)
+target_include_directories(abi_minor0 BEFORE PRIVATE ${CMAKE_SOURCE_DIR}/tests/abi/minor0) # found before include/
+target_link_options(abi_minor0 PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/plugin.map)
+target_link_libraries(abi_minor0 PRIVATE sinter_flags m)
+add_test(NAME plugin/abi_layout COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/abi/layout.py ${CMAKE_C_COMPILER} ${CMAKE_SOURCE_DIR}
+         ${CMAKE_BINARY_DIR}/abi/layout)
+set_tests_properties(plugin/abi_layout PROPERTIES LABELS unit TIMEOUT 300)
+add_test(NAME plugin/abi_minor0 COMMAND sinter plugin check ${CMAKE_BINARY_DIR}/abi/minor0.so)
+set_tests_properties(plugin/abi_minor0 PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 120)
+
 # `sinter plugin list | check` on the zoo and on the plugins themselves.
 find_program(SINTER_PYTHON NAMES /usr/bin/python3 python3 REQUIRED)
 add_test(NAME plugin/command COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/plugin/test_command.py $<TARGET_FILE:sinter> ${CMAKE_BINARY_DIR})

@@ -6,9 +6,13 @@
  * includes this header (and status.h) and nothing else of Sinter. Copy plugins/example to start one.
  *
  * RULES (numbered as the tests that hold them)
- *  1. Version. The host checks, not the plugin: `size`, `abi_major` equal, `abi_minor` not newer than the host's. Structs
- *     grow at their end only, each group marked "since minor N"; test presence with SINTER_HAS. A new meaning is a new
- *     major. Minor 0 is frozen when the trainers are finished; until then it may still change.
+ *  1. Version. The host checks, not the plugin: `size`, `abi_major` equal, `abi_minor` not newer than the host's. A struct
+ *     that begins with `size` may grow, at its end only, each group marked "since minor N"; test presence with SINTER_HAS.
+ *     A struct without `size`, and one that stands in arrays (sinter_option, sinter_vectors, ..), never grows: what is
+ *     `reserved` there and elsewhere is 0 or NULL until a minor gives it a name and a meaning that 0 does not have. Values
+ *     of enums and flags are only appended; bear those that you do not know, and set no flag that is not named here. A new
+ *     meaning is a new major. Minor 0 is frozen: nothing of it is moved, renamed, removed or changed in meaning, and a
+ *     plugin compiled against it loads in every host of major 1.
  *  2. Life. entry → options checked against YAML (no model loaded) → open (loads the model; may fail with a message) →
  *     worker_open once a lane → calls → worker_close each → close, exactly once for every successful open. After a failed
  *     open nothing is owed. One instance per (build, model, options, collection), shared by all pipelines.
@@ -17,9 +21,12 @@
  *       [lane]     many at once, on different lanes; the instance is const there, mutable state lives in the worker, and
  *                  a worker is used by one lane at a time; must not block
  *       [any]      from any thread, many at once
- *     No thread of a plugin may outlive close.
+ *     No thread of a plugin may outlive close. In a training child there are no lanes: what is [lane] may be called there
+ *     by one thread at a time, and the host's functions are called from the thread that runs train, but for [any].
  *  4. Memory. Who allocates frees. Whatever the host passes into a call is dead when the call returns, except `host`,
- *     which lives until close. No allocation in score after the first call. Strings are NUL-terminated UTF-8.
+ *     which lives until close, and where a comment says longer. What the plugin hands out (its table, inputs) lives until
+ *     close. An empty array's pointer may be NULL. No allocation in score after the first call. `const char *` is
+ *     NUL-terminated UTF-8; a sinter_str is UTF-8 without a NUL.
  *  5. Scores. Higher is better. The host prefills with NaN; a value that is not finite after SINTER_OK is the plugin's fault:
  *     the ranker is missing for this request, and counted. To leave single items without a score, write SINTER_MISSING for
  *     them. SINTER_DECLINED means "no opinion on this request": missing too, but no fault. An item that a model does not
@@ -50,7 +57,7 @@ extern "C" {
 #define SINTER_ABI_MAJOR 1u
 #define SINTER_ABI_MINOR 0u
 
-/* True when the struct at `p`, of type T, is new enough to have field f. */
+/* True when the struct at `p`, of type T, is new enough to have field f. Where f was reserved before, test it for 0 too. */
 #define SINTER_HAS(p, T, f) ((p)->size >= offsetof(T, f) + sizeof((p)->f))
 
 /* Puts the one exported symbol into a plugin. */
@@ -75,6 +82,10 @@ static inline bool sinter_is_missing(float f)
     return v.u == SINTER_MISSING_BITS;
 }
 #define SINTER_MISSING (sinter_missing())
+
+/* Enums are 32 bits wide, as every compiler for the machines that Sinter runs on makes them unless it is told otherwise. */
+enum sinter_enum_width { SINTER_ENUM_WIDTH_ = 0x7fffffff };
+typedef char sinter_enums_are_32_bits[sizeof(enum sinter_enum_width) == 4 ? 1 : -1];
 
 typedef struct sinter_instance sinter_instance; /* the plugin's own, made by open */
 typedef struct sinter_worker sinter_worker;     /* the plugin's own, made by worker_open: one a lane */
@@ -106,7 +117,7 @@ typedef enum sinter_option_type {
 } sinter_option_type;
 
 /* One key a YAML map may hold. Tables are static const. The host refuses unknown keys, wrong types and values out of range
- * with file:line:column before open is called. */
+ * with file:line:column before open is called. At most 128 keys a table, 16 levels. */
 typedef struct sinter_option {
     uint32_t size; /* sizeof(sinter_option) */
     sinter_option_type type;
@@ -119,18 +130,21 @@ typedef struct sinter_option {
     sinter_option_type element;          /* LIST or MAP without nested: type of the values */
     const struct sinter_option *nested;  /* LIST or MAP: keys of each map */
     uint32_t n_nested;
+    uint32_t reserved0;
+    uint64_t reserved[3];
 } sinter_option;
 
 /* Where a value stands, for messages. */
 typedef struct sinter_mark {
-    const char *file;
+    const char *file;      /* lives until close */
     uint32_t line, column; /* 1-based */
 } sinter_mark;
 
 /* ---- columns: an item's typed fields, by ordinal ------------------------------------------------------------- */
 
 typedef enum sinter_column_type {
-    SINTER_COLUMN_KEYWORD = 1, /* uint32 id per item, 0: none; text by host->keyword_text */
+    SINTER_COLUMN_KEYWORD = 1, /* uint32 id per item, 0: none; text by host->keyword_text. Ids are this process's own: a
+                                  model keeps texts, or reads id features */
     SINTER_COLUMN_KEYWORDS,    /* list of uint32 ids per item */
     SINTER_COLUMN_INTEGER,     /* int64 */
     SINTER_COLUMN_NUMBER,      /* double */
@@ -166,6 +180,7 @@ typedef struct sinter_collection {
     uint32_t size;
     const char *name, *uuid;
     uint32_t n_items; /* ordinals given so far, deleted ones included, at open */
+    uint32_t reserved0;
 } sinter_collection;
 
 /* ---- a request as plugins see it ------------------------------------------------------------------------------ */
@@ -208,6 +223,8 @@ typedef struct sinter_term {
     uint32_t group;     /* bit mask of field groups it is bound to; 0: all */
     bool excluded;      /* -word */
     bool phrase;        /* part of a quoted phrase */
+    uint16_t reserved0;
+    uint64_t reserved[2];
 } sinter_term;
 
 typedef struct sinter_query {
@@ -216,9 +233,10 @@ typedef struct sinter_query {
     sinter_str normalised; /* lower case, words separated by one space */
     const sinter_term *term; /* [n_terms], in order */
     uint32_t n_terms;
-    sinter_str filter;
-    const sinter_str *sort; /* [n_sort] */
+    sinter_str filter;  /* the request's, as it came; empty: none */
+    const sinter_str *sort; /* [n_sort] field names, "-price" for descending */
     uint32_t n_sort, offset, page_size;
+    uint32_t reserved0;
 } sinter_query;
 
 typedef struct sinter_user {
@@ -226,13 +244,14 @@ typedef struct sinter_user {
     sinter_str user_id, session_id;
     const sinter_attribute *attribute; /* [n_attributes] */
     uint32_t n_attributes;
-    /* History, newest first; n_history 0 until events are recorded. */
+    /* History: events that were recorded when the request was answered, newest first, at most as many as inputs.history
+     * asked for; one for each item of an event. Anonymous people have that of their session. */
     uint32_t n_history;
-    const uint32_t *item;  /* [n_history] ordinals */
+    const uint32_t *item;  /* [n_history] ordinals; items deleted since may be among them */
     const uint32_t *event; /* [n_history] event type ids */
-    const float *age;      /* [n_history] days */
+    const float *age;      /* [n_history] days before now_ms; negative where the request's time is before the event's */
     const float *const *side; /* [n_side][n_history] side features asked for in inputs */
-    uint32_t n_side;
+    uint32_t n_side, reserved0;
     const float *weight; /* [n_history] the declared weight of the event's type, or the event's value where the type says so */
 } sinter_user;
 
@@ -243,7 +262,7 @@ typedef struct sinter_context {
     const uint32_t *basket; /* [n_basket] ordinals */
     uint32_t n_basket;
     const sinter_attribute *attribute; /* [n_attributes] */
-    uint32_t n_attributes;
+    uint32_t n_attributes, reserved0;
 } sinter_context;
 
 /* What prepare, recall, rewrite and finish get. */
@@ -259,7 +278,8 @@ typedef struct sinter_request {
 
 /* ---- what a plugin wants brought ------------------------------------------------------------------------------ */
 
-/* Filled in `inputs`: arrays are the plugin's and live until close. Features are names of the host's registry
+/* Filled in `inputs`, where the host has set `size` and zeroed the rest: arrays are the plugin's and live until close; at
+ * most 4,096 names each. Features are names of the host's registry
  * ("text.bm25", "item.price", "score.words": docs/features.md); an unknown name makes open of the pipeline fail with
  * near names. */
 typedef struct sinter_inputs {
@@ -282,10 +302,11 @@ typedef struct sinter_inputs {
     uint32_t n_history_side;
     /* For the trainer. `dataset`: which of the two iterators it reads. `target`: event types that label a request's items,
      * one label each: 1 where an event of the type that names the request was recorded for the item (type "rating: value":
-     * the value), else 0. The name "weight" is the largest declared weight of the events of any type on the item. */
-    uint32_t dataset; /* SINTER_DATASET_* */
+     * the value of the one recorded last), else 0. The name "weight" is the largest weight of the events of any type on the item.
+     * Whoever reads requests names at least one. */
+    uint32_t dataset; /* SINTER_DATASET_*; REQUESTS and WHOLE_REQUESTS exclude each other */
     const char *const *target; /* [n_targets] */
-    uint32_t n_targets;
+    uint32_t n_targets, reserved0;
 } sinter_inputs;
 
 enum {
@@ -301,17 +322,18 @@ typedef struct sinter_vectors {
     uint32_t size, dimension, stride; /* stride in elements */
     sinter_element_type type;
     float scale;      /* i8: value = element × scale */
-    const void *data; /* [n][stride]; a row of NaN (i8: the present bit 0): the item has none */
-    const uint8_t *present; /* [n] */
+    const void *data; /* [n][stride], 64-byte aligned; a row of NaN (i8: of 0) where the item has none */
+    const uint8_t *present; /* [n] 1: the item has one */
+    uint64_t reserved[3];
 } sinter_vectors;
 
 /* A block of candidates. The host's; read-only; dead after return; flat. Blocks have a constant size, padded by repeating
  * the last row, so that a score does not depend on a candidate's place: `n` is the padded size and every row is valid. With
- * SINTER_WHOLE_LIST `n` is the number of candidates. */
+ * SINTER_WHOLE_LIST, and in a dataset, `n` is the number of candidates. The n_ counts are those of inputs. */
 typedef struct sinter_batch {
-    uint32_t size, n; /* n may be 0 for whole lists */
-    const uint32_t *item; /* [n] ordinals */
-    const float *feature; /* [n][stride], 64-byte aligned; a missing value is NaN */
+    uint32_t size, n; /* n > 0, but for what ends a dataset */
+    const uint32_t *item; /* [n] ordinals; one at or above the model's items is newer than the model */
+    const float *feature; /* [n][stride], the first row 64-byte aligned; a missing value is NaN */
     uint32_t n_features, stride;
     const uint32_t *const *id_feature; /* [n_id][n] hashes; 0: none */
     const float *context; /* [n_context] */
@@ -322,7 +344,7 @@ typedef struct sinter_batch {
     const sinter_query *query;
     const sinter_user *user;
     const sinter_context *request_context;
-    uint64_t seed, deadline_ns;
+    uint64_t seed, deadline_ns; /* as in sinter_request, or the ranker's own budget where that ends earlier */
 } sinter_batch;
 
 #define SINTER_BLOCK 256u /* rows of a block, unless SINTER_WHOLE_LIST */
@@ -333,12 +355,13 @@ enum { SINTER_WHOLE_LIST = 1u << 0 }; /* ranker flags: one call with all candida
 
 typedef struct sinter_ranker {
     uint32_t size, flags;
-    /* Once a request, before its blocks; NULL: nothing to prepare. Results live in the worker. [lane] */
+    /* Once a list, before its blocks; NULL: nothing to prepare. Results live in the worker. [lane] */
     sinter_status (*prepare)(const sinter_instance *, sinter_worker *, const sinter_request *, sinter_error *err);
-    /* Writes score[0..n). [lane] */
+    /* Writes score[0..n). SINTER_DEADLINE: this block has no scores, those before it stand. [lane] */
     sinter_status (*score)(const sinter_instance *, sinter_worker *, const sinter_batch *, float *score /* [n] */,
                            sinter_error *err);
-    /* Contributions to row's score, by host->explain; NULL: the host explains with one line. [lane] */
+    /* Contributions to row's score, by host->explain; NULL: the host explains with one line. The batch is the block that was
+     * scored; the worker has prepared this request, and scored its other blocks too. [lane] */
     sinter_status (*explain)(const sinter_instance *, sinter_worker *, const sinter_batch *, uint32_t row,
                              sinter_sink *, sinter_error *err);
 } sinter_ranker;
@@ -354,8 +377,8 @@ typedef struct sinter_fusion_batch {
     const uint64_t *present;     /* [n]: bit r set: ranker r scored this item */
     const uint32_t *item;        /* [n] ordinals */
     const float *before;         /* [n]: the list's score before this stage */
-    const float *context;        /* [n_context] asked for in inputs */
-    uint32_t n_context;
+    const float *context;        /* [n_context] asked for in inputs; of inputs, fusion gets context and history */
+    uint32_t n_context, reserved0;
     const sinter_query *query;
     const sinter_user *user;
     const sinter_context *request_context;
@@ -386,8 +409,9 @@ typedef struct sinter_fusion {
 
 typedef struct sinter_recall {
     uint32_t size, flags;
-    /* At most `limit` items that pass `filter` (NULL: all) and are not in exclude[0..n_exclude), best first. The filter acts
-     * inside, so that a limit of 200 means 200. *n: written. [lane] */
+    /* At most `limit` items that pass `filter` (NULL: all) and are not in exclude[0..n_exclude), best first, each once, with a
+     * finite score. The filter acts inside (host->filter_match), so that a limit of 200 means 200. *n: written. The host drops
+     * deleted items. [lane] */
     sinter_status (*recall)(const sinter_instance *, sinter_worker *, const sinter_request *, const sinter_filter *filter,
                             const uint32_t *exclude, uint32_t n_exclude, uint32_t limit, uint32_t *item /* [limit] */,
                             float *score /* [limit] */, uint32_t *n, sinter_error *err);
@@ -418,7 +442,8 @@ typedef struct sinter_finisher {
                             sinter_sink *, sinter_error *err);
 } sinter_finisher;
 
-/* Declared for plugins that compute fields at ingest (sentiment, topic, vectors); not called by this host. */
+/* Declared for plugins that compute fields at ingest (sentiment, topic, vectors); not called by this host, which has no
+ * functions for its sink yet. */
 typedef struct sinter_enricher {
     uint32_t size, flags;
     sinter_status (*enrich)(const sinter_instance *, sinter_worker *, const sinter_attribute *in, uint32_t n_in,
@@ -429,48 +454,55 @@ typedef struct sinter_enricher {
 
 typedef struct sinter_dataset sinter_dataset; /* the host's: two rewindable iterators in a fixed order */
 
-/* One batch of interactions: what collaborative filtering trains on. */
+/* The next three are the plugin's to declare: it sets `size` to its own sizeof before each call, and the host fills no more
+ * than that. Their arrays are the host's. */
+
+/* One batch of interactions: what collaborative filtering trains on. Dead at the next call on the same dataset. */
 typedef struct sinter_interactions {
     uint32_t size, n;
-    const uint32_t *user;  /* [n] rows, dense from 0 */
-    const uint32_t *item;  /* [n] ordinals */
+    const uint32_t *user;  /* [n] rows, dense from 0, the same in train and valid */
+    const uint32_t *item;  /* [n] ordinals, below collection->n_items */
     const uint32_t *event; /* [n] type ids */
-    const float *weight, *value; /* [n]; value NaN: none */
+    const float *weight, *value; /* [n]; weight as in sinter_user; value NaN: none */
     const int64_t *time_ms; /* [n] */
 } sinter_interactions;
 
 /* The same as compressed sparse rows, mapped by the host, alive until train returns. */
 typedef struct sinter_csr {
-    uint32_t size, n_rows, n_columns;
+    uint32_t size, n_rows, n_columns; /* all users and items of the dataset, those without an entry in this half too */
+    uint32_t reserved0;
     const uint64_t *offset; /* [n_rows + 1] */
     const uint32_t *column; /* [offset[n_rows]] ascending within a row */
-    const float *weight;
-    const int64_t *time_ms;
+    const float *weight;    /* [offset[n_rows]] */
+    const int64_t *time_ms; /* [offset[n_rows]] */
 } sinter_csr;
 
-/* One served request: a batch exactly as in serving, plus what happened. */
+/* One served request: a batch exactly as in serving but not padded, plus what happened. Dead at the next call on the same
+ * dataset. */
 typedef struct sinter_requests {
     uint32_t size;
-    const sinter_batch *batch;
-    const float *const *label; /* [n_targets][n] */
     uint32_t n_targets;
+    const sinter_batch *batch; /* never NULL */
+    const float *const *label; /* [n_targets][n]; finite */
     const uint32_t *position; /* [n] 1-based; 0: not shown */
     const float *propensity;  /* [n] probability, under the policy that answered, of the item standing at this position; 0: not
                                  shown */
-    float weight;
-    int64_t time_ms;
+    float weight;     /* of the request in a loss; 1 in this host */
     uint32_t shuffled; /* the first so many positions were shuffled evenly, by chance; 0: the list was served as ranked */
+    int64_t time_ms;
     /* For a fusion's trainer: the stage as fusion saw it, the same n items in the same order. NULL else. */
     const sinter_fusion_batch *fusion;
 } sinter_requests;
 
+/* All [control]: from the thread that runs train. */
 typedef struct sinter_dataset_table {
     uint32_t size;
-    uint32_t (*n_users)(const sinter_dataset *);
+    uint32_t (*n_users)(const sinter_dataset *); /* of train and valid together */
     uint64_t (*n_interactions)(const sinter_dataset *);
     uint64_t (*n_requests)(const sinter_dataset *);
+    /* Both iterators back to their first batch, where they also begin. */
     sinter_status (*rewind)(sinter_dataset *, sinter_error *err);
-    /* SINTER_OK with n > 0, or SINTER_OK with n == 0 at the end. */
+    /* SINTER_OK with n (of requests: batch->n) > 0, or SINTER_OK with n == 0 at the end. */
     sinter_status (*next_interactions)(sinter_dataset *, sinter_interactions *, sinter_error *err);
     sinter_status (*next_requests)(sinter_dataset *, sinter_requests *, sinter_error *err);
     /* Events of one (user, item) pair are one entry: weights summed, newest time. Columns are ordinals, or user rows. */
@@ -485,25 +517,27 @@ typedef struct sinter_train_args {
     const sinter_instance *instance;     /* opened with role "trainer" */
     const sinter_dataset_table *data;
     sinter_dataset *train, *valid; /* valid is later than train, and never empty where the trainer reads requests */
-    const char *out_dir;    /* write here; the host adds model.yaml and golden.bin, fsyncs and renames it */
+    const char *out_dir;    /* write here, files only; the host adds model.yaml and golden.bin, fsyncs and renames it */
     const char *resume_dir; /* NULL, or an interrupted run's out_dir: what stands there may be incomplete */
-    uint64_t seed, memory_limit; /* bytes */
-    uint32_t threads;
-    int64_t now_ms; /* end of the training range */
-    const char *const *ranker; /* [n_rankers] of the stage, for a fusion's trainer */
+    uint64_t seed;          /* equal seeds, data, options and threads make equal files */
+    uint64_t memory_limit;  /* bytes that train may hold at once: SINTER_EXHAUSTED before it takes more */
+    int64_t now_ms;         /* time of the newest event or request of the range: ages count from here */
+    uint32_t threads;       /* that train may run; at least 1 */
     uint32_t n_rankers;
+    const char *const *ranker; /* [n_rankers] of the stage, for a fusion's trainer; n_rankers 0 else */
     void *progress_ctx;
-    /* done and total are in any unit (epochs, batches). The last value of each metric stands in model.yaml: report the best
-     * model's once more at the end. True: stop early, keep the best so far. */
+    /* Never NULL. done and total are in any unit (epochs, batches). metric NULL: none. The last value of each metric stands
+     * in model.yaml: report the best model's once more at the end; one that is not finite fails the training. True: stop
+     * early, keep the best so far. [control] */
     bool (*progress)(void *progress_ctx, uint64_t done, uint64_t total, const char *metric, double value);
 } sinter_train_args;
 
 typedef struct sinter_trainer {
     uint32_t size, flags;
+    /* SINTER_OK: out_dir holds a whole model, which the host opens and scores before it counts. Data that nothing can be
+     * learned from: SINTER_PRECONDITION, saying what they lack. */
     sinter_status (*train)(const sinter_train_args *, sinter_error *err); /* [control], in a child process */
 } sinter_trainer;
-
-/* ---- the host's table ---------------------------------------------------------------------------------------------- */
 
 /* ---- tensors: a model's weights on disk, in the safetensors format --------------------------------------------------- */
 
@@ -525,7 +559,10 @@ typedef struct sinter_tensor {
     uint32_t n_dimensions;
     uint64_t dimension[SINTER_TENSOR_DIMENSIONS]; /* row-major */
     const void *data; /* 64-byte aligned when read */
+    uint64_t reserved[2];
 } sinter_tensor;
+
+/* ---- the host's table ---------------------------------------------------------------------------------------------- */
 
 typedef enum sinter_log_level { SINTER_LOG_DEBUG, SINTER_LOG_INFO, SINTER_LOG_WARN, SINTER_LOG_ERROR } sinter_log_level;
 
@@ -536,13 +573,14 @@ struct sinter_host {
     void (*log)(const sinter_host *, sinter_log_level, const char *message);      /* [any] */
     void *(*alloc)(const sinter_host *, size_t size);                             /* [any] counted per plugin; NULL: none */
     void (*free)(const sinter_host *, void *);                                    /* [any] */
-    /* Lives until the running call returns, or for prepare, recall, rewrite and finish until the request ends. [lane] */
+    /* Lives until the running call returns, or for prepare, fuse, recall, rewrite and finish until the request ends. NULL
+     * outside such a call. [lane] */
     void *(*scratch)(const sinter_host *, size_t size);
     uint64_t (*clock_ns)(void);                                                   /* [any] CLOCK_MONOTONIC */
     /* A uniform number in [0, 1) from (seed, i): the same on every machine. [any] */
     double (*random)(uint64_t seed, uint64_t i);
 
-    /* Options. `path` is a key, or keys and list indices joined with dots ("layers.2.units"). Getters return false where
+    /* Options, whose texts live until close. `path` is a key, or keys and list indices joined with dots ("layers.2.units"). Getters return false where
      * the key is absent and has no default. [control] */
     bool (*option_string)(const sinter_options *, const char *path, const char **out);
     bool (*option_number)(const sinter_options *, const char *path, double *out);
@@ -612,7 +650,7 @@ struct sinter_host {
     /* A metadata value of a file that was read; NULL: absent. [control] */
     const char *(*tensors_text)(const sinter_host *, const char *dir, const char *file, const char *key);
 
-    void *reserved[8];
+    void *reserved[8]; /* NULL */
 };
 
 /* ---- the plugin's table --------------------------------------------------------------------------------------------- */
@@ -621,7 +659,7 @@ typedef struct sinter_open_args {
     uint32_t size;
     const sinter_host *host;          /* lives until close; the instance may keep it */
     const sinter_options *options;    /* lives until close */
-    const char *model_dir;            /* NULL: none */
+    const char *model_dir;            /* what a trainer wrote as out_dir; NULL: none */
     const sinter_collection *collection; /* lives until close */
     const char *use;                  /* "pipeline.ranker": for messages */
     const char *role;                 /* "ranker", "fusion", "recall", "rewriter", "finisher", "trainer": what it is opened for */

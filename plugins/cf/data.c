@@ -98,7 +98,7 @@ sinter_status matrix_judge(const cf_matrix *m, sinter_error *err)
 
 sinter_status matrix_read(const sinter_train_args *a, sinter_dataset *from, cf_matrix *out, sinter_error *err)
 {
-    *out = (cf_matrix){0};
+    *out = (cf_matrix){.by_user = {.size = sizeof(sinter_csr)}, .by_item = {.size = sizeof(sinter_csr)}};
     sinter_status status = a->data->csr(from, false, &out->by_user, err);
     if (status == SINTER_OK)
         status = a->data->csr(from, true, &out->by_item, err);

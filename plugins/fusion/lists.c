@@ -130,8 +130,7 @@ sinter_status lists_read(lists *l, const sinter_train_args *args, sinter_dataset
     l->n_inputs = args->instance->n_gate + 2 * args->n_rankers;
     sinter_status status = args->data->rewind(data, err);
     while (status == SINTER_OK) {
-        sinter_requests r;
-        memset(&r, 0, sizeof r);
+        sinter_requests r = {.size = sizeof r};
         status = args->data->next_requests(data, &r, err);
         if (status != SINTER_OK || r.batch == NULL || r.batch->n == 0)
             break;

@@ -32,33 +32,50 @@ static sinter_status table_rewind(sinter_dataset *d, sinter_error *e)
     return SINTER_OK;
 }
 
+sinter_status dataset_give(void *out, const void *from, uint32_t size, uint32_t least, const char *name, sinter_error *e)
+{
+    uint32_t room;
+    memcpy(&room, out, sizeof room);
+    if (room < least)
+        return error_set(e, SINTER_INVALID, name, "set its size to its sizeof before the call", "its size is %u; that of ABI %u.0 is %u",
+                         room, SINTER_ABI_MAJOR, least);
+    if (room > size) room = size;
+    memcpy(out, from, room);
+    memcpy(out, &room, sizeof room);
+    return SINTER_OK;
+}
+
 static sinter_status table_next_interactions(sinter_dataset *d, sinter_interactions *out, sinter_error *e)
 {
-    (void)e;
     uint64_t at = d->at_interaction, left = d->n_interactions - at;
     uint32_t n = left < INTERACTIONS_BATCH ? (uint32_t)left : INTERACTIONS_BATCH;
-    *out = (sinter_interactions){.size = sizeof *out, .n = n};
-    if (!n) return SINTER_OK;
-    out->user = d->user + at;
-    out->item = d->item + at;
-    out->event = d->event + at;
-    out->weight = d->weight + at;
-    out->value = d->value + at;
-    out->time_ms = d->time_ms + at;
-    d->at_interaction += n;
-    return SINTER_OK;
+    sinter_interactions x = {.n = n};
+    if (n) {
+        x.user = d->user + at;
+        x.item = d->item + at;
+        x.event = d->event + at;
+        x.weight = d->weight + at;
+        x.value = d->value + at;
+        x.time_ms = d->time_ms + at;
+    }
+    sinter_status s = DATASET_GIVE(sinter_interactions, out, &x, time_ms, e);
+    if (s == SINTER_OK) d->at_interaction += n;
+    return s;
 }
 
 static sinter_status table_next_requests(sinter_dataset *d, sinter_requests *out, sinter_error *e)
 {
-    (void)e;
     static const sinter_batch none = {.size = sizeof none};
-    *out = (sinter_requests){.size = sizeof *out, .batch = &none};
-    if (d->at_request == d->n_requests) return SINTER_OK;
-    const unsigned char *at = d->shared->records.map + d->place[d->at_request++].at;
-    arena_reset(d->a);
-    flat_read((const request_record *)(const void *)at, &d->shared->shape, d->a, out);
-    return SINTER_OK;
+    sinter_requests r = {.batch = &none};
+    bool end = d->at_request == d->n_requests;
+    if (!end) {
+        const unsigned char *at = d->shared->records.map + d->place[d->at_request].at;
+        arena_reset(d->a);
+        flat_read((const request_record *)(const void *)at, &d->shared->shape, d->a, &r);
+    }
+    sinter_status s = DATASET_GIVE(sinter_requests, out, &r, fusion, e);
+    if (s == SINTER_OK && !end) d->at_request++;
+    return s;
 }
 
 const sinter_dataset_table DATASET_TABLE = {.size = sizeof(sinter_dataset_table),

@@ -106,12 +106,11 @@ sinter_status dataset_csr(sinter_dataset *d, bool by_item, sinter_csr *out, sint
     }
     uint32_t rows = by_item ? d->shared->n_items : d->shared->n_users;
     csr_arrays a = arrays_of(&d->csr[by_item], rows, d->n_interactions);
-    *out = (sinter_csr){.size = sizeof *out,
-                        .n_rows = rows,
-                        .n_columns = by_item ? d->shared->n_users : d->shared->n_items,
-                        .offset = a.offset,
-                        .column = a.column,
-                        .weight = a.weight,
-                        .time_ms = a.time_ms};
-    return SINTER_OK;
+    const sinter_csr c = {.n_rows = rows,
+                          .n_columns = by_item ? d->shared->n_users : d->shared->n_items,
+                          .offset = a.offset,
+                          .column = a.column,
+                          .weight = a.weight,
+                          .time_ms = a.time_ms};
+    return DATASET_GIVE(sinter_csr, out, &c, time_ms, e);
 }

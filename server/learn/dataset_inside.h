@@ -244,6 +244,10 @@ struct sinter_dataset {
 };
 
 sinter_status dataset_csr(sinter_dataset *d, bool by_item, sinter_csr *out, sinter_error *e);
+/* Fills the trainer's own struct, which may be of an older minor and so shorter: no byte behind its `size` is written. */
+sinter_status dataset_give(void *out, const void *from, uint32_t size, uint32_t least, const char *name, sinter_error *e);
+#define DATASET_GIVE(T, out, from, last, e) \
+    dataset_give((out), (from), (uint32_t)sizeof(T), (uint32_t)(offsetof(T, last) + sizeof(((T *)0)->last)), #T, (e))
 
 /* ---- judging (dataset_judge.c) --------------------------------------------------------------------------------------------- */
 

@@ -11,7 +11,7 @@ enum { CASES = 4, ROWS = 200, MADE_ROWS = 48, HISTORY_MOST = 64 };
 
 static sinter_status served(plugin_role role, dataset_result *d, arena *a, golden_case *c, uint32_t *n, sinter_error *e)
 {
-    sinter_requests r;
+    sinter_requests r = {.size = sizeof r};
     sinter_status s = DATASET_TABLE.rewind(d->valid, e);
     while (s == SINTER_OK && *n < CASES) {
         r = (sinter_requests){.size = sizeof r};
@@ -66,7 +66,7 @@ static void meet(crowd *c, const sinter_interactions *x, uint32_t row, int64_t n
 
 static sinter_status gather(dataset_result *d, crowd *c, sinter_error *e)
 {
-    sinter_interactions x;
+    sinter_interactions x = {.size = sizeof x};
     uint64_t seen = 0;
     sinter_status s = DATASET_TABLE.rewind(d->train, e);
     while (s == SINTER_OK && seen < 200000) {

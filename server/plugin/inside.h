@@ -6,6 +6,9 @@
 #include "plugin/plugin.h"
 #include "tensors.h"
 
+/* Bytes of a struct up to a member: the last one that minor 0 had. What is behind it, an older plugin's table lacks. */
+#define SIZE_THROUGH(T, last) (offsetof(T, last) + sizeof(((T *)0)->last))
+
 typedef struct library {
     plugin_library shown; /* first: a plugin_library * is a library * */
     struct library *next;

@@ -75,9 +75,10 @@ static sinter_status refuse(sinter_error *e, const char *path, const char *fix, 
 static sinter_status check_version(const sinter_plugin *t, const char *path, sinter_error *e)
 {
     static const char *const REBUILD = "rebuild it against this host's include/sinter/plugin.h";
+    const size_t least = SIZE_THROUGH(sinter_plugin, trainer);
     if (t->size < offsetof(sinter_plugin, name))
         return refuse(e, path, REBUILD, "its table has %u bytes; that of ABI %u.%u has %zu", t->size, SINTER_ABI_MAJOR,
-                      SINTER_ABI_MINOR, sizeof *t);
+                      SINTER_ABI_MINOR, least);
     if (t->abi_major != SINTER_ABI_MAJOR)
         return refuse(e, path, REBUILD, "it is made for ABI %u.%u; this host has %u.%u: the major must be equal",
                       t->abi_major, t->abi_minor, SINTER_ABI_MAJOR, SINTER_ABI_MINOR);
@@ -85,9 +86,9 @@ static sinter_status check_version(const sinter_plugin *t, const char *path, sin
         return refuse(e, path, "install a newer Sinter, or rebuild it against this host's include/sinter/plugin.h",
                       "it is made for ABI %u.%u; this host has %u.%u: the minor may not be newer", t->abi_major,
                       t->abi_minor, SINTER_ABI_MAJOR, SINTER_ABI_MINOR);
-    if (t->size < sizeof *t)
+    if (t->size < least)
         return refuse(e, path, REBUILD, "its table has %u bytes; that of ABI %u.%u has %zu", t->size, SINTER_ABI_MAJOR,
-                      SINTER_ABI_MINOR, sizeof *t);
+                      SINTER_ABI_MINOR, least);
     return SINTER_OK;
 }
 
@@ -118,13 +119,13 @@ static sinter_status check_roles(const sinter_plugin *t, const char *path, uint3
         bool whole;
         const char *function;
     } ROLES[PLUGIN_ROLES] = {
-        [PLUGIN_RANKER] = {t->ranker, sizeof *t->ranker, t->ranker && t->ranker->score, "score"},
-        [PLUGIN_FUSION] = {t->fusion, sizeof *t->fusion, t->fusion && t->fusion->fuse, "fuse"},
-        [PLUGIN_RECALL] = {t->recall, sizeof *t->recall, t->recall && t->recall->recall, "recall"},
-        [PLUGIN_REWRITER] = {t->rewriter, sizeof *t->rewriter, t->rewriter && t->rewriter->rewrite, "rewrite"},
-        [PLUGIN_FINISHER] = {t->finisher, sizeof *t->finisher, t->finisher && t->finisher->finish, "finish"},
-        [PLUGIN_ENRICHER] = {t->enricher, sizeof *t->enricher, t->enricher && t->enricher->enrich, "enrich"},
-        [PLUGIN_TRAINER] = {t->trainer, sizeof *t->trainer, t->trainer && t->trainer->train, "train"},
+        [PLUGIN_RANKER] = {t->ranker, SIZE_THROUGH(sinter_ranker, explain), t->ranker && t->ranker->score, "score"},
+        [PLUGIN_FUSION] = {t->fusion, SIZE_THROUGH(sinter_fusion, explain), t->fusion && t->fusion->fuse, "fuse"},
+        [PLUGIN_RECALL] = {t->recall, SIZE_THROUGH(sinter_recall, recall), t->recall && t->recall->recall, "recall"},
+        [PLUGIN_REWRITER] = {t->rewriter, SIZE_THROUGH(sinter_rewriter, rewrite), t->rewriter && t->rewriter->rewrite, "rewrite"},
+        [PLUGIN_FINISHER] = {t->finisher, SIZE_THROUGH(sinter_finisher, finish), t->finisher && t->finisher->finish, "finish"},
+        [PLUGIN_ENRICHER] = {t->enricher, SIZE_THROUGH(sinter_enricher, enrich), t->enricher && t->enricher->enrich, "enrich"},
+        [PLUGIN_TRAINER] = {t->trainer, SIZE_THROUGH(sinter_trainer, train), t->trainer && t->trainer->train, "train"},
     };
     *roles = 0;
     for (int r = 0; r < PLUGIN_ROLES; r++) {

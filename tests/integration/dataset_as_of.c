@@ -370,7 +370,7 @@ static const logged *find(const check *c, uint64_t seed)
 static void compare(check *c, sinter_dataset *d)
 {
     sinter_error e = SINTER_ERROR_INIT;
-    sinter_requests r;
+    sinter_requests r = {.size = sizeof r};
     for (;;) {
         must(DATASET_TABLE.next_requests(d, &r, &e), &e);
         if (!r.batch->n) return;

@@ -299,7 +299,7 @@ harness *harness_open(const char *so_path)
     harness_columns_install(&h->host);
     harness_filters_install(&h->host);
     harness_tensors_install(&h->host);
-    h->collection = (sinter_collection){sizeof h->collection, "items", "00000000-0000-4000-8000-000000000001", 0};
+    h->collection = (sinter_collection){.size = sizeof h->collection, .name = "items", .uuid = "00000000-0000-4000-8000-000000000001"};
     h->so = dlopen(so_path, RTLD_NOW | RTLD_LOCAL);
     if (h->so == NULL)
         harness_die("%s", dlerror());

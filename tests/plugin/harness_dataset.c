@@ -159,9 +159,17 @@ static sinter_status rewind_both(sinter_dataset *d, sinter_error *e)
     return SINTER_OK;
 }
 
+/* The server fills no byte behind the size that the plugin set; here a plugin of the same header must have set it. */
+static sinter_status check_size(uint32_t is, size_t wanted, const char *name, sinter_error *e)
+{
+    if (is == wanted) return SINTER_OK;
+    snprintf(e->what, sizeof e->what, "%s has size %u, not %zu: set it before the call", name, is, wanted);
+    return SINTER_INVALID;
+}
+
 static sinter_status next_interactions(sinter_dataset *d, sinter_interactions *out, sinter_error *e)
 {
-    (void)e;
+    if (check_size(out->size, sizeof *out, "sinter_interactions", e)) return SINTER_INVALID;
     uint32_t n = d->n - d->at < BATCH ? d->n - d->at : BATCH;
     if (!d->batch) d->batch = harness_keep(d->h, sizeof *d->batch);
     batch *b = d->batch;
@@ -182,7 +190,7 @@ static sinter_status next_interactions(sinter_dataset *d, sinter_interactions *o
 static sinter_status next_requests(sinter_dataset *d, sinter_requests *out, sinter_error *e)
 {
     static const sinter_batch NONE = {.size = sizeof NONE};
-    (void)e;
+    if (check_size(out->size, sizeof *out, "sinter_requests", e)) return SINTER_INVALID;
     if (d->at_request == d->n_requests)
         *out = (sinter_requests){.size = sizeof *out, .batch = &NONE};
     else
@@ -205,7 +213,7 @@ static int by_cell(const void *x, const void *y)
 
 static sinter_status csr(sinter_dataset *d, bool by_item, sinter_csr *out, sinter_error *e)
 {
-    (void)e;
+    if (check_size(out->size, sizeof *out, "sinter_csr", e)) return SINTER_INVALID;
     uint32_t items = d->h->collection.n_items > d->n_items ? d->h->collection.n_items : d->n_items;
     uint32_t n_rows = by_item ? items : d->n_users, n = 0;
     cell *c = calloc(d->n + 1, sizeof *c);
@@ -231,7 +239,7 @@ static sinter_status csr(sinter_dataset *d, bool by_item, sinter_csr *out, sinte
     }
     for (uint32_t i = 0; i < n_rows; i++) offset[i + 1] += offset[i];
     free(c);
-    *out = (sinter_csr){sizeof *out, n_rows, by_item ? d->n_users : items, offset, column, weight, time_ms};
+    *out = (sinter_csr){sizeof *out, n_rows, by_item ? d->n_users : items, 0, offset, column, weight, time_ms};
     return SINTER_OK;
 }
 

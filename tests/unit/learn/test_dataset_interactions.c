@@ -36,7 +36,7 @@ static void rows_say_what_the_events_said(void **state)
     assert_int_equal(DATASET_TABLE.n_interactions(d.train), 3);
     assert_int_equal(DATASET_TABLE.n_interactions(d.valid), 1);
     sinter_error e = SINTER_ERROR_INIT;
-    sinter_interactions x;
+    sinter_interactions x = {.size = sizeof x};
     must(DATASET_TABLE.next_interactions(d.train, &x, &e), &e);
     static const uint32_t user[] = {0, 1, 2}, item[] = {1, 0, 3}, type[] = {2, 3, 1};
     static const float weight[] = {1, 4.5f, 0.5f};
@@ -72,7 +72,7 @@ typedef struct cell {
 static void check_csr(sinter_dataset *d, bool by_item, cell (*want)[THINGS_N], const uint32_t *user_row)
 {
     sinter_error e = SINTER_ERROR_INIT;
-    sinter_csr c;
+    sinter_csr c = {.size = sizeof c};
     uint64_t n = 0, cells = 0;
     must(DATASET_TABLE.csr(d, by_item, &c, &e), &e);
     assert_int_equal(c.n_rows, by_item ? THINGS_N : USERS);
@@ -153,7 +153,7 @@ static void equal_times_are_cut_in_the_order_of_records(void **state)
     dataset_result d;
     world_build(&w, &spec, &d);
     sinter_error e = SINTER_ERROR_INIT;
-    sinter_interactions x;
+    sinter_interactions x = {.size = sizeof x};
     for (int pass = 0; pass < 2; pass++) {
         must(DATASET_TABLE.next_interactions(d.train, &x, &e), &e);
         assert_int_equal(x.n, 18);

@@ -36,7 +36,7 @@ static void many_requests(world *w, uint32_t from, uint32_t n)
 static sinter_requests next(sinter_dataset *d)
 {
     sinter_error e = SINTER_ERROR_INIT;
-    sinter_requests r;
+    sinter_requests r = {.size = sizeof r};
     must(DATASET_TABLE.next_requests(d, &r, &e), &e);
     return r;
 }
@@ -329,9 +329,49 @@ static void what_is_not_logged_is_as_of_the_request(void **state)
     world_end(&w);
 }
 
+/* The structs are the trainer's, and may be shorter or longer than the host's: `size` says so. */
+static void no_byte_behind_a_structs_size_is_written(void **state)
+{
+    (void)state;
+    const sinter_inputs in = {.size = sizeof in, .dataset = SINTER_DATASET_REQUESTS | SINTER_DATASET_INTERACTIONS,
+                                     .target = NAMES("click"), .n_targets = 1};
+    struct {
+        sinter_requests r;
+        uint64_t behind[4];
+    } x;
+    world w;
+    world_make(&w);
+    four_items(&w);
+    many_requests(&w, 0, 8);
+    for (int i = 0; i < 4; i++)
+        world_event(&w, (event){.type = "click", .user = i % 2 ? "u1" : "u0", .item = i < 2 ? "a" : "b", .request = i % 2 ? "r1" : "r0", .time_ms = 9});
+    dataset_spec spec = world_spec(&w, &in);
+    dataset_result d;
+    world_build(&w, &spec, &d);
+    sinter_error e = SINTER_ERROR_INIT;
+    for (uint32_t size = 0; size < sizeof x.r; size += 8) {
+        memset(&x, 0xa5, sizeof x);
+        x.r.size = size;
+        assert_int_equal(DATASET_TABLE.next_requests(d.train, &x.r, &e), SINTER_INVALID);
+        assert_string_equal(e.where, "sinter_requests");
+        assert_true(x.r.n_targets == 0xa5a5a5a5 && x.r.size == size);
+    }
+    memset(&x, 0xa5, sizeof x);
+    x.r.size = sizeof x; /* of a minor that this host does not know: what it lacks is not there */
+    must(DATASET_TABLE.next_requests(d.train, &x.r, &e), &e);
+    assert_true(x.r.size == sizeof x.r && x.behind[0] == 0xa5a5a5a5a5a5a5a5u);
+    assert_true(x.r.batch->n == 2 && x.r.time_ms == 1000); /* refusals took nothing away */
+    assert_int_equal(DATASET_TABLE.next_interactions(d.train, &(sinter_interactions){.size = 8}, &e), SINTER_INVALID);
+    assert_int_equal(DATASET_TABLE.csr(d.train, true, &(sinter_csr){.size = 8}, &e), SINTER_INVALID);
+    dataset_free(&d);
+    world_open(&w);
+    world_end(&w);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_request_says_what_was_logged_and_what_came_of_it),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(no_byte_behind_a_structs_size_is_written),
+                                       cmocka_unit_test(a_request_says_what_was_logged_and_what_came_of_it),
                                        cmocka_unit_test(requests_come_in_the_order_of_the_log_whatever_lies_between),
                                        cmocka_unit_test(what_the_log_of_a_request_lacks_leaves_that_request_out),
                                        cmocka_unit_test(what_is_not_logged_is_as_of_the_request)};

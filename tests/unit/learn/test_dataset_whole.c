@@ -98,7 +98,7 @@ static void fusion_sees_every_candidate_of_its_stage(void **state)
     world w;
     dataset_result d;
     sinter_error e = SINTER_ERROR_INIT;
-    sinter_requests r;
+    sinter_requests r = {.size = sizeof r};
     char id[16];
     world_make(&w);
     items(&w);
@@ -129,7 +129,7 @@ static void a_ranker_may_read_whole_lists_too(void **state)
     world w;
     dataset_result d;
     sinter_error e = SINTER_ERROR_INIT;
-    sinter_requests r;
+    sinter_requests r = {.size = sizeof r};
     char id[16];
     world_make(&w);
     items(&w);

@@ -272,7 +272,10 @@ static golden_case ranker_case(void)
     static const uint32_t *const ids[] = {ID};
     static const float *const priors[] = {PRIOR}, *const sides[] = {AGE};
     static const sinter_str words[] = {{"price", 5}}, list[] = {{"a", 1}, {"", 0}};
-    static const sinter_term terms[] = {{{"chairs", 6}, {"chair", 5}, {"en", 2}, 3, false, true}, {{"x", 1}, {"", 0}, {"none", 4}, 0, true, false}};
+    static const sinter_term terms[] = {
+        {.surface = {"chairs", 6}, .stem = {"chair", 5}, .language = {"en", 2}, .group = 3, .phrase = true},
+        {.surface = {"x", 1}, .stem = {"", 0}, .language = {"none", 4}, .excluded = true},
+    };
     static const sinter_attribute attributes[] = {
         {{"age", 3}, {.type = SINTER_VALUE_INTEGER, .u.integer = -5}},
         {{"names", 5}, {.type = SINTER_VALUE_STRINGS, .n = 2, .u.strings = list}},
@@ -281,8 +284,10 @@ static golden_case ranker_case(void)
         {{"on", 2}, {.type = SINTER_VALUE_BOOLEAN, .u.boolean = true}},
     };
     static const uint8_t present[3] = {1, 0, 1};
-    static const sinter_vectors vectors[] = {{sizeof(sinter_vectors), 2, 2, SINTER_F32, 1, X, present}};
-    static const sinter_query query = {sizeof query, {"Chairs -x", 9}, {"chairs -x", 9}, terms, 2, {"price > 3", 9}, words, 1, 0, 10};
+    static const sinter_vectors vectors[] = {
+        {.size = sizeof(sinter_vectors), .dimension = 2, .stride = 2, .type = SINTER_F32, .scale = 1, .data = X, .present = present}};
+    static const sinter_query query = {.size = sizeof query, .text = {"Chairs -x", 9}, .normalised = {"chairs -x", 9}, .term = terms, .n_terms = 2,
+                                       .filter = {"price > 3", 9}, .sort = words, .n_sort = 1, .page_size = 10};
     static const sinter_user user = {.size = sizeof user, .user_id = {"ada", 3}, .session_id = {"s", 1}, .attribute = attributes,
                                      .n_attributes = 5, .n_history = 2, .item = ITEM, .event = EVENT, .age = AGE, .weight = AGE,
                                      .side = sides, .n_side = 1};
