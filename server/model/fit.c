@@ -13,6 +13,26 @@ static sinter_status foreign(const model_info *m, sinter_error *e, const char *f
     return s;
 }
 
+typedef struct list {
+    const char *what;
+    const model_names *was;
+    const char *const *is;
+    uint32_t n;
+} list;
+
+static sinter_status differs(const model_info *m, const list *l, sinter_error *e)
+{
+    uint32_t i = 0;
+    while (i < l->n && i < l->was->n && strcmp(l->is[i], l->was->name[i]) == 0) i++;
+    if (i == l->n && i == l->was->n) return SINTER_OK;
+    const char *was = i < l->was->n ? l->was->name[i] : "(none)", *is = i < l->n ? l->is[i] : "(none)";
+    sinter_status s = error_set(e, SINTER_PRECONDITION, NULL, "train it again with these options, or put the options back",
+                                "it was trained with %u %s, here are %u: number %u was '%.100s' and is '%.100s'", l->was->n, l->what,
+                                l->n, i + 1, was, is);
+    error_where(e, "%s/" MODEL_YAML, m->dir);
+    return s;
+}
+
 sinter_status model_fits(const model_info *m, const model_wanted *w, sinter_error *e)
 {
     const sinter_plugin *t = w->library->table;
@@ -36,27 +56,8 @@ sinter_status model_fits(const model_info *m, const model_wanted *w, sinter_erro
     }
     /* A recall source may read what a ranker of the same plugin was trained to be. */
     if (strcmp(m->role, role) != 0 && w->role != PLUGIN_RECALL) return foreign(m, e, "train one for this use", "role", m->role, role);
-    return SINTER_OK;
-}
-
-typedef struct list {
-    const char *what;
-    const model_names *was;
-    const char *const *is;
-    uint32_t n;
-} list;
-
-static sinter_status differs(const model_info *m, const list *l, sinter_error *e)
-{
-    uint32_t i = 0;
-    while (i < l->n && i < l->was->n && strcmp(l->is[i], l->was->name[i]) == 0) i++;
-    if (i == l->n && i == l->was->n) return SINTER_OK;
-    const char *was = i < l->was->n ? l->was->name[i] : "(none)", *is = i < l->n ? l->is[i] : "(none)";
-    sinter_status s = error_set(e, SINTER_PRECONDITION, NULL, "train it again with these options, or put the options back",
-                                "it was trained with %u %s, here are %u: number %u was '%.100s' and is '%.100s'", l->was->n, l->what,
-                                l->n, i + 1, was, is);
-    error_where(e, "%s/" MODEL_YAML, m->dir);
-    return s;
+    const list rankers = {"rankers", &m->ranker, w->ranker, w->n_rankers};
+    return w->ranker ? differs(m, &rankers, e) : SINTER_OK;
 }
 
 sinter_status model_fits_inputs(const model_info *m, const sinter_inputs *in, sinter_error *e)

@@ -103,8 +103,10 @@ typedef struct model_wanted {
     const sinter_collection *collection;
     plugin_role role;
     const char *options; /* hash; NULL: not compared */
+    const char *const *ranker; /* [n_rankers] of the stage, for a fusion; NULL: not compared */
+    uint32_t n_rankers;
 } model_wanted;
-/* Before it is opened: another plugin, ABI, collection or role: PRECONDITION naming both sides. */
+/* Before it is opened: another plugin, ABI, collection, role, or a fusion's other rankers: PRECONDITION naming both sides. */
 sinter_status model_fits(const model_info *m, const model_wanted *w, sinter_error *e);
 /* Once open: another feature set than it was trained with: PRECONDITION naming the first difference. */
 sinter_status model_fits_inputs(const model_info *m, const sinter_inputs *in, sinter_error *e);

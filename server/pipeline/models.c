@@ -30,7 +30,8 @@ static sinter_status attempt(const model_use *u, const char *name, uint64_t vers
     plugin_instance *i = NULL;
     sinter_status s = model_read(u->data_dir, name, version, u->a, &m, e);
     if (s == SINTER_OK) s = model_verify(&m, recorded ? recorded->file : NULL, recorded ? recorded->n_files : 0, e);
-    const model_wanted wanted = {.library = out->library, .collection = &u->services->public, .role = u->role};
+    const model_wanted wanted = {.library = out->library, .collection = &u->services->public, .role = u->role,
+                                 .ranker = u->ranker, .n_rankers = u->n_rankers};
     if (s == SINTER_OK) s = model_fits(&m, &wanted, e);
     if (s != SINTER_OK) return s;
     plugin_open_args open = {.role = u->role, .use = u->label, .config = u->use, .model_dir = m.dir,

@@ -10,6 +10,8 @@ typedef struct model_use {
     const char *data_dir;
     const config_use *use;      /* its `model` is set */
     plugin_role role;
+    const char *const *ranker; /* [n_rankers] of the stage, for a fusion */
+    uint32_t n_rankers;
     services_context *services;
     const char *label, *train;  /* "shop.taste"; what `sinter train` calls it */
     arena *a;                   /* the snapshot's */

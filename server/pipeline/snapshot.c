@@ -12,6 +12,7 @@ typedef struct builder {
     snapshot *s;
     arena *a;
     snap_pipeline *p; /* being built */
+    const snap_stage *fused; /* while its fusion is opened */
     services_context *services;
     feature_scope scope;
     uint64_t hash;
@@ -60,6 +61,8 @@ static sinter_status open_model(builder *b, const config_use *use, plugin_role r
                          .data_dir = b->s->config->server.data_dir,
                          .use = use,
                          .role = role,
+                         .ranker = b->fused ? b->fused->ranker_name : NULL,
+                         .n_rankers = b->fused ? b->fused->n_rankers : 0,
                          .services = b->services,
                          .label = label,
                          .train = role == PLUGIN_FUSION ? arena_printf(b->a, "%s.fuse", b->p->config->name) : label,
@@ -256,7 +259,9 @@ static sinter_status build_fuse(builder *b, snap_stage *stage, sinter_error *e)
 {
     if (!stage->config->has_fuse) return SINTER_OK;
     const config_use *use = &stage->config->fuse;
+    b->fused = stage;
     sinter_status st = open_use(b, use, PLUGIN_FUSION, &stage->fuse, e);
+    b->fused = NULL;
     const sinter_inputs *in = snap_inputs(&stage->fuse);
     if (st || !in) return st;
     if (stage->fuse.instance) st = plugin_check_rankers(stage->fuse.instance, stage->ranker_name, stage->n_rankers, use->at, e);

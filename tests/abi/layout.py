@@ -7,7 +7,8 @@
           copy: what grew is longer, and nothing else differs
   growth  no struct that may grow has padding at its end, where a new member would hide inside an old plugin's `size`
 
-Then the check checks itself: changes that break plugins are made to a copy of the header, and each must be told.
+Then the check checks itself: changes are made to another copy of the frozen header; those that break plugins must be told, and
+those that a next minor may make must not.
 usage: layout.py CC SOURCE SCRATCH"""
 import pathlib
 import re
@@ -217,7 +218,7 @@ def judge(include, scratch):
     return compare_bytes(was, frozen, current) + (padding(now, whole) if isinstance(whole, dict) else [whole])
 
 
-# Changes to today's header: (name, old, new, must it be told)
+# Changes to the frozen header, taken for today's: (name, old, new, must it be told)
 PLANTED = [
     ("two members swapped", "const float *weight, *value; /*", "const float *value, *weight; /*", True),
     ("a member between others", "uint64_t seed;          /*", "uint64_t other;\n    uint64_t seed;          /*", True),
@@ -243,10 +244,10 @@ PLANTED = [
 
 def try_planted(scratch):
     failures = 0
-    header = (SOURCE / "include/sinter/plugin.h").read_text()
+    header = (FROZEN / "plugin.h").read_text()
     folder = scratch / "planted/sinter"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "status.h").write_text((SOURCE / "include/sinter/status.h").read_text())
+    (folder / "status.h").write_text((FROZEN / "status.h").read_text())
     for name, old, new, told in PLANTED:
         if header.count(old) != 1:
             print(f"FAILED: the planted change '{name}' finds its place {header.count(old)} times")

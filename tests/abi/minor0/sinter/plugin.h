@@ -638,7 +638,7 @@ struct sinter_host {
     /* Writes dir/file whole, with `text` pairs (key, value, key, value .., NULL) as the file's metadata. [control] */
     sinter_status (*tensors_write)(const sinter_host *, const char *dir, const char *file, const sinter_tensor *tensor,
                                    uint32_t n, const char *const *text, sinter_error *err);
-    /* Maps dir/file read-only until close. Refused by name: a file that is missing, truncated, not well formed, or holds a
+    /* Reads dir/file; its tensors live until close. Refused by name: a file that is missing, truncated, not well formed, or holds a
      * value that is not finite. [control] */
     sinter_status (*tensors_read)(const sinter_host *, const char *dir, const char *file, const sinter_tensor **tensor,
                                   uint32_t *n, sinter_error *err);
@@ -647,7 +647,7 @@ struct sinter_host {
     sinter_status (*tensor)(const sinter_host *, const char *dir, const char *file, const char *name,
                             sinter_tensor_type type, uint32_t n_dimensions, const uint64_t *dimension,
                             const sinter_tensor **out, sinter_error *err);
-    /* A metadata value of a file that tensors_read mapped; NULL: absent. [control] */
+    /* A metadata value of a file that was read; NULL: absent. [control] */
     const char *(*tensors_text)(const sinter_host *, const char *dir, const char *file, const char *key);
 
     void *reserved[8]; /* NULL */
