@@ -18,6 +18,7 @@ enum {
 };
 #define RIDGE 1e-3          /* of the mean variance of a ranker's scores */
 #define SURE 2.0            /* standard errors by which validation must improve */
+#define SLACK 1.0         /* standard errors by which clicks may stand lower for all that */
 #define REACH 0.25          /* of an even share: how far a gate may go for a ranker that the sum leaves out */
 #define RATE 0.01
 static const double strengths[] = {0.3, 0.1, 0.03, 0.01, 0.003, 0.001}; /* of the pull back to the weighted sum */
@@ -261,10 +262,11 @@ static double certainty(const double *from, const double *to, uint32_t n)
     return error > 0 ? sum / error : 0;
 }
 
-/* Clicks must be likelier, beyond chance, and stand higher by `sure` standard errors. */
-static bool beats(const verdict *rich, const verdict *simple, uint32_t n, double sure)
+/* Clicks must be likelier, beyond chance, and may not stand lower by more than SLACK standard errors. Likelihood is the sharper of the
+ * two: it weighs every pair of the shown items, where the gain by rank mostly tells what stood first anyway. */
+static bool beats(const verdict *rich, const verdict *simple, uint32_t n)
 {
-    return certainty(simple->loss, rich->loss, n) > SURE && certainty(rich->gain, simple->gain, n) > sure;
+    return certainty(simple->loss, rich->loss, n) > SURE && certainty(rich->gain, simple->gain, n) > -SLACK;
 }
 
 static bool fit_sums_and_judge(training *t)
@@ -453,9 +455,9 @@ static void report_all(training *t, double kept)
 static sinter_status choose_and_write(training *t)
 {
     uint32_t n = t->valid.n_requests;
-    bool sum = beats(&t->by_weights, &t->by_single, n, 1);
-    bool gates = t->by_network.loss != NULL && isfinite(t->best_loss) && beats(&t->by_network, &t->by_single, n, SURE)
-                 && beats(&t->by_network, &t->by_weights, n, SURE);
+    bool sum = beats(&t->by_weights, &t->by_single, n);
+    bool gates = t->by_network.loss != NULL && isfinite(t->best_loss) && beats(&t->by_network, &t->by_single, n)
+                 && beats(&t->by_network, &t->by_weights, n);
     trained out = {.ranker = t->args->ranker, .n_rankers = t->args->n_rankers, .weight = t->weight};
     double loss = gates ? t->by_network.mean_loss : sum ? t->by_weights.mean_loss : t->by_single.mean_loss;
     report_all(t, gates ? 2 : sum ? 1 : 0);

@@ -163,8 +163,8 @@ filter *filter_and(arena *a, filter *x, filter *y) {
     at = append_program(program, at, y, x->n_conditions);
     program[at++] = (instruction){OP_AND, 0};
     filter_clause *clause = ARENA_ARRAY(a, filter_clause, x->n_clauses + y->n_clauses);
-    memcpy(clause, x->clause, x->n_clauses * sizeof *clause);
-    memcpy(clause + x->n_clauses, y->clause, y->n_clauses * sizeof *clause);
+    if (x->n_clauses > 0) memcpy(clause, x->clause, x->n_clauses * sizeof *clause); /* items left out are no clause */
+    if (y->n_clauses > 0) memcpy(clause + x->n_clauses, y->clause, y->n_clauses * sizeof *clause);
     filter *f = ARENA_NEW(a, filter);
     *f = (filter){own, conditions, n, program, at, x->depth > y->depth ? x->depth : y->depth + 1, clause, x->n_clauses + y->n_clauses};
     return f;

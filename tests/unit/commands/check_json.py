@@ -32,11 +32,26 @@ def single(r):
     return struct.unpack("f", struct.pack("f", r.choice([0.1, 3.4e38, 1e-40, r.gauss(0, 10), math.nan, math.inf])))[0]
 
 
+def int64(r):
+    return r.choice([-2**63, 2**63 - 1, 0, r.randrange(-99, 99)])
+
+
+def uint64(r):
+    return r.choice([2**64 - 1, 0, r.randrange(10**12)])
+
+
+def int32(r):
+    return r.choice([-2**31, 2**31 - 1, 0])
+
+
+def uint32(r):
+    return r.choice([2**32 - 1, 0, 7])
+
+
 SCALARS = {
     F.TYPE_DOUBLE: double, F.TYPE_FLOAT: single,
-    F.TYPE_INT64: lambda r: r.choice([-2**63, 2**63 - 1, 0, r.randrange(-99, 99)]),
-    F.TYPE_UINT64: lambda r: r.choice([2**64 - 1, 0, r.randrange(10**12)]),
-    F.TYPE_INT32: lambda r: r.choice([-2**31, 2**31 - 1, 0]), F.TYPE_UINT32: lambda r: r.choice([2**32 - 1, 0, 7]),
+    F.TYPE_INT64: int64, F.TYPE_SINT64: int64, F.TYPE_SFIXED64: int64, F.TYPE_UINT64: uint64, F.TYPE_FIXED64: uint64,
+    F.TYPE_INT32: int32, F.TYPE_SINT32: int32, F.TYPE_SFIXED32: int32, F.TYPE_UINT32: uint32, F.TYPE_FIXED32: uint32,
     F.TYPE_BOOL: lambda r: r.random() < 0.5, F.TYPE_STRING: lambda r: r.choice(TEXTS),
     F.TYPE_BYTES: lambda r: r.randbytes(r.randrange(8)),
 }
