@@ -17,7 +17,8 @@ enum {
     PATIENCE = 3,
 };
 #define RIDGE 1e-3          /* of the mean variance of a ranker's scores */
-#define SURE 2.0            /* standard errors by which validation must improve */
+#define CHANCE 2.0          /* standard errors by which clicks must follow a ranker at all */
+#define SURE 1.0            /* by which validation must improve: the rule of one standard error, Breiman and others, 1984 */
 #define SLACK 1.0         /* standard errors by which clicks may stand lower for all that */
 #define REACH 0.25          /* of an even share: how far a gate may go for a ranker that the sum leaves out */
 #define RATE 0.01
@@ -262,7 +263,7 @@ static double certainty(const double *from, const double *to, uint32_t n)
     return error > 0 ? sum / error : 0;
 }
 
-/* Clicks must be likelier, beyond chance, and may not stand lower by more than SLACK standard errors. Likelihood is the sharper of the
+/* Clicks must be likelier by a standard error, and may not stand lower by more than SLACK standard errors. Likelihood is the sharper of the
  * two: it weighs every pair of the shown items, where the gain by rank mostly tells what stood first anyway. */
 static bool beats(const verdict *rich, const verdict *simple, uint32_t n)
 {
@@ -483,7 +484,7 @@ static sinter_status run(training *t)
     t->total = t->me->method == FUSION_NETWORK ? STRENGTHS * EPOCHS : 1;
     if (!fit_sums_and_judge(t))
         return fusion_no_memory(t->me->use, t->err);
-    if (!(certainty(t->by_chance.loss, t->by_single.loss, t->valid.n_requests) > SURE))
+    if (!(certainty(t->by_chance.loss, t->by_single.loss, t->valid.n_requests) > CHANCE))
         return hopeless(t, "take a longer range; is this the stage that people were served by?",
                         "what people click follows none of the %u rankers beyond chance (%s comes closest)", t->args->n_rankers,
                         t->args->ranker[t->single]);
