@@ -3,7 +3,7 @@
 """Fusion on planted truth: what people do in a demo shop trains rankers and their fusion, and the truth judges them.
 
     fusion_demo.py [--seeds 101,102,…] [--played 50000] [--judged 10000] [--parts network,noise,oracle] [--clicks random]
-                   [--work DIR] [--keep] [--json FILE]
+                   [--world OPTIONS] [--work DIR] [--keep] [--json FILE]
 
 For each seed a world and a server of its own:
   A   history, then --played requests served by words and rules       trains `taste` (cf, EASE) and `deep`
@@ -49,7 +49,7 @@ def ranker(name, world):
     if name.startswith("noise"):
         return f"{{name: {name}, plugin: {BUILD}/rankers/noise.so, seed: {name[5:]}, budget: 50ms}}"
     if name == "truth":
-        return f"{{name: truth, plugin: {BUILD}/rankers/truth.so, world: {world}, budget: 500ms}}"
+        return f"{{name: truth, plugin: {BUILD}/rankers/truth.so, world: {world}/truth/world.json, budget: 500ms}}"
     return RANKERS[name]
 
 
@@ -106,7 +106,7 @@ class Line:
         path.write_text(text, encoding="utf-8")
 
     def start(self):
-        self.run("demo", "generate", "--seed", self.seed, "--now", "2025-06-01T00:00:00Z", self.world)
+        self.run("demo", "generate", "--seed", self.seed, "--now", "2025-06-01T00:00:00Z", *self.a.world.split(), self.world)
         for folder in ("rules",):
             shutil.copytree(SOURCE / "config" / folder, self.conf / folder)
         (self.conf / "collections").mkdir()
@@ -266,6 +266,7 @@ def main():
     p.add_argument("--judged", type=int, default=10000)
     p.add_argument("--parts", default="network,noise,oracle")
     p.add_argument("--clicks", choices=("random",))
+    p.add_argument("--world", default="", help="options of demo generate, such as '--items 1000 --users 500'")
     p.add_argument("--work")
     p.add_argument("--keep", action="store_true")
     p.add_argument("--json")

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The truth of a demo shop as a ranker, for one figure only: what fusion makes of a stage where one ranker knows everything.
  *
- *     {name: truth, plugin: build/release/rankers/truth.so, world: DIR}
+ *     {name: truth, plugin: build/release/rankers/truth.so, world: DIR/truth/world.json}
  *
  * The score is the utility of `sinter demo generate`'s world for this person, these words and this item, noise included. Where several
  * queries of the world have the same words, the mean of theirs. Unknown people, words or items have no score. */
@@ -20,16 +20,20 @@ struct sinter_instance {
 
 static const sinter_option options[] = {
     {.size = sizeof(sinter_option), .type = SINTER_OPTION_FILE, .key = "world", .required = true,
-     .doc = "The folder that sinter demo generate wrote."},
+     .doc = "truth/world.json in the folder that sinter demo generate wrote."},
 };
 
 static sinter_status open_instance(const sinter_open_args *args, sinter_instance **out, sinter_error *err)
 {
-    const char *dir = NULL;
+    static const char tail[] = "/truth/world.json";
+    const char *file = "";
+    char dir[4096];
     sinter_instance *me = calloc(1, sizeof *me);
     if (!me) return err->status = SINTER_EXHAUSTED;
     me->host = args->host;
-    args->host->option_string(args->options, "world", &dir);
+    args->host->option_string(args->options, "world", &file);
+    size_t n = strlen(file), cut = strlen(tail);
+    snprintf(dir, sizeof dir, "%.*s", (int)(n > cut && strcmp(file + n - cut, tail) == 0 ? n - cut : n), file);
     sinter_status s = demo_world_open(dir, &me->world, err);
     if (s) {
         free(me);
