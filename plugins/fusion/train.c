@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Training a fusion from logged clicks: the best single ranker, the best weighted sum in closed form, and a gate network that starts at
- * that sum and is pulled back to it. Each richer one must beat the simpler ones on the validation part, beyond chance; else the
- * simpler one is what is written, exactly. */
+ * that sum and is pulled back to it. Each richer one must beat the simpler ones on requests that it was not fitted to, beyond chance;
+ * else the simpler one is what is written, exactly. */
 #include "fit.h"
 #include "learn.h"
 
@@ -15,19 +15,20 @@ enum {
     BATCH = 64,
     EPOCHS = 24,
     PATIENCE = 3,
+    FOLDS = 5,
 };
 #define RIDGE 1e-3          /* of the mean variance of a ranker's scores */
 #define CHANCE 2.0          /* standard errors by which clicks must follow a ranker at all */
 #define SURE 1.0            /* by which validation must improve: the rule of one standard error, Breiman and others, 1984 */
-#define SLACK 1.0         /* standard errors by which clicks may stand lower for all that */
+#define SLACK 1.0           /* standard errors by which clicks may stand lower for all that */
 #define REACH 0.25          /* of an even share: how far a gate may go for a ranker that the sum leaves out */
 #define RATE 0.01
 static const double strengths[] = {0.3, 0.1, 0.03, 0.01, 0.003, 0.001}; /* of the pull back to the weighted sum */
 enum { STRENGTHS = sizeof strengths / sizeof *strengths };
 
-/* How one way of fusing does on the validation part, request by request. */
+/* How one way of fusing does, request by request; the means are the validation part's. */
 typedef struct verdict {
-    double *loss, *gain; /* [valid.n_requests] */
+    double *loss, *gain; /* [train.n_requests + valid.n_requests] the training part first */
     double mean_loss, mean_gain;
 } verdict;
 
@@ -41,6 +42,7 @@ typedef struct training {
     examine seen;
     float mean[NETWORK_MOST_INPUTS], scale[NETWORK_MOST_INPUTS];
     double weight[SINTER_MAX_RANKERS]; /* the sum's */
+    double fold_weight[FOLDS][SINTER_MAX_RANKERS]; /* fitted without the fold's requests */
     uint32_t single;                   /* the best ranker alone */
     curve curve;                       /* the sum's */
     verdict by_chance, by_single, by_weights, by_network;
@@ -201,24 +203,42 @@ static void add_request(const lists *l, uint32_t q, fit_sums *sums)
         }
 }
 
+/* Weights from the sums of all folds but one (FOLDS: of all). */
+static void solve_without(const fit_sums *fold, uint32_t without, fit_sums *all, double *weight)
+{
+    uint32_t n = fold->n_rankers;
+    double trace = 0, total = 0;
+    memset(all, 0, sizeof *all);
+    all->n_rankers = n;
+    for (uint32_t r = 0; r < n; r++)
+        for (uint32_t f = 0; f < FOLDS; f++) {
+            all->product[r] += f == without ? 0 : fold[f].product[r];
+            for (uint32_t k = 0; k < n; k++)
+                all->square[r][k] += f == without ? 0 : fold[f].square[r][k];
+        }
+    for (uint32_t r = 0; r < n; r++)
+        trace += all->square[r][r];
+    for (uint32_t r = 0; r < n; r++)
+        all->square[r][r] += RIDGE * trace / n;
+    fit_nonnegative(all, weight);
+    for (uint32_t r = 0; r < n; r++)
+        total += weight[r];
+    for (uint32_t r = 0; r < n; r++) /* none goes with the clicks: all the same */
+        weight[r] = total > 0 ? weight[r] / total : 1.0 / n;
+}
+
 static bool fit_weights_to(training *t)
 {
-    fit_sums *sums = keep(t, 1, sizeof *sums);
-    double trace = 0, total = 0;
-    if (sums == NULL)
+    fit_sums *fold = keep(t, FOLDS + 1, sizeof *fold);
+    if (fold == NULL)
         return false;
-    sums->n_rankers = t->args->n_rankers;
+    for (uint32_t f = 0; f < FOLDS; f++)
+        fold[f].n_rankers = t->args->n_rankers;
     for (uint32_t q = 0; q < t->train.n_requests; q++)
-        add_request(&t->train, q, sums);
-    for (uint32_t r = 0; r < sums->n_rankers; r++)
-        trace += sums->square[r][r];
-    for (uint32_t r = 0; r < sums->n_rankers; r++)
-        sums->square[r][r] += RIDGE * trace / sums->n_rankers;
-    fit_nonnegative(sums, t->weight);
-    for (uint32_t r = 0; r < sums->n_rankers; r++)
-        total += t->weight[r];
-    for (uint32_t r = 0; r < sums->n_rankers; r++) /* none goes with the clicks: all the same */
-        t->weight[r] = total > 0 ? t->weight[r] / total : 1.0 / sums->n_rankers;
+        add_request(&t->train, q, &fold[q % FOLDS]);
+    for (uint32_t f = 0; f < FOLDS; f++)
+        solve_without(fold, f, &fold[FOLDS], t->fold_weight[f]);
+    solve_without(fold, FOLDS, &fold[FOLDS], t->weight);
     return true;
 }
 
@@ -226,27 +246,42 @@ static bool fit_weights_to(training *t)
 
 static bool judge_room(training *t, verdict *v)
 {
-    v->loss = keep(t, t->valid.n_requests, sizeof *v->loss);
-    v->gain = keep(t, t->valid.n_requests, sizeof *v->gain);
+    uint32_t n = t->train.n_requests + t->valid.n_requests;
+    v->loss = keep(t, n, sizeof *v->loss);
+    v->gain = keep(t, n, sizeof *v->gain);
     return v->loss != NULL && v->gain != NULL;
 }
 
-/* Per unit of gain over the part, so that a mean of 1 loses one nat a click. */
-static void judge(const lists *l, verdict *v, const way *w, const curve *c, double temperature)
+static double gain_of(const lists *l)
 {
     double total = 0;
     for (uint32_t i = 0; i < l->n_rows; i++)
         total += (double)l->gain[i];
-    v->mean_loss = v->mean_gain = 0;
+    return total;
+}
+
+/* Request q by way[q % n_ways]. */
+static void judge_part(const lists *l, const way *w, uint32_t n_ways, const curve *c, double temperature, double *loss, double *gain)
+{
     for (uint32_t q = 0; q < l->n_requests; q++) {
         double score[EXAMINE_PLACES];
-        way_score(l, w, q, score);
-        v->gain[q] = discounted_gain(l, q, score) / total;
+        way_score(l, &w[q % n_ways], q, score);
+        gain[q] = discounted_gain(l, q, score);
         for (uint32_t i = 0; i < l->begin[q + 1] - l->begin[q]; i++)
             score[i] = temperature * curve_at(c, score[i]);
-        v->loss[q] = listwise_loss(l, q, score) / total;
-        v->mean_loss += v->loss[q];
-        v->mean_gain += v->gain[q];
+        loss[q] = listwise_loss(l, q, score);
+    }
+}
+
+/* The validation part; means per unit of gain, so that a mean loss of 1 is one nat a click. */
+static void judge(const training *t, verdict *v, const way *w, const curve *c, double temperature)
+{
+    double total = gain_of(&t->valid), *loss = v->loss + t->train.n_requests, *gain = v->gain + t->train.n_requests;
+    judge_part(&t->valid, w, 1, c, temperature, loss, gain);
+    v->mean_loss = v->mean_gain = 0;
+    for (uint32_t q = 0; q < t->valid.n_requests; q++) {
+        v->mean_loss += loss[q] / total;
+        v->mean_gain += gain[q] / total;
     }
 }
 
@@ -263,28 +298,40 @@ static double certainty(const double *from, const double *to, uint32_t n)
     return error > 0 ? sum / error : 0;
 }
 
-/* Clicks must be likelier by a standard error, and may not stand lower by more than SLACK standard errors. Likelihood is the sharper of the
- * two: it weighs every pair of the shown items, where the gain by rank mostly tells what stood first anyway. */
-static bool beats(const verdict *rich, const verdict *simple, uint32_t n)
+/* Clicks must be likelier by a standard error, and may not stand lower by more than SLACK standard errors. Likelihood is the sharper of
+ * the two: it weighs every pair of the shown items, where the gain by rank mostly tells what stood first anyway. From request `from` on:
+ * the validation part, or from 0, where weights were fitted without the requests that they are judged on. */
+static bool beats(const training *t, const verdict *rich, const verdict *simple, uint32_t from)
 {
-    return certainty(simple->loss, rich->loss, n) > SURE && certainty(rich->gain, simple->gain, n) > -SLACK;
+    uint32_t n = t->train.n_requests + t->valid.n_requests - from;
+    return certainty(simple->loss + from, rich->loss + from, n) > SURE && certainty(rich->gain + from, simple->gain + from, n) > -SLACK;
 }
 
+static double sum_of_losses(const training *t, const verdict *v)
+{
+    double sum = 0;
+    for (uint32_t q = 0; q < t->train.n_requests + t->valid.n_requests; q++)
+        sum += v->loss[q];
+    return sum;
+}
+
+/* One ranker alone has nothing to fit but its curve, and the sum is judged on each fold by weights of the others: both parts count. */
 static bool fit_sums_and_judge(training *t)
 {
-    uint32_t n = t->args->n_rankers;
     const double nothing[SINTER_MAX_RANKERS] = {0};
     curve c;
     verdict one = {0};
+    way fold[FOLDS];
     if (!fit_weights_to(t) || !judge_room(t, &t->by_chance) || !judge_room(t, &t->by_single) || !judge_room(t, &t->by_weights) || !judge_room(t, &one))
         return false;
-    for (uint32_t r = 0; r < n; r++) {
+    for (uint32_t r = 0; r < t->args->n_rankers; r++) {
         double alone[SINTER_MAX_RANKERS] = {0};
         alone[r] = 1;
         const way single = {.weight = alone};
         curve_fit(&t->train, &single, &c);
-        judge(&t->valid, &one, &single, &c, 1);
-        if (r == 0 || one.mean_loss < t->by_single.mean_loss) {
+        judge(t, &one, &single, &c, 1);
+        judge_part(&t->train, &single, 1, &c, 1, one.loss, one.gain);
+        if (r == 0 || sum_of_losses(t, &one) < sum_of_losses(t, &t->by_single)) {
             verdict swap = t->by_single;
             t->by_single = one;
             one = swap;
@@ -292,9 +339,13 @@ static bool fit_sums_and_judge(training *t)
         }
     }
     const way sum = {.weight = t->weight}, chance = {.weight = nothing};
-    judge(&t->valid, &t->by_chance, &chance, &c, 1);
+    judge(t, &t->by_chance, &chance, &c, 1);
+    judge_part(&t->train, &chance, 1, &c, 1, t->by_chance.loss, t->by_chance.gain);
     curve_fit(&t->train, &sum, &t->curve);
-    judge(&t->valid, &t->by_weights, &sum, &t->curve, 1);
+    judge(t, &t->by_weights, &sum, &t->curve, 1);
+    for (uint32_t f = 0; f < FOLDS; f++)
+        fold[f] = (way){.weight = t->fold_weight[f]};
+    judge_part(&t->train, fold, FOLDS, &t->curve, 1, t->by_weights.loss, t->by_weights.gain);
     return true;
 }
 
@@ -354,7 +405,7 @@ static void train_once(training *t, adam *a, uint32_t *order, uint32_t n, double
     for (uint32_t epoch = 0; epoch < EPOCHS && since < PATIENCE && !t->stopped; epoch++, t->done++) {
         shuffle(t->host, order, n, t->args->seed + 1 + epoch);
         run_epoch(t, a, order, n, unit, strength, RATE / (1 + epoch / 4.0));
-        judge(&t->valid, v, &(way){.net = &t->net}, &t->curve, exp(t->net.p[t->net.n_parameters - 1]));
+        judge(t, v, &(way){.net = &t->net}, &t->curve, exp(t->net.p[t->net.n_parameters - 1]));
         since = v->mean_loss < least - 1e-5 ? 0 : since + 1;
         least = fmin(least, v->mean_loss);
         if (v->mean_loss < t->best_loss) {
@@ -406,7 +457,7 @@ static bool train_network(training *t)
     const way gates = {.net = m};
     curve c;
     curve_fit(&t->train, &gates, &c);
-    judge(&t->valid, &t->by_network, &gates, &c, 1);
+    judge(t, &t->by_network, &gates, &c, 1);
     return true;
 }
 
@@ -455,10 +506,10 @@ static void report_all(training *t, double kept)
 
 static sinter_status choose_and_write(training *t)
 {
-    uint32_t n = t->valid.n_requests;
-    bool sum = beats(&t->by_weights, &t->by_single, n);
-    bool gates = t->by_network.loss != NULL && isfinite(t->best_loss) && beats(&t->by_network, &t->by_single, n)
-                 && beats(&t->by_network, &t->by_weights, n);
+    uint32_t valid = t->train.n_requests;
+    bool sum = beats(t, &t->by_weights, &t->by_single, 0);
+    bool gates = t->by_network.loss != NULL && isfinite(t->best_loss) && beats(t, &t->by_network, &t->by_single, valid)
+                 && beats(t, &t->by_network, &t->by_weights, valid);
     trained out = {.ranker = t->args->ranker, .n_rankers = t->args->n_rankers, .weight = t->weight};
     double loss = gates ? t->by_network.mean_loss : sum ? t->by_weights.mean_loss : t->by_single.mean_loss;
     report_all(t, gates ? 2 : sum ? 1 : 0);
@@ -484,7 +535,7 @@ static sinter_status run(training *t)
     t->total = t->me->method == FUSION_NETWORK ? STRENGTHS * EPOCHS : 1;
     if (!fit_sums_and_judge(t))
         return fusion_no_memory(t->me->use, t->err);
-    if (!(certainty(t->by_chance.loss, t->by_single.loss, t->valid.n_requests) > CHANCE))
+    if (!(certainty(t->by_chance.loss, t->by_single.loss, t->train.n_requests + t->valid.n_requests) > CHANCE))
         return hopeless(t, "take a longer range; is this the stage that people were served by?",
                         "what people click follows none of the %u rankers beyond chance (%s comes closest)", t->args->n_rankers,
                         t->args->ranker[t->single]);

@@ -10,7 +10,7 @@ import unittest
 
 from harness import SLOW, SOURCE
 
-SMALL = ["--seeds", "1", "--world", "--items 800 --users 400 --queries 120 --events 10000", "--played", "4000", "--judged", "400",
+SMALL = ["--seeds", "1", "--world", "--items 2000 --users 1000 --queries 250 --events 20000", "--played", "3000", "--judged", "400",
          "--parts", "network"]
 
 

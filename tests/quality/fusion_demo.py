@@ -167,7 +167,7 @@ class Line:
         """{system: nDCG@10 by pair}, and what evaluate says of them."""
         judged = self.dir / "judged"
         if not judged.exists():
-            self.run("demo", "judge", "--seed", self.seed, "--from", 10_000_000, "--requests", self.a.judged * 2, "--queries",
+            self.run("demo", "judge", "--seed", self.seed, "--from", self.played, "--requests", self.a.judged * 2, "--queries",
                      self.a.judged, "--out", judged, self.world)
         table = self.dir / "per-query.tsv"
         self.run("evaluate", *systems, "--judgments", judged / "judgments.tsv", "--queries", judged / "queries.tsv", "--metrics",
