@@ -59,7 +59,7 @@ if [ -z "$targets" ]; then
     echo "rows: speed/fusion/weighted speed/fusion/voting speed/fusion/network speed/train/reference speed/search/rules speed/search/top10" >&2
     exit 2
 fi
-[ -f $build/build.ninja ] || cmake --preset release > /dev/null
+grep -qs "SINTER_TESTS:BOOL=ON" "$build/CMakeCache.txt" || cmake --preset release -DSINTER_TESTS=ON > /dev/null
 # shellcheck disable=SC2086
 cmake --build --preset release --target $targets > build/bench.log 2>&1 || { cat build/bench.log >&2; exit 1; }
 

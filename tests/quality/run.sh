@@ -29,7 +29,7 @@ wanted() {
 }
 
 build() {
-    [ -f "$SINTER_BUILD/CMakeCache.txt" ] || cmake --preset release >/dev/null || exit 1
+    grep -qs "SINTER_TESTS:BOOL=ON" "$SINTER_BUILD/CMakeCache.txt" || cmake --preset release -B "$SINTER_BUILD" -DSINTER_TESTS=ON >/dev/null || exit 1
     cmake --build "$SINTER_BUILD" --target sinter text_eval >"$scratch/build.log" 2>&1 || {
         cat "$scratch/build.log"
         exit 1
