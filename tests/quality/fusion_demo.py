@@ -54,7 +54,7 @@ def ranker(name, world):
 
 
 def pipeline(names, world, fuse=None, finish="", record=0):
-    lines = ["collection: shop", "rewrite:", "  - {plugin: rules, file: ../rules/shop-queries.yaml}", "recall:",
+    lines = ["collection: shop", "recall:",
              "  - {source: text, limit: 400}", "stages:", "  - name: all", "    keep: 200", "    rank:"]
     lines += [f"      - {ranker(n, world)}" for n in names]
     if fuse:
