@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH_BYTES = 1 << 20, SHOWN_REFUSALS = 10, TRIES = 6 };
+enum { BATCH_BYTES = 1 << 20, SHOWN_REFUSALS = 10, TRIES = 20, QUICK_TRIES = 3, LONGEST_WAIT_S = 4 };
 
 /* ---- arguments ------------------------------------------------------------------------------------------------------ */
 
@@ -164,13 +164,21 @@ static sinter_status send_again(import_run *m, sinter_error *e) {
     return s;
 }
 
+/* The k-th wait: from 0.2 s on doubled, up to 4 s; all of them a minute, in which a server that was stopped reads its views. */
+static void wait_before(int k) {
+    struct timespec t = {0};
+    if (k < QUICK_TRIES) t.tv_nsec = 200000000L << k;
+    else t.tv_sec = k - QUICK_TRIES < 2 ? 1 << (k - QUICK_TRIES) : LONGEST_WAIT_S;
+    nanosleep(&t, NULL);
+}
+
 /* After an error: waits, reconnects, sends what was not answered. */
 static sinter_status recover(import_run *m, sinter_error *e) {
     sinter_status s = e->status;
     for (int k = 0; s != SINTER_OK && k < TRIES && worth_another_try(e); k++) {
         clear_progress(m);
         fprintf(stderr, "sinter %s: %s; trying again\n", m->kind->command, e->what);
-        nanosleep(&(struct timespec){k < 3 ? 0 : 1 << (k - 3), k < 3 ? 200000000L << k : 0}, NULL);
+        wait_before(k);
         s = send_again(m, e);
     }
     return s;

@@ -17,7 +17,10 @@ import unittest
 import grpc
 
 import harness
-from harness import BUILD, SLOW, pb
+from harness import BUILD, SANITIZED, SLOW, pb
+
+KILLS = 6 if SANITIZED else 20
+DEPLOY_KILLS = 4 if SANITIZED else 10
 
 COLLECTION = """
 fields:
@@ -346,7 +349,7 @@ class Fusion(Models):
 
 class KilledServer(Models):
     def test_a_server_killed_while_it_deploys_serves_one_model_or_the_other(self):
-        """kill -9 around a deploy, ten times: what starts again serves the scores of a whole model, and the newest record's."""
+        """kill -9 around a deploy, again and again: what starts again serves the scores of a whole model, and the newest record's."""
         self.train()
         self.deploy("liked/1")
         scores = {"1": self.answer()[0]}
@@ -355,7 +358,7 @@ class KilledServer(Models):
         scores["2"] = self.answer()[0]
         self.assertNotEqual(scores["1"], scores["2"])
         r = random.Random(7)
-        for i in range(10):
+        for i in range(DEPLOY_KILLS):
             p = subprocess.Popen([str(BUILD / "bin/sinter"), "model", "deploy", f"liked/{1 + i % 2}", "--server", self.server.address],
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             time.sleep(r.uniform(0, 0.06))
@@ -387,7 +390,7 @@ class Runs(Models):
         self.spawn().communicate(timeout=60 * SLOW)
         length = time.monotonic() - began
         resumed = finished = 0
-        for kill in range(20):
+        for kill in range(KILLS):
             before = self.models()
             p = self.spawn("--resume", "--until", until)
             try:

@@ -282,7 +282,10 @@ class Drain(unittest.TestCase):
                     return e.code().name
             with concurrent.futures.ThreadPoolExecutor(4) as pool:
                 writers = [pool.submit(write, f"w{k}") for k in range(4)]
-                time.sleep(0.5 * harness.SLOW)
+                end = time.monotonic() + 10 * harness.SLOW
+                while not acknowledged and time.monotonic() < end:
+                    time.sleep(0.01)
+                time.sleep(0.5)
                 stop(s)
                 ends = {w.result(60 * harness.SLOW) for w in writers}
             if s.process:
