@@ -20,6 +20,7 @@ enum {
 #define RIDGE 1e-3          /* of the mean variance of a ranker's scores */
 #define CHANCE 2.0          /* standard errors by which clicks must follow a ranker at all */
 #define SURE 1.0            /* by which validation must improve: the rule of one standard error, Breiman and others, 1984 */
+#define WORTH 0.02          /* of what the simpler one explains of the clicks: what a richer one must add to it */
 #define SLACK 1.0           /* standard errors by which clicks may stand lower for all that */
 #define REACH 0.25          /* of an even share: how far a gate may go for a ranker that the sum leaves out */
 #define RATE 0.01
@@ -298,12 +299,20 @@ static double certainty(const double *from, const double *to, uint32_t n)
     return error > 0 ? sum / error : 0;
 }
 
-/* Clicks must be likelier by a standard error, and may not stand lower by more than SLACK standard errors. Likelihood is the sharper of
+/* A richer way must add something to what the simpler one explains: the truth is not mixed with others for a hundredth part of a nat. Clicks
+ * must be likelier by a standard error, and may not stand lower by more than SLACK standard errors. Likelihood is the sharper of
  * the two: it weighs every pair of the shown items, where the gain by rank mostly tells what stood first anyway. From request `from` on:
  * the validation part, or from 0, where weights were fitted without the requests that they are judged on. */
 static bool beats(const training *t, const verdict *rich, const verdict *simple, uint32_t from)
 {
     uint32_t n = t->train.n_requests + t->valid.n_requests - from;
+    double explained = 0, added = 0;
+    for (uint32_t q = from; q < from + n; q++) {
+        explained += t->by_chance.loss[q] - simple->loss[q];
+        added += simple->loss[q] - rich->loss[q];
+    }
+    if (!(added > WORTH * explained))
+        return false;
     return certainty(simple->loss + from, rich->loss + from, n) > SURE && certainty(rich->gain + from, simple->gain + from, n) > -SLACK;
 }
 
