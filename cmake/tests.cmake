@@ -86,7 +86,7 @@ if(TARGET plugin_function)
   target_link_libraries(formula_lines PRIVATE plugin_harness)
   add_dependencies(formula_lines plugin_function)
   add_test(NAME plugins/function/python COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/plugin/test_formula.py
-           $<TARGET_FILE:formula_lines> ${CMAKE_BINARY_DIR}/plugins/function.so)
+           $<TARGET_FILE:formula_lines> ${CMAKE_BINARY_DIR}/plugins/function.so $<IF:$<BOOL:${SINTER_SANITIZE}>,400,3000>)
   set_tests_properties(plugins/function/python PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
 endif()
 
@@ -96,7 +96,7 @@ if(TARGET plugin_fusion)
   target_link_libraries(fusion_lines PRIVATE plugin_harness)
   add_dependencies(fusion_lines plugin_fusion)
   add_test(NAME plugins/fusion/python COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/plugin/test_fusion.py
-           $<TARGET_FILE:fusion_lines> ${CMAKE_BINARY_DIR}/plugins/fusion.so)
+           $<TARGET_FILE:fusion_lines> ${CMAKE_BINARY_DIR}/plugins/fusion.so $<IF:$<BOOL:${SINTER_SANITIZE}>,12,40>)
   set_tests_properties(plugins/fusion/python PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
 endif()
 
@@ -104,7 +104,8 @@ endif()
 add_executable(tensor_lines ${CMAKE_SOURCE_DIR}/tests/plugin/tensor_lines.c)
 target_include_directories(tensor_lines PRIVATE ${CMAKE_SOURCE_DIR}/server)
 target_link_libraries(tensor_lines PRIVATE sinter_flags sinter_plugin)
-add_test(NAME plugin/tensors_python COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/plugin/test_tensors.py $<TARGET_FILE:tensor_lines>)
+add_test(NAME plugin/tensors_python COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/plugin/test_tensors.py $<TARGET_FILE:tensor_lines>
+         $<IF:$<BOOL:${SINTER_SANITIZE}>,16,3>)
 set_tests_properties(plugin/tensors_python PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
 
 # Minor 0 of the ABI, for ever: its header, and a plugin compiled against that copy and not against include/. The plugin must load

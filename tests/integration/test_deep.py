@@ -90,7 +90,9 @@ class Network(harness.ServerCase):
             self.assertGreaterEqual(self.liked(person), 9)
             self.assertGreaterEqual(self.liked(person, history=False), 8)  # by the club alone
 
-        answer = self.search(1, explain=3, page_size=30)
+        now = pb.types_pb2.Context()  # of both requests: what happened fades with time
+        now.time.GetCurrentTime()
+        answer = self.search(1, explain=3, page_size=30, context=now)
         for h in answer.hits[:5]:
             share = next(r for s in h.explanation.stages for r in s.rankers if r.ranker == "deep")
             names = [f.name for f in share.features]
@@ -100,7 +102,7 @@ class Network(harness.ServerCase):
             self.assertAlmostEqual(share.raw, h.score, places=5)
 
         scores = {h.id: h.score for h in answer.hits}
-        again = {h.id: h.score for h in self.search(1, page_size=30, filter='brand = "brand3"').hits}
+        again = {h.id: h.score for h in self.search(1, page_size=30, filter='brand = "brand3"', context=now).hits}
         self.assertEqual(len(again), 2 * EACH // 5)
         self.assertEqual(again, {i: scores[i] for i in again})  # whatever stands beside it
 

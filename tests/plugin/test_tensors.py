@@ -13,6 +13,7 @@ import numpy as np
 
 TYPES = {"F32": "<f4", "F64": "<f8", "I32": "<i4", "U32": "<u4", "I64": "<i8", "U64": "<u8", "U8": "<u1"}
 PROGRAM = sys.argv[1]
+STRIDE = int(sys.argv[2]) if len(sys.argv) > 2 else 3  # bytes between one cut of a file and the next
 
 
 def read(path):
@@ -114,7 +115,7 @@ def check_refused(folder):
     write(path, [("a", a), ("b", b)])
     whole = open(path, "rb").read()
     # Cut anywhere: refused, by the file's name.
-    for n in list(range(0, len(whole), 3)) + [len(whole) - 1]:
+    for n in list(range(0, len(whole), STRIDE)) + [len(whole) - 1]:
         open(path, "wb").write(whole[:n])
         code, out = program("read", folder, "bad")
         assert code == 1 and path in out, (n, out)

@@ -10,7 +10,7 @@ static const char *const ids[] = {"item.id", "item.brand", "user.id", "query.tex
 static const char *const context[] = {"user.events", "user.events.click", "query.words"};
 static const char *const sides[] = {"item.price", "events.click"};
 static bool more;
-static uint32_t prepared;
+static _Thread_local uint32_t prepared; /* lanes prepare side by side */
 static sinter_status my_open(const sinter_open_args *a, sinter_instance **out, sinter_error *err)
 {
     a->host->option_boolean(a->options, "more", &more);
