@@ -299,10 +299,11 @@ static double certainty(const double *from, const double *to, uint32_t n)
     return error > 0 ? sum / error : 0;
 }
 
-/* A richer way must add something to what the simpler one explains: the truth is not mixed with others for a hundredth part of a nat. Clicks
- * must be likelier by a standard error, and may not stand lower by more than SLACK standard errors. Likelihood is the sharper of
- * the two: it weighs every pair of the shown items, where the gain by rank mostly tells what stood first anyway. From request `from` on:
- * the validation part, or from 0, where weights were fitted without the requests that they are judged on. */
+/* Clicks must be likelier by a standard error. They must also be likelier by a part that is worth it of what the simpler way explains, or
+ * stand higher by a standard error: so the truth is not mixed with others for a hundredth part of a nat. And they may not stand lower by
+ * more than SLACK standard errors. Likelihood is the sharper of the two: it weighs every pair of the shown items, where the gain by rank
+ * mostly tells what stood first anyway. From request `from` on: the validation part, or from 0, where weights were fitted without the
+ * requests that they are judged on. */
 static bool beats(const training *t, const verdict *rich, const verdict *simple, uint32_t from)
 {
     uint32_t n = t->train.n_requests + t->valid.n_requests - from;
@@ -311,9 +312,10 @@ static bool beats(const training *t, const verdict *rich, const verdict *simple,
         explained += t->by_chance.loss[q] - simple->loss[q];
         added += simple->loss[q] - rich->loss[q];
     }
-    if (!(added > WORTH * explained))
+    double higher = certainty(rich->gain + from, simple->gain + from, n);
+    if (!(added > WORTH * explained || higher > SURE))
         return false;
-    return certainty(simple->loss + from, rich->loss + from, n) > SURE && certainty(rich->gain + from, simple->gain + from, n) > -SLACK;
+    return certainty(simple->loss + from, rich->loss + from, n) > SURE && higher > -SLACK;
 }
 
 static double sum_of_losses(const training *t, const verdict *v)
