@@ -13,7 +13,7 @@ import subprocess
 import unittest
 
 import harness
-from harness import BUILD, SLOW, item, pb
+from harness import BUILD, SANITIZED, SLOW, item, pb
 
 ev = pb.events_pb2
 COLLECTION = harness.SHOP_COLLECTION + "events: {view: 0, click: 1, purchase: 5}\ndefault_pipeline: PIPELINE\n"
@@ -58,6 +58,7 @@ stages:
 POOR = POOR.replace("    rank:\n      - {name: words, feature: text.bm25}\n", "    fuse: {plugin: fusion, weights: {words: 1, dear: 0, taste: 0, deep: 0}}\n    rank:\n"
                     "      - {name: words, feature: text.bm25}\n", 1)
 MODELS = ("taste", "deep", "gate")
+FLIPS, FLIPS_SUMMED = (2, 4) if SANITIZED else (6, 8)  # of each file
 KINDS, EACH, PEOPLE = ("garden", "kitchen"), 10, 12
 FILE = "weights.safetensors"
 
@@ -201,7 +202,7 @@ class Damaged(World):
         for name in MODELS:
             for file in ("golden.bin", FILE, "model.yaml"):
                 size = (self.good / name / file).stat().st_size
-                for keep in (0, 7, size // 3, size - 1):
+                for keep in (7, size - 1) if SANITIZED else (0, 7, size // 3, size - 1):
                     for resum in (False, True) if file != "model.yaml" else (False,):
                         if file == "model.yaml" and keep == size - 1:
                             continue  # its last line's end
@@ -214,7 +215,7 @@ class Damaged(World):
     def test_what_is_flipped(self):
         for name in MODELS:
             for file in ("golden.bin", FILE):
-                for _ in range(6):
+                for _ in range(FLIPS):
                     folder = self.another(name)
                     data = bytearray((folder / file).read_bytes())
                     data[self.draw.randrange(len(data))] ^= 1 << self.draw.randrange(8)
@@ -223,10 +224,11 @@ class Damaged(World):
 
     def test_what_is_flipped_and_summed_again(self):
         """Then only what the bits mean can tell. A low bit of one weight may pass; nothing may crash or go on with no number."""
-        passed = 0
+        passed = tried = 0
         for name in MODELS:
             for file in ("golden.bin", FILE, "model.yaml"):
-                for k in range(8):
+                for k in range(FLIPS_SUMMED):
+                    tried += 1
                     folder = self.another(name)
                     data = bytearray((folder / file).read_bytes())
                     data[self.draw.randrange(200 if k % 2 else len(data))] ^= 1 << self.draw.randrange(8)
@@ -244,7 +246,7 @@ class Damaged(World):
                         self.assertRegex(p.stderr, rf"{name}/{folder.name}")
                     self.assertEqual(self.answer(), self.first)
                     shutil.rmtree(folder)
-        self.assertLess(passed, 36, "half of what is tried")
+        self.assertLess(2 * passed, tried)
 
     def test_weights_that_are_no_numbers(self):
         for name in MODELS:
