@@ -90,9 +90,9 @@ static sinter_status read_by(const conf_node *at, config_collection *c, const ch
 {
     sinter_status s = walk_is(at, CONF_SCALAR, "an entry of by", e);
     if (s != SINTER_OK) return s;
-    const config_field *f = strchr(at->text, '*') ? NULL : collection_field(c, at, at->text, e);
     if (strchr(at->text, '*'))
         return conf_error(e, at, "name one field", "by takes no pattern: '%s'", at->text);
+    const config_field *f = collection_field(c, at, at->text, e);
     if (!f) return SINTER_INVALID;
     if (f->type != FIELD_KEYWORD)
         return conf_error(e, at, "name keyword fields", "by has '%s', a %s field", at->text, FIELD_TYPE_NAMES[f->type]);
@@ -166,7 +166,6 @@ sinter_status config_same_events(const config_collection *was, const config_coll
         if (e) e->status = SINTER_PRECONDITION;
         return SINTER_PRECONDITION;
     }
-    if (!was->n_events && is->n_events) return changed(e, is->event[0].at, RESTART, "a list without event types");
     const conf_node *profiles = conf_get(is->at, "profiles"), *counters = conf_get(is->at, "counters");
     if (was->history != is->history) return changed(e, profiles ? profiles : is->at, RESTART, "history");
     if (was->counter_half_life_days != is->counter_half_life_days)

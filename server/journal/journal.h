@@ -113,6 +113,9 @@ sinter_status journal_get(journal_reader *r, uint64_t sequence, arena *a, Sinter
 /* Its bytes without unpacking, valid until the reader's next call. */
 sinter_status journal_get_bytes(journal_reader *r, uint64_t sequence, str *out, sinter_error *e);
 
+/* The field number of such bytes' body among those of storage/v1/journal.proto; 0: none, or no record. Unpacks nothing. */
+uint32_t journal_body(str bytes);
+
 /* Calls `fn` with each record after `after`, in order, up to `limit` records; *last: the last one seen. `fn` may stop it by
  * returning false. GONE when records after `after` were trimmed. The record dies with the call of fn. */
 sinter_status journal_tail(journal_reader *r, uint64_t after, uint32_t limit,

@@ -85,6 +85,12 @@ sinter_status journal_get(journal_reader *r, uint64_t sequence, arena *a, Sinter
     return s;
 }
 
+uint32_t journal_body(str bytes)
+{
+    uint32_t field;
+    return record_scan_body(bytes, &field) ? field : 0;
+}
+
 sinter_status journal_get_bytes(journal_reader *r, uint64_t sequence, str *out, sinter_error *e)
 {
     str stored, packed;

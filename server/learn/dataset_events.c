@@ -11,12 +11,10 @@ typedef Sinter__Storage__V1__Record record;
 
 enum { PROGRESS_EVERY = 4096 };
 
-/* A person is the user, or the session where there is no user. */
 static uint32_t user_row(dataset_making *m, const Sinter__V1__Event *ev)
 {
-    key128 key = ev->user_id[0] ? key_of_pair(STR("user"), str_of(ev->user_id))
-                                : key_of_pair(STR("session"), str_of(ev->session_id));
-    return (uint32_t)keymap_get(&m->user, key, m->user.n);
+    str person = profile_person_key(str_of(ev->user_id), str_of(ev->session_id), m->a);
+    return (uint32_t)keymap_get(&m->user, key_of(person.s, person.n), m->user.n);
 }
 
 /* Ordinal of a living item; UINT32_MAX, counted, where there is none. */
@@ -47,12 +45,6 @@ static sinter_status add_label(dataset_making *m, const Sinter__V1__Event *ev, c
     return spool_append(&m->raw_labels, &l, sizeof l, m->error);
 }
 
-static int64_t event_time(const record *rec)
-{
-    const Sinter__V1__Event *ev = rec->event_put->event;
-    return ev->time ? ev->time->seconds * 1000 + ev->time->nanos / 1000000 : rec->time_ms;
-}
-
 static sinter_status add_event(dataset_making *m, const record *rec)
 {
     const Sinter__V1__Event *ev = rec->event_put->event;
@@ -64,9 +56,9 @@ static sinter_status add_event(dataset_making *m, const record *rec)
     }
     const config_event *t = &m->spec->collection->event[type - 1];
     interaction x = {.event = type,
-                     .weight = (float)(t->by_value ? ev->value : t->weight),
+                     .weight = history_weight(m->spec->collection, type, ev->value),
                      .value = t->by_value || ev->value != 0 ? (float)ev->value : NAN,
-                     .time_ms = event_time(rec)};
+                     .time_ms = profile_event_time(rec)};
     sinter_status s = SINTER_OK;
     for (size_t i = 0; i < ev->n_item_ids && s == SINTER_OK; i++) {
         uint32_t item = m->interactions ? find_item(m, ev->item_ids[i]) : UINT32_MAX;
@@ -80,6 +72,7 @@ static bool take(void *ctx, const record *rec)
 {
     dataset_making *m = ctx;
     if (rec->sequence > m->report->until) return false;
+    arena_reset(m->a);
     if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_EVENT_PUT && rec->event_put->event &&
         rec->event_put->collection == m->collection)
         m->status = add_event(m, rec);

@@ -99,9 +99,8 @@ void flat_sort(flat_builder *b, char *const *sort, size_t n)
     }
 }
 
-void flat_attributes_begin(flat_builder *b, flat_attributes *l, flat_part p, uint32_t n)
+void flat_attributes_begin(flat_builder *b, flat_part p, uint32_t n)
 {
-    *l = (flat_attributes){.part = p};
     flat_room(b, p, n, sizeof(flat_value));
     flat_head(b)->part[p].n = 0;
 }
@@ -163,11 +162,11 @@ static void flatten(flat_builder *b, const Sinter__V1__Value *v, flat_value *f)
     }
 }
 
-void flat_attribute(flat_builder *b, flat_attributes *l, const char *name, const Sinter__V1__Value *v)
+void flat_attribute(flat_builder *b, flat_part list, const char *name, const Sinter__V1__Value *v)
 {
     flat_value f = {.name = text(b, str_of(name))};
     flatten(b, v, &f);
-    part *p = &flat_head(b)->part[l->part];
+    part *p = &flat_head(b)->part[list];
     memcpy(b->bytes.data + p->at + p->n++ * sizeof f, &f, sizeof f);
 }
 

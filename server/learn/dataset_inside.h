@@ -32,8 +32,6 @@ typedef struct spool {
 
 sinter_status spool_open(spool *s, const char *dir, sinter_error *e);
 sinter_status spool_append(spool *s, const void *p, size_t n, sinter_error *e);
-/* Pads with zeros to a multiple of `align`. */
-sinter_status spool_align(spool *s, size_t align, sinter_error *e);
 /* Ends appending and maps the whole for reading and writing; an empty file has map NULL. */
 sinter_status spool_map(spool *s, sinter_error *e);
 /* The other way: `size` bytes of zeros, reserved on the disk, mapped for reading and writing. */
@@ -82,7 +80,7 @@ typedef struct part {
 
 typedef struct request_record {
     uint64_t bytes; /* of the whole, a multiple of 64 */
-    uint64_t journal_sequence, profile_sequence, log_sequence, seed;
+    uint64_t journal_sequence, profile_sequence, seed;
     int64_t time_ms;
     uint32_t n, shuffled, offset, page_size;
     part part[PARTS_N];
@@ -99,13 +97,9 @@ void *flat_room(flat_builder *b, flat_part p, uint32_t n, size_t size);
 void flat_text(flat_builder *b, flat_part p, str text);
 void flat_terms(flat_builder *b, const text_query *q);
 void flat_sort(flat_builder *b, char *const *sort, size_t n);
-/* One attribute after the other; the part's n is set by the last. */
-typedef struct flat_attributes {
-    flat_part part;
-    uint32_t n;
-} flat_attributes;
-void flat_attributes_begin(flat_builder *b, flat_attributes *l, flat_part p, uint32_t n);
-void flat_attribute(flat_builder *b, flat_attributes *l, const char *name, const Sinter__V1__Value *v);
+/* Room for n attributes, then one after the other; the part's n counts them. */
+void flat_attributes_begin(flat_builder *b, flat_part p, uint32_t n);
+void flat_attribute(flat_builder *b, flat_part p, const char *name, const Sinter__V1__Value *v);
 void flat_end(flat_builder *b);
 
 /* How many of each a record holds: the same for all of a dataset. */

@@ -50,12 +50,11 @@ static void put_history(dataset_making *m, const answered *an)
 }
 
 /* User.AttributesEntry and Context.AttributesEntry are two generated types of one shape. */
-#define PUT_ATTRIBUTES(b, part, entries, n_entries)                                                 \
-    do {                                                                                            \
-        flat_attributes list_;                                                                    \
-        flat_attributes_begin((b), &list_, (part), (uint32_t)(n_entries));                        \
-        for (size_t i_ = 0; i_ < (n_entries); i_++)                                                 \
-            flat_attribute((b), &list_, (entries)[i_]->key, (entries)[i_]->value);                \
+#define PUT_ATTRIBUTES(b, part, entries, n_entries)                                   \
+    do {                                                                              \
+        flat_attributes_begin((b), (part), (uint32_t)(n_entries));                    \
+        for (size_t i_ = 0; i_ < (n_entries); i_++)                                   \
+            flat_attribute((b), (part), (entries)[i_]->key, (entries)[i_]->value);    \
     } while (0)
 
 static void put_basket(dataset_making *m, const Sinter__V1__Context *c)
@@ -129,7 +128,7 @@ static void keep(void *a, void *p)
 }
 
 /* False: what the client sent is not there. */
-static bool put_common(dataset_making *m, const record *rec, const answered *an, uint32_t n)
+static bool put_common(dataset_making *m, const answered *an, uint32_t n)
 {
     ProtobufCAllocator allocator = {.alloc = from_arena, .free = keep, .allocator_data = m->a};
     const Sinter__V1__SearchRequest *in = sinter__v1__search_request__unpack(&allocator, an->request.len, an->request.data);
@@ -139,7 +138,6 @@ static bool put_common(dataset_making *m, const record *rec, const answered *an,
     h->n = n;
     h->journal_sequence = an->journal_sequence;
     h->profile_sequence = an->profile_sequence;
-    h->log_sequence = rec->sequence;
     h->seed = hash64(an->request_id, strlen(an->request_id));
     h->time_ms = an->time_ms;
     h->shuffled = an->shuffled;
@@ -233,14 +231,14 @@ static void put_shown_columns(dataset_making *m, const answered *an, const reque
         for (uint32_t i = 0; i < n; i++) prior[(size_t)k * n + i] = an->shown[i]->raw[c->prior[k]];
 }
 
-static sinter_status add_shown(dataset_making *m, const record *rec, const answered *an)
+static sinter_status add_shown(dataset_making *m, const answered *an)
 {
     if (!an->n_shown) {
         left_out(m, DATASET_NO_HITS);
         return SINTER_OK;
     }
     const request_columns *c = dataset_match_names(m, an, NULL);
-    if (c->missing != DATASET_LEFT_OUT_N || !put_common(m, rec, an, (uint32_t)an->n_shown)) {
+    if (c->missing != DATASET_LEFT_OUT_N || !put_common(m, an, (uint32_t)an->n_shown)) {
         left_out(m, c->missing != DATASET_LEFT_OUT_N ? c->missing : DATASET_BROKEN);
         return SINTER_OK;
     }
@@ -309,7 +307,7 @@ static uint32_t *rows_of_shown(dataset_making *m, const answered *an, const reco
     return row;
 }
 
-static sinter_status add_stage(dataset_making *m, const record *rec, const answered *an, const recorded_stage *st)
+static sinter_status add_stage(dataset_making *m, const answered *an, const recorded_stage *st)
 {
     if (!an->n_shown || !st->n_item || !stage_sane(st)) {
         left_out(m, !an->n_shown || !st->n_item ? DATASET_NO_HITS : DATASET_BROKEN);
@@ -318,7 +316,7 @@ static sinter_status add_stage(dataset_making *m, const record *rec, const answe
     const request_columns *c = dataset_match_names(m, an, st);
     dataset_left_out why = c->missing;
     if (why == DATASET_LEFT_OUT_N && !same_models(m, an, c)) why = DATASET_OTHER_MODEL;
-    if (why == DATASET_LEFT_OUT_N && !put_common(m, rec, an, (uint32_t)st->n_item)) why = DATASET_BROKEN;
+    if (why == DATASET_LEFT_OUT_N && !put_common(m, an, (uint32_t)st->n_item)) why = DATASET_BROKEN;
     if (why != DATASET_LEFT_OUT_N) {
         left_out(m, why);
         return SINTER_OK;
@@ -353,7 +351,7 @@ static sinter_status add_recorded(dataset_making *m, const record *rec)
     left_in(m, DATASET_NOT_RECORDED);
     const char *stage = stage_of(m, before->answered->pipeline);
     for (size_t k = 0; k < rr->n_stages; k++)
-        if (strcmp(rr->stages[k]->name, stage) == 0) return add_stage(m, before, before->answered, rr->stages[k]);
+        if (strcmp(rr->stages[k]->name, stage) == 0) return add_stage(m, before->answered, rr->stages[k]);
     left_out(m, DATASET_OTHER_STAGE);
     return SINTER_OK;
 }
@@ -370,7 +368,7 @@ static sinter_status add_answer(dataset_making *m, const record *rec)
         left_out(m, DATASET_BROKEN);
         return SINTER_OK;
     }
-    if (!m->whole) return add_shown(m, rec, an);
+    if (!m->whole) return add_shown(m, an);
     if (!stage_of(m, an->pipeline)) {
         left_out(m, DATASET_OTHER_STAGE);
         return SINTER_OK;

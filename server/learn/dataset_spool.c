@@ -63,13 +63,6 @@ sinter_status spool_append(spool *s, const void *p, size_t n, sinter_error *e)
     return s->pending.len >= PENDING_BYTES ? flush(s, e) : SINTER_OK;
 }
 
-sinter_status spool_align(spool *s, size_t align, sinter_error *e)
-{
-    static const char zeros[64];
-    size_t rest = (size_t)(s->size % align);
-    return rest ? spool_append(s, zeros, align - rest, e) : SINTER_OK;
-}
-
 static sinter_status map(spool *s, sinter_error *e)
 {
     if (!s->size) return SINTER_OK;

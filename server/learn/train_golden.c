@@ -60,7 +60,7 @@ static void meet(crowd *c, const sinter_interactions *x, uint32_t row, int64_t n
     p->item[0] = x->item[row];
     p->event[0] = x->event[row];
     p->weight[0] = x->weight[row];
-    p->age[0] = (float)((double)(now_ms - x->time_ms[row]) / 86400000.0);
+    p->age[0] = history_age(now_ms, x->time_ms[row]);
     if (!(p->age[0] >= 0)) p->age[0] = 0;
 }
 

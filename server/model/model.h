@@ -102,7 +102,6 @@ typedef struct model_wanted {
     const plugin_library *library;
     const sinter_collection *collection;
     plugin_role role;
-    const char *options; /* hash; NULL: not compared */
     const char *const *ranker; /* [n_rankers] of the stage, for a fusion; NULL: not compared */
     uint32_t n_rankers;
 } model_wanted;

@@ -61,36 +61,6 @@ void deployments_add(deployments *d, const Sinter__Storage__V1__Deployment *m, u
     *at = x;
 }
 
-static bool varint(str *in, uint64_t *out)
-{
-    *out = 0;
-    for (unsigned shift = 0; in->n && shift < 64; shift += 7) {
-        unsigned char c = (unsigned char)*in->s++;
-        in->n--;
-        *out |= (uint64_t)(c & 127) << shift;
-        if (c < 128) return true;
-    }
-    return false;
-}
-
-/* Whether a packed Record's body is a deployment, without unpacking it: the body's field comes after sequence, write id, time. */
-static bool is_deployment(str in)
-{
-    enum { FIRST_BODY = 4, DEPLOYMENT = 7 };
-    for (uint64_t tag, n; varint(&in, &tag);) {
-        if (tag >> 3 >= FIRST_BODY) return tag >> 3 == DEPLOYMENT;
-        if (!varint(&in, &n)) return false;
-        if ((tag & 7) == 2) {
-            if (n > in.n) return false;
-            in.s += n;
-            in.n -= n;
-        } else if ((tag & 7) != 0) {
-            return false;
-        }
-    }
-    return false;
-}
-
 sinter_status deployments_read(deployments *d, journal_reader *r, uint64_t last, sinter_error *e)
 {
     arena *a = arena_new(1 << 12);
@@ -103,7 +73,7 @@ sinter_status deployments_read(deployments *d, journal_reader *r, uint64_t last,
             s = SINTER_OK;
             continue;
         }
-        if (s != SINTER_OK || !is_deployment(bytes)) continue;
+        if (s != SINTER_OK || journal_body(bytes) != SINTER__STORAGE__V1__RECORD__BODY_DEPLOYMENT) continue;
         s = journal_get(r, i, a, &rec, e);
         if (s == SINTER_OK && rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_DEPLOYMENT)
             deployments_add(d, rec->deployment, i, rec->time_ms);

@@ -125,8 +125,9 @@ static bool apply_delete(profile_collection *p, const Sinter__Storage__V1__ItemD
 
 /* ---- events ------------------------------------------------------------------------------------------------------------------ */
 
-static int64_t time_of(const Sinter__V1__Event *event, const record *rec)
+int64_t profile_event_time(const record *rec)
 {
+    const Sinter__V1__Event *event = rec->event_put->event;
     int64_t ms = rec->time_ms;
     if (event->time) {
         int64_t s = event->time->seconds;
@@ -158,7 +159,7 @@ static bool apply_event(profile_collection *p, const record *rec)
     str text = event->query[0] ? profile_query_text(str_of(event->query), p->scratch) : (str){"", 0};
     bool asked = text.n > 0 && text.n <= MAX_QUERY_TEXT;
     uint32_t query = asked ? number_of(p, &p->queries, &p->n_queries, text) : UINT32_MAX;
-    history_entry e = {.time_ms = time_of(event, rec), .value = event->value, .type = type};
+    history_entry e = {.time_ms = profile_event_time(rec), .value = event->value, .type = type};
     for (size_t i = 0; i < event->n_item_ids; i++) {
         str id = str_of(event->item_ids[i]);
         if (!id.n || id.n > MAX_ID) continue;

@@ -62,6 +62,9 @@ const profile_set *profile_current(const profile_collection *p); /* the newest; 
 /* Who does it: the user, or the session where there is no user. A key of its own for each, in `a`; empty: nobody. */
 str profile_person_key(str user_id, str session_id, arena *a);
 
+/* When the event of an EventPut record happened: its own time, or else when it was recorded. */
+int64_t profile_event_time(const Sinter__Storage__V1__Record *rec);
+
 typedef struct profile_event {
     int64_t time_ms;
     double value;
