@@ -165,14 +165,12 @@ static const char *check_timestamp(const config_field *f, const Sinter__V1__Valu
     if (in->kind_case != SINTER__V1__VALUE__KIND_STRING_VALUE) return kind_of(in, a);
     if (!time_parse_ms(str_of(in->string_value), &ms))
         return arena_printf(a, "\"%s\" is not a time", shown(a, in->string_value, SHOWN_BYTES));
-    int64_t seconds = ms / 1000 - (ms % 1000 < 0);
-    if (seconds < FIRST_SECOND || seconds > LAST_SECOND)
+    Google__Protobuf__Timestamp t = timestamp_of(ms);
+    if (t.seconds < FIRST_SECOND || t.seconds > LAST_SECOND)
         return arena_printf(a, "\"%s\" is out of range", shown(a, in->string_value, SHOWN_BYTES));
     Sinter__V1__Value *v = value_new(a, SINTER__V1__VALUE__KIND_TIMESTAMP_VALUE);
     v->timestamp_value = arena_alloc(a, sizeof *v->timestamp_value);
-    google__protobuf__timestamp__init(v->timestamp_value);
-    v->timestamp_value->seconds = seconds;
-    v->timestamp_value->nanos = (int32_t)(ms - seconds * 1000) * 1000000;
+    *v->timestamp_value = t;
     *out = v;
     return NULL;
 }

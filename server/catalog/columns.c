@@ -225,7 +225,7 @@ void columns_put(catalog_collection *c, const catalog_field *f, uint32_t row, co
     } else if (v->kind_case == SINTER__V1__VALUE__KIND_BOOLEAN_VALUE) {
         put_row(c, l, row, &(uint8_t){v->boolean_value ? 1 : 0});
     } else if (v->kind_case == SINTER__V1__VALUE__KIND_TIMESTAMP_VALUE) {
-        put_row(c, l, row, &(int64_t){v->timestamp_value->seconds * 1000 + v->timestamp_value->nanos / 1000000});
+        put_row(c, l, row, &(int64_t){timestamp_ms(v->timestamp_value)});
     } else if (v->kind_case == SINTER__V1__VALUE__KIND_VECTOR_VALUE) {
         put_row(c, l, row, v->vector_value->values);
     } else if (v->kind_case == SINTER__V1__VALUE__KIND_GEO_VALUE) {

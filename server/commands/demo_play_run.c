@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "journal/journal.h"
 #include <google/protobuf/timestamp.pb-c.h>
 #include <sinter/v1/admin.pb-c.h>
 #include <sinter/v1/events.pb-c.h>
@@ -72,13 +73,6 @@ static sinter_status call(worker *w, const char *method, const ProtobufCMessage 
     return s;
 }
 
-static Google__Protobuf__Timestamp timestamp(int64_t ms) {
-    Google__Protobuf__Timestamp t = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
-    t.seconds = ms / 1000; /* never before 2000 */
-    t.nanos = (int32_t)(ms % 1000) * 1000000;
-    return t;
-}
-
 /* ---- a search ----------------------------------------------------------------------------------------------------------- */
 
 typedef struct visit_ids {
@@ -105,7 +99,7 @@ static sinter_status search(worker *w, const demo_visit *visit, const visit_ids 
     user.session_id = text(ids->session);
     user.attributes = entries;
     user.n_attributes = 2;
-    Google__Protobuf__Timestamp now = timestamp(visit->time_ms);
+    Google__Protobuf__Timestamp now = timestamp_of(visit->time_ms);
     Sinter__V1__Context context = SINTER__V1__CONTEXT__INIT;
     context.time = &now;
     Sinter__V1__SearchRequest request = SINTER__V1__SEARCH_REQUEST__INIT;
@@ -138,7 +132,7 @@ static void event_fill(event_row *row, const worker *w, const demo_visit *visit,
     const demo_world *world = w->r->v->world;
     sinter__v1__event__init(&row->event);
     snprintf(row->id, sizeof row->id, "%s-%c%u", ids->request, purchase ? 'p' : 'c', act->position);
-    row->time = timestamp(purchase ? act->bought_ms : act->clicked_ms);
+    row->time = timestamp_of(purchase ? act->bought_ms : act->clicked_ms);
     row->item = world->items[act->item].id;
     Sinter__V1__Event *event = &row->event;
     event->event_id = row->id;

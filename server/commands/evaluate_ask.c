@@ -149,15 +149,12 @@ static void asker_fill(asker *who, const judgments *j, const judged_query *q, Si
     *who = (asker){0};
     sinter__v1__user__init(&who->user);
     sinter__v1__context__init(&who->context);
-    google__protobuf__timestamp__init(&who->time);
     if (q->user) who->user.user_id = text(q->user);
     if (q->session) who->user.session_id = text(q->session);
     fill_attributes(who, j, q);
     if (q->user || q->session || who->user.n_attributes) r->user = &who->user;
     if (!q->timed) return;
-    int64_t within = ((q->time_ms % 1000) + 1000) % 1000; /* before 1970 too, nanos count upwards */
-    who->time.seconds = (q->time_ms - within) / 1000;
-    who->time.nanos = (int32_t)within * 1000000;
+    who->time = timestamp_of(q->time_ms);
     who->context.time = &who->time;
     r->context = &who->context;
 }

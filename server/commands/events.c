@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "import_run.h"
+#include "journal/journal.h"
 #include <sinter/v1/events.pb-c.h>
 
 int command_events(int argc, char **argv);
@@ -150,14 +151,6 @@ static bool cell_time(const import_cell *c, int64_t *ms) {
     return (c->kind == CELL_TEXT || c->kind == CELL_STRING) && time_parse_ms(str_of(c->text), ms);
 }
 
-static void set_time(event *ev, int64_t ms, arena *a) {
-    int64_t rest = ms % 1000;
-    ev->time = ARENA_NEW(a, Google__Protobuf__Timestamp);
-    google__protobuf__timestamp__init(ev->time);
-    ev->time->seconds = ms / 1000 - (rest < 0);
-    ev->time->nanos = (int32_t)(rest < 0 ? rest + 1000 : rest) * 1000000;
-}
-
 static const char *set_items(event *ev, const import_cell *c, arena *a) {
     const char *one = import_cell_text(c, a);
     if (!one && c->kind != CELL_STRINGS && c->kind != CELL_NUMBERS) return wrong(a, ITEM, c, "an id or a list of ids");
@@ -190,7 +183,8 @@ static const char *set_field(event *ev, event_field f, const import_cell *c, are
     case VALUE: return cell_number(c, &ev->value) ? NULL : wrong(a, f, c, "a number");
     case TIME:
         if (!cell_time(c, &ms)) return wrong(a, f, c, "a time: seconds or milliseconds since 1970, or RFC 3339");
-        set_time(ev, ms, a);
+        ev->time = ARENA_NEW(a, Google__Protobuf__Timestamp);
+        *ev->time = timestamp_of(ms);
         return NULL;
     case POSITION:
         if (!cell_number(c, &number) || number < 0 || number > UINT32_MAX || number != floor(number)) return wrong(a, f, c, "a whole number from 0");

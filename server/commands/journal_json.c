@@ -2,6 +2,8 @@
 /* Records of the journal as JSON lines and as lines for people. */
 #include "journal_json.h"
 
+#include "journal/journal.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -91,7 +93,7 @@ static void put_value(buffer *b, const value *v)
     case SINTER__V1__VALUE__KIND_INTEGER_VALUE: buffer_printf(b, "%" PRId64, v->integer_value); return;
     case SINTER__V1__VALUE__KIND_BOOLEAN_VALUE: buffer_puts(b, v->boolean_value ? "true" : "false"); return;
     case SINTER__V1__VALUE__KIND_TIMESTAMP_VALUE:
-        put_time(b, v->timestamp_value->seconds * 1000 + v->timestamp_value->nanos / 1000000);
+        put_time(b, timestamp_ms(v->timestamp_value));
         return;
     case SINTER__V1__VALUE__KIND_STRINGS_VALUE:
         put_strings(b, v->strings_value->values, v->strings_value->n_values);
@@ -114,16 +116,6 @@ static void put_value(buffer *b, const value *v)
     }
 }
 
-typedef Google__Protobuf__Timestamp timestamp;
-
-static int64_t timestamp_ms(const timestamp *t)
-{
-    static const int64_t MOST = INT64_MAX / 1000 - 1;
-    int64_t s = t ? t->seconds : 0;
-    s = s > MOST ? MOST : s < -MOST ? -MOST : s;
-    return s * 1000 + (t ? t->nanos / 1000000 : 0);
-}
-
 static void put_event(buffer *b, const Sinter__V1__Event *ev)
 {
     const struct {
@@ -135,7 +127,7 @@ static void put_event(buffer *b, const Sinter__V1__Event *ev)
     put_text(b, "event_id", ev->event_id);
     put_text(b, "type", ev->type);
     put_key(b, "happened");
-    put_time(b, timestamp_ms(ev->time));
+    put_time(b, ev->time ? timestamp_ms(ev->time) : 0);
     for (size_t i = 0; i < ARRAY_LEN(WHO); i++) {
         if (WHO[i].text[0]) put_text(b, WHO[i].key, WHO[i].text);
     }

@@ -17,6 +17,25 @@
 #include "base/base.h"
 #include <sinter/storage/v1/journal.pb-c.h>
 
+/* ---- times in messages ---- */
+
+/* Milliseconds since 1970; what is too far away for them is as far as they reach. */
+static inline int64_t timestamp_ms(const Google__Protobuf__Timestamp *t)
+{
+    const int64_t most = INT64_MAX / 1000 - 1;
+    int64_t s = t->seconds > most ? most : t->seconds < -most ? -most : t->seconds;
+    return s * 1000 + t->nanos / 1000000;
+}
+
+/* Nanos count upwards, before 1970 too. */
+static inline Google__Protobuf__Timestamp timestamp_of(int64_t ms)
+{
+    Google__Protobuf__Timestamp t = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+    t.seconds = ms / 1000 - (ms % 1000 < 0);
+    t.nanos = (int32_t)(ms - t.seconds * 1000) * 1000000;
+    return t;
+}
+
 typedef struct journal journal;
 typedef struct journal_reader journal_reader;
 

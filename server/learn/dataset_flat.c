@@ -143,7 +143,7 @@ static void flatten(flat_builder *b, const Sinter__V1__Value *v, flat_value *f)
         break;
     case SINTER__V1__VALUE__KIND_TIMESTAMP_VALUE:
         f->type = SINTER_VALUE_TIMESTAMP;
-        f->u.integer = v->timestamp_value->seconds * 1000 + v->timestamp_value->nanos / 1000000;
+        f->u.integer = timestamp_ms(v->timestamp_value);
         break;
     case SINTER__V1__VALUE__KIND_STRINGS_VALUE:
         f->type = SINTER_VALUE_STRINGS;

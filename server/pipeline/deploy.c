@@ -227,9 +227,7 @@ static Sinter__V1__ModelInfo *describe(const engine *g, const snapshot *s, const
         out->until = m.until;
         fill_metrics(&m, a, out);
         out->trained = ARENA_NEW(a, Google__Protobuf__Timestamp);
-        google__protobuf__timestamp__init(out->trained);
-        out->trained->seconds = m.trained_ms / 1000;
-        out->trained->nanos = (int32_t)(m.trained_ms % 1000) * 1000000;
+        *out->trained = timestamp_of(m.trained_ms);
         st = model_verify(&m, same ? same->file : NULL, same ? same->n_files : 0, &e);
     }
     if (st) out->fault = arena_strdup(a, error_line(&e, line, sizeof line));

@@ -159,7 +159,7 @@ static sinter_value value_of(arena *a, const Sinter__V1__Value *v)
         break;
     case SINTER__V1__VALUE__KIND_TIMESTAMP_VALUE:
         out.type = SINTER_VALUE_TIMESTAMP;
-        out.u.integer = v->timestamp_value->seconds * 1000 + v->timestamp_value->nanos / 1000000;
+        out.u.integer = timestamp_ms(v->timestamp_value);
         break;
     case SINTER__V1__VALUE__KIND_STRINGS_VALUE: {
         out.type = SINTER_VALUE_STRINGS;
@@ -214,7 +214,7 @@ static sinter_status read_people(search *s, sinter_error *e)
         if (c->time->seconds < -62135596800 || c->time->seconds > 253402300799)
             return error_set(e, SINTER_INVALID, "context.time", "a time between the years 1 and 9999", "seconds %lld",
                              (long long)c->time->seconds);
-        s->context.now_ms = c->time->seconds * 1000 + c->time->nanos / 1000000;
+        s->context.now_ms = timestamp_ms(c->time);
     }
     if (c->n_basket > 1000)
         return error_set(e, SINTER_INVALID, "context.basket", "at most 1000 items", "%zu items", c->n_basket);

@@ -128,13 +128,7 @@ static bool apply_delete(profile_collection *p, const Sinter__Storage__V1__ItemD
 int64_t profile_event_time(const record *rec)
 {
     const Sinter__V1__Event *event = rec->event_put->event;
-    int64_t ms = rec->time_ms;
-    if (event->time) {
-        int64_t s = event->time->seconds;
-        if (s < LEAST_MS / 1000) return LEAST_MS;
-        if (s > MOST_MS / 1000) return MOST_MS;
-        ms = s * 1000 + event->time->nanos / 1000000;
-    }
+    int64_t ms = event->time ? timestamp_ms(event->time) : rec->time_ms;
     return ms < LEAST_MS ? LEAST_MS : ms > MOST_MS ? MOST_MS : ms;
 }
 

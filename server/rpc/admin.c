@@ -43,9 +43,7 @@ void status_run(worker *w, call *c, const ProtobufCMessage *request)
         call_fail(c, status, &e);
         return;
     }
-    Google__Protobuf__Timestamp started = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
-    started.seconds = s->started_ms / 1000;
-    started.nanos = (int32_t)(s->started_ms % 1000) * 1000000;
+    Google__Protobuf__Timestamp started = timestamp_of(s->started_ms);
     r.request_id = request_id_make(w->memory);
     r.version = (char *)SINTER_VERSION;
     r.started = &started;

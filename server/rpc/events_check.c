@@ -92,18 +92,18 @@ static bool find_type(checking *k, const event *ev, fault *f)
 
 /* ---- who, what, when ---------------------------------------------------------------------------------------------- */
 
-static bool check_id(checking *k, const char *field, const char *id, bool required, fault *f)
+/* May be left out. */
+static bool check_id(const char *field, const char *id, fault *f)
 {
-    const char *problem = *id || required ? id_problem(id, strlen(id)) : NULL;
-    (void)k;
+    const char *problem = *id ? id_problem(id, strlen(id)) : NULL;
     return !problem || refuse(f, field, problem, ID_VALID);
 }
 
-static bool check_who(checking *k, const event *ev, fault *f)
+static bool check_who(const event *ev, fault *f)
 {
     if (!*ev->user_id && !*ev->session_id)
         return refuse(f, "user_id", "neither user_id nor session_id says who did it", "one of the two");
-    return check_id(k, "user_id", ev->user_id, false, f) && check_id(k, "session_id", ev->session_id, false, f);
+    return check_id("user_id", ev->user_id, f) && check_id("session_id", ev->session_id, f);
 }
 
 static bool check_items(checking *k, const event *ev, fault *f)
@@ -160,11 +160,11 @@ static bool check_attributes(checking *k, const event *ev, fault *f)
 
 static bool check_event(checking *k, const event *ev, fault *f)
 {
-    if (!check_id(k, "event_id", ev->event_id, false, f)) return false;
-    if (!find_collection(k, ev, f) || !find_type(k, ev, f) || !check_who(k, ev, f) || !check_items(k, ev, f))
+    if (!check_id("event_id", ev->event_id, f)) return false;
+    if (!find_collection(k, ev, f) || !find_type(k, ev, f) || !check_who(ev, f) || !check_items(k, ev, f))
         return false;
     if (!isfinite(ev->value)) return refuse(f, "value", "is not a finite number", "a finite number");
-    if (!check_time(k, ev, f) || !check_id(k, "request_id", ev->request_id, false, f)) return false;
+    if (!check_time(k, ev, f) || !check_id("request_id", ev->request_id, f)) return false;
     if (strlen(ev->query) > MOST_QUERY) return refuse(f, "query", "is longer than 64 KiB", "at most 64 KiB");
     return check_attributes(k, ev, f);
 }
@@ -177,9 +177,7 @@ static void complete(checking *k, event *ev)
     if (!*ev->event_id) ev->event_id = request_id_make(k->a);
     if (ev->time) return;
     ev->time = ARENA_NEW(k->a, Google__Protobuf__Timestamp);
-    google__protobuf__timestamp__init(ev->time);
-    ev->time->seconds = k->now_ms / 1000;
-    ev->time->nanos = (int32_t)(k->now_ms % 1000) * 1000000;
+    *ev->time = timestamp_of(k->now_ms);
 }
 
 static bool pack(checking *k, const event *ev, journal_op *op, fault *f)
