@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const char MAGIC[8] = {'S', 'N', 'T', 'R', 'G', 'O', 'L', 'D'};
-enum { FORMAT = 1, KIND_RANKER = 1, KIND_FUSION = 2, FILE_MOST = 256 << 20 };
+enum { FORMAT = 1, FILE_MOST = 256 << 20 };
 
 /* ---- bytes ---------------------------------------------------------------------------------------------------------------- */
 
@@ -19,24 +19,8 @@ static uint32_t rows(const golden_case *c)
 
 static void walk_case(codec *k, golden_case *c)
 {
-    uint32_t kind = c->batch ? KIND_RANKER : KIND_FUSION;
-    codec_raw(k, &kind, sizeof kind);
-    if (k->bad) return;
-    if (kind == KIND_RANKER) {
-        sinter_batch *b = ARENA_NEW(k->a, sinter_batch);
-        if (c->batch) *b = *c->batch;
-        codec_batch(k, b);
-        c->batch = b;
-    } else if (kind == KIND_FUSION) {
-        sinter_fusion_batch *b = ARENA_NEW(k->a, sinter_fusion_batch);
-        if (c->fusion) *b = *c->fusion;
-        codec_fusion(k, b);
-        c->fusion = b;
-    } else {
-        k->bad = true;
-        return;
-    }
-    codec_scores(k, &c->score, rows(c));
+    codec_case(k, c);
+    if (!k->bad) codec_scores(k, &c->score, rows(c));
 }
 
 sinter_status golden_write(const char *dir, const golden_case *c, uint32_t n, sinter_error *e)

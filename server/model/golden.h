@@ -12,9 +12,7 @@ typedef struct codec {
     arena *a;
 } codec;
 
-void codec_raw(codec *c, void *p, size_t n);
-void codec_batch(codec *c, sinter_batch *b);
-void codec_fusion(codec *c, sinter_fusion_batch *b);
+void codec_case(codec *c, golden_case *g); /* without its scores */
 void codec_scores(codec *c, const float **score, uint32_t n);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { STRING_MOST = 1 << 20, COUNT_MOST = 1 << 16 };
+enum { KIND_RANKER = 1, KIND_FUSION = 2, STRING_MOST = 1 << 20, COUNT_MOST = 1 << 16 };
 
 static void raw(codec *c, void *p, size_t n)
 {
@@ -251,7 +251,7 @@ static void vectors(codec *c, sinter_batch *b)
     b->vectors = v;
 }
 
-void codec_batch(codec *c, sinter_batch *b)
+static void batch(codec *c, sinter_batch *b)
 {
     b->size = sizeof *b;
     count(c, &b->n);
@@ -275,7 +275,7 @@ void codec_batch(codec *c, sinter_batch *b)
     b->deadline_ns = UINT64_MAX;
 }
 
-void codec_fusion(codec *c, sinter_fusion_batch *b)
+static void fusion(codec *c, sinter_fusion_batch *b)
 {
     b->size = sizeof *b;
     count(c, &b->n);
@@ -304,7 +304,22 @@ void codec_scores(codec *c, const float **score, uint32_t n)
     if (n && !*score) c->bad = true;
 }
 
-void codec_raw(codec *c, void *p, size_t n)
+void codec_case(codec *c, golden_case *g)
 {
-    raw(c, p, n);
+    uint32_t kind = g->batch ? KIND_RANKER : KIND_FUSION;
+    raw(c, &kind, sizeof kind);
+    if (c->bad) return;
+    if (kind == KIND_RANKER) {
+        sinter_batch *b = ARENA_NEW(c->a, sinter_batch);
+        if (g->batch) *b = *g->batch;
+        batch(c, b);
+        g->batch = b;
+    } else if (kind == KIND_FUSION) {
+        sinter_fusion_batch *b = ARENA_NEW(c->a, sinter_fusion_batch);
+        if (g->fusion) *b = *g->fusion;
+        fusion(c, b);
+        g->fusion = b;
+    } else {
+        c->bad = true;
+    }
 }

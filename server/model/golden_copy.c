@@ -27,24 +27,10 @@ bool golden_copy(const golden_case *from, uint32_t most_rows, arena *a, golden_c
     buffer bytes = {0};
     golden_case x = shorter(from, most_rows, a);
     codec k = {.out = &bytes, .a = a};
-    if (x.batch) {
-        sinter_batch b = *x.batch;
-        codec_batch(&k, &b);
-    } else {
-        sinter_fusion_batch b = *x.fusion;
-        codec_fusion(&k, &b);
-    }
+    codec_case(&k, &x);
     k = (codec){.reading = true, .bad = k.bad, .in = {bytes.data, bytes.len}, .a = a};
     *out = (golden_case){0};
-    if (x.batch) {
-        sinter_batch *b = ARENA_NEW(a, sinter_batch);
-        codec_batch(&k, b);
-        out->batch = b;
-    } else {
-        sinter_fusion_batch *b = ARENA_NEW(a, sinter_fusion_batch);
-        codec_fusion(&k, b);
-        out->fusion = b;
-    }
+    codec_case(&k, out);
     buffer_free(&bytes);
     return !k.bad;
 }

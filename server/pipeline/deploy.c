@@ -10,20 +10,6 @@
 
 /* ---- uses of a model -------------------------------------------------------------------------------------------------------- */
 
-typedef bool use_fn(void *ctx, const snap_pipeline *p, const snap_use *u); /* false: stop */
-
-static void each_use(const snapshot *s, use_fn *fn, void *ctx)
-{
-    for (uint32_t i = 0; i < s->n_pipelines; i++) {
-        const snap_pipeline *p = &s->pipeline[i];
-        for (uint32_t k = 0; k < p->n_rewrite; k++) if (!fn(ctx, p, &p->rewrite[k])) return;
-        for (uint32_t k = 0; k < p->n_sources; k++) if (!fn(ctx, p, &p->source[k].use)) return;
-        for (uint32_t k = 0; k < p->n_rankers; k++) if (!fn(ctx, p, &p->ranker[k]->use)) return;
-        for (uint32_t k = 0; k < p->n_stages; k++) if (p->stage[k].fuse.config && !fn(ctx, p, &p->stage[k].fuse)) return;
-        for (uint32_t k = 0; k < p->n_finish; k++) if (!fn(ctx, p, &p->finish[k].use)) return;
-    }
-}
-
 typedef struct name_search {
     const char *wanted; /* "NAME/" */
     bool found;
@@ -32,22 +18,21 @@ typedef struct name_search {
     arena *a;
 } name_search;
 
-static bool look_for_name(void *ctx, const snap_pipeline *p, const snap_use *u)
+static void look_for_name(void *ctx, const snap_pipeline *p, const snap_use *u)
 {
     name_search *x = ctx;
     (void)p;
     const char *model = u->config ? u->config->model : NULL, *slash = model ? strchr(model, '/') : NULL;
-    if (!slash) return true;
+    if (!slash) return;
     if (strncmp(model, x->wanted, strlen(x->wanted)) == 0) x->found = true;
     if (x->n < ARRAY_LEN(x->near)) x->near[x->n++] = arena_strndup(x->a, model, (size_t)(slash - model));
-    return true;
 }
 
 /* A model that nobody would open could not be checked. */
 static sinter_status someone_uses(const snapshot *s, const char *name, arena *a, sinter_error *e)
 {
     name_search x = {.wanted = arena_printf(a, "%s/", name), .a = a};
-    each_use(s, look_for_name, &x);
+    snapshot_uses(s, look_for_name, &x);
     if (x.found) return SINTER_OK;
     const char *near = near_name(name, x.near, x.n);
     return error_set(e, SINTER_PRECONDITION, NULL,
@@ -183,17 +168,16 @@ typedef struct user_list {
     size_t room;
 } user_list;
 
-static bool note_user(void *ctx, const snap_pipeline *p, const snap_use *u)
+static void note_user(void *ctx, const snap_pipeline *p, const snap_use *u)
 {
     user_list *x = ctx;
-    if (!u->model || strcmp(u->model, x->model) != 0) return true;
+    if (!u->model || strcmp(u->model, x->model) != 0) return;
     if (x->out->n_used_by == x->room) {
         char **more = ARENA_ARRAY(x->a, char *, x->room = x->room ? x->room * 2 : 8);
         if (x->out->n_used_by) memcpy(more, x->out->used_by, x->out->n_used_by * sizeof *more);
         x->out->used_by = more;
     }
     x->out->used_by[x->out->n_used_by++] = arena_printf(x->a, "%s.%s", p->config->name, u->name);
-    return true;
 }
 
 static void fill_metrics(const model_info *m, arena *a, Sinter__V1__ModelInfo *out)
@@ -234,7 +218,7 @@ static Sinter__V1__ModelInfo *describe(const engine *g, const snapshot *s, const
     out->bytes = model_bytes(model_dir(s->config->server.data_dir, name, version, a));
     out->deployed = d && d->version == version;
     user_list users = {.model = arena_printf(a, "%s/%llu", name, (unsigned long long)version), .a = a, .out = out};
-    each_use(s, note_user, &users);
+    snapshot_uses(s, note_user, &users);
     return out;
 }
 

@@ -492,6 +492,19 @@ const char *snapshot_id(const snapshot *s)
     return s->id;
 }
 
+void snapshot_uses(const snapshot *s, snap_use_fn *fn, void *ctx)
+{
+    for (uint32_t i = 0; i < s->n_pipelines; i++) {
+        const snap_pipeline *p = &s->pipeline[i];
+        for (uint32_t k = 0; k < p->n_rewrite; k++) fn(ctx, p, &p->rewrite[k]);
+        for (uint32_t k = 0; k < p->n_sources; k++) fn(ctx, p, &p->source[k].use);
+        for (uint32_t k = 0; k < p->n_rankers; k++) fn(ctx, p, &p->ranker[k]->use);
+        for (uint32_t k = 0; k < p->n_stages; k++)
+            if (p->stage[k].fuse.config) fn(ctx, p, &p->stage[k].fuse);
+        for (uint32_t k = 0; k < p->n_finish; k++) fn(ctx, p, &p->finish[k].use);
+    }
+}
+
 typedef struct use_list {
     const snap_use *use[256];
     uint32_t n;

@@ -145,6 +145,9 @@ sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_e
 void snapshot_free(snapshot *s);
 /* Closes its plugins and keeps its configuration: for the first snapshot, whose configuration the views hold. */
 void snapshot_release_plugins(snapshot *s);
+/* Every use of a plugin, pipeline by pipeline and in the order of the line. */
+typedef void snap_use_fn(void *ctx, const snap_pipeline *p, const snap_use *u);
+void snapshot_uses(const snapshot *s, snap_use_fn *fn, void *ctx);
 /* What differs between two, a line each, for people. */
 void snapshot_changes(const snapshot *was, const snapshot *is, buffer *out);
 const snap_pipeline *snapshot_pipeline(const snapshot *s, const char *name);

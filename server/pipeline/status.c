@@ -41,8 +41,9 @@ static Sinter__V1__PluginStatus *plugin_of(use_walk *w, const plugin_library *l)
     return p;
 }
 
-static void note_use(use_walk *w, const snap_pipeline *p, const snap_use *u)
+static void note_use(void *ctx, const snap_pipeline *p, const snap_use *u)
 {
+    use_walk *w = ctx;
     if (u->fallback && w->out->n_not_trained < w->cap)
         w->out->not_trained[w->out->n_not_trained++] =
             arena_printf(w->a, "%s.%s: %s", p->config->name, u->name, u->fallback);
@@ -54,31 +55,20 @@ static void note_use(use_walk *w, const snap_pipeline *p, const snap_use *u)
     s->used_by[s->n_used_by++] = arena_printf(w->a, "%s.%s", p->config->name, u->name);
 }
 
-static uint32_t count_uses(const snapshot *s)
+static void count_use(void *ctx, const snap_pipeline *p, const snap_use *u)
 {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < s->n_pipelines; i++) {
-        const snap_pipeline *p = &s->pipeline[i];
-        n += p->n_rewrite + p->n_sources + p->n_rankers + p->n_stages + p->n_finish;
-    }
-    return n;
+    (void)p, (void)u;
+    ++*(uint32_t *)ctx;
 }
 
 static void fill_plugins(const snapshot *s, arena *a, Sinter__V1__GetStatusResponse *out)
 {
-    use_walk w = {.a = a, .s = s, .out = out, .cap = count_uses(s) + 1};
+    use_walk w = {.a = a, .s = s, .out = out, .cap = 1};
+    snapshot_uses(s, count_use, &w.cap);
     w.library = ARENA_ARRAY(a, const plugin_library *, w.cap);
     out->plugins = ARENA_ARRAY(a, Sinter__V1__PluginStatus *, w.cap);
     out->not_trained = ARENA_ARRAY(a, char *, w.cap);
-    for (uint32_t i = 0; i < s->n_pipelines; i++) {
-        const snap_pipeline *p = &s->pipeline[i];
-        for (uint32_t k = 0; k < p->n_rewrite; k++) note_use(&w, p, &p->rewrite[k]);
-        for (uint32_t k = 0; k < p->n_sources; k++) note_use(&w, p, &p->source[k].use);
-        for (uint32_t k = 0; k < p->n_rankers; k++) note_use(&w, p, &p->ranker[k]->use);
-        for (uint32_t k = 0; k < p->n_stages; k++)
-            if (p->stage[k].fuse.config) note_use(&w, p, &p->stage[k].fuse);
-        for (uint32_t k = 0; k < p->n_finish; k++) note_use(&w, p, &p->finish[k].use);
-    }
+    snapshot_uses(s, note_use, &w);
 }
 
 static void fill_collections(engine *g, arena *a, Sinter__V1__GetStatusResponse *out)
