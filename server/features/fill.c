@@ -94,12 +94,12 @@ typedef struct tally {
     } slot[];
 } tally;
 
-static uint32_t *tally_at(tally *t, uint32_t value)
+/* The slot of a value, or the free one that it would take. */
+static uint32_t tally_slot(const tally *t, uint32_t value)
 {
     uint32_t at = value * 2654435761u & t->mask;
     while (t->slot[at].value && t->slot[at].value != value) at = (at + 1) & t->mask;
-    t->slot[at].value = value;
-    return &t->slot[at].n;
+    return at;
 }
 
 static void fill_share(const feature *f, const feature_source *s, float *out, uint32_t stride)
@@ -117,12 +117,14 @@ static void fill_share(const feature *f, const feature_source *s, float *out, ui
     kept = profile_history(s->profiles, p, kept, event);
     for (uint32_t i = 0; i < kept; i++) {
         uint32_t value = profile_value_of(s->profiles, f->index, event[i].item);
-        if (value) (*tally_at(t, value))++;
+        if (!value) continue;
+        uint32_t at = tally_slot(t, value);
+        t->slot[at].value = value;
+        t->slot[at].n++;
     }
     for (uint32_t i = 0; i < s->n; i++) {
-        uint32_t value = profile_value_of(s->profiles, f->index, s->item[i]), at = value * 2654435761u & t->mask;
-        while (t->slot[at].value && t->slot[at].value != value) at = (at + 1) & t->mask;
-        out[(size_t)i * stride] = value ? (float)t->slot[at].n / (float)kept : NAN;
+        uint32_t value = profile_value_of(s->profiles, f->index, s->item[i]);
+        out[(size_t)i * stride] = value ? (float)t->slot[tally_slot(t, value)].n / (float)kept : NAN;
     }
 }
 

@@ -33,19 +33,6 @@ double counter_at(const counter *c, int64_t now_ms, double half_life_ms)
     return now_ms > c->time_ms ? c->value * decay(now_ms - c->time_ms, half_life_ms) : c->value;
 }
 
-/* Of an ordinal; 0: no such item. Else its number + 1. */
-static inline uint32_t number_of(const profile_tables *t, uint32_t ordinal)
-{
-    const uint32_t *row = table_row(t->item_of, sizeof *row, ordinal);
-    return row ? *row : 0;
-}
-
-static inline uint32_t value_of(const profile_set *s, uint32_t number, uint32_t by)
-{
-    const item_row *row = table_row(s->tables->item, (1 + s->owner->n_by) * sizeof *row, number);
-    return row ? row[1 + by] : 0;
-}
-
 static inline float count_of(const row_table *t, uint32_t number, int64_t now_ms, double half_life_ms)
 {
     return (float)counter_at(table_row(t, sizeof(counter), number), now_ms, half_life_ms);
@@ -56,15 +43,16 @@ void profile_count_items(const profile_set *s, uint32_t type, const uint32_t *it
 {
     const row_table *t = type && type <= MAX_TYPES ? s->tables->count[type - 1] : NULL;
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t number = t ? number_of(s->tables, item[i]) : 0;
+        uint32_t number = t ? item_number(s, item[i]) : 0;
         out[(size_t)i * stride] = number ? count_of(t, number - 1, now_ms, s->owner->half_life_ms) : 0;
     }
 }
 
 uint32_t profile_value_of(const profile_set *s, uint32_t by, uint32_t item)
 {
-    uint32_t number = by < s->owner->n_by ? number_of(s->tables, item) : 0;
-    return number ? value_of(s, number - 1, by) : 0;
+    uint32_t number = by < s->owner->n_by ? item_number(s, item) : 0;
+    const item_row *row = number ? item_values(s, number - 1) : NULL;
+    return row ? row[1 + by] : 0;
 }
 
 void profile_count_values(const profile_set *s, uint32_t type, uint32_t by, const uint32_t *item, uint32_t n, int64_t now_ms,

@@ -70,9 +70,16 @@ typedef struct history_entry {
     uint32_t type;
 } history_entry;
 
-struct profile_person {
+/* A list of one person or query: written to in place while it is of the collection's generation, else copied first. */
+typedef struct block {
     uint64_t generation;
-    uint32_t n, cap;
+    uint32_t n, cap; /* entries */
+} block;
+/* *slot, or a copy of it that takes its place there, with room for `cap` entries of `entry` bytes behind the struct's `head`. */
+void *block_writable(profile_collection *p, void *slot, size_t head, size_t entry, uint32_t cap);
+
+struct profile_person {
+    block b;
     history_entry entry[]; /* [n] oldest first */
 };
 
@@ -82,8 +89,7 @@ typedef struct query_entry {
 } query_entry;
 
 struct profile_query {
-    uint64_t generation;
-    uint32_t n, cap;
+    block b;
     query_entry entry[]; /* [n] by rising key */
 };
 
@@ -103,6 +109,13 @@ typedef struct profile_tables {
     const row_table *count[MAX_TYPES];             /* by item number: counter */
     const row_table *value_count[MAX_TYPES][MAX_BY]; /* by value number: counter */
 } profile_tables;
+
+/* Of an ordinal: the number of its id + 1; 0: no such item. */
+static inline uint32_t item_number(const profile_set *s, uint32_t ordinal)
+{
+    const uint32_t *row = table_row(s->tables->item_of, sizeof *row, ordinal);
+    return row ? *row : 0;
+}
 
 /* Events on an id that is not in the catalogue: their counters by value wait for the item's values. */
 typedef struct waiting {
@@ -140,6 +153,12 @@ struct profile_collection {
     void **replaced; /* by the next publication */
     size_t n_replaced, cap_replaced;
 };
+
+/* Of an item number: ordinal + 1, then its values; NULL: nothing known. */
+static inline const item_row *item_values(const profile_set *s, uint32_t number)
+{
+    return table_row(s->tables->item, (1 + s->owner->n_by) * sizeof(item_row), number);
+}
 
 /* Freed when no reader can hold it: with the next publication. */
 void profile_replace(profile_collection *p, void *old);

@@ -25,48 +25,30 @@ str profile_person_key(str user_id, str session_id, arena *a)
 
 /* ---- writing --------------------------------------------------------------------------------------------------------- */
 
-static size_t person_bytes(uint32_t cap)
-{
-    return sizeof(profile_person) + cap * sizeof(history_entry);
-}
-
 /* A block that may be written to, with room for one more where the history is not full. */
 static profile_person *person_writable(profile_collection *p, profile_person **slot)
 {
-    profile_person *old = *slot;
-    uint32_t n = old ? old->n : 0, cap = old ? old->cap : 0;
-    if (n == cap && cap < p->history) cap = cap ? 2 * cap : 2;
+    const profile_person *old = *slot;
+    uint32_t cap = old ? old->b.cap : 0;
+    if (!old || old->b.n == cap) cap = cap ? 2 * cap : 2;
     if (cap > p->history) cap = p->history;
-    if (old && old->generation == p->generation && old->cap == cap) return old;
-    profile_person *fresh = profile_alloc(p, person_bytes(cap));
-    fresh->generation = p->generation;
-    fresh->n = n;
-    fresh->cap = cap;
-    if (old) {
-        memcpy(fresh->entry, old->entry, n * sizeof *old->entry);
-        p->bytes -= person_bytes(old->cap);
-        if (old->generation == p->generation)
-            free(old); /* nobody has seen it */
-        else
-            profile_replace(p, old);
-    }
-    return *slot = fresh;
+    return block_writable(p, slot, sizeof *old, sizeof *old->entry, cap);
 }
 
 void person_add(profile_collection *p, uint32_t person, const history_entry *e)
 {
     if (!p->history) return;
     profile_person *const *have = rows_at(&p->person, person);
-    if (have && *have && (*have)->n == p->history && (*have)->entry[0].time_ms > e->time_ms) return;
+    if (have && *have && (*have)->b.n == p->history && (*have)->entry[0].time_ms > e->time_ms) return;
     profile_person *h = person_writable(p, rows_writable(p, &p->person, person));
-    uint32_t at = h->n;
+    uint32_t at = h->b.n;
     while (at > 0 && h->entry[at - 1].time_ms > e->time_ms) at--;
-    if (h->n == p->history) { /* full: the oldest leaves */
+    if (h->b.n == p->history) { /* full: the oldest leaves */
         at--;
         memmove(h->entry, h->entry + 1, at * sizeof *h->entry);
     } else {
-        memmove(h->entry + at + 1, h->entry + at, (h->n - at) * sizeof *h->entry);
-        h->n++;
+        memmove(h->entry + at + 1, h->entry + at, (h->b.n - at) * sizeof *h->entry);
+        h->b.n++;
     }
     h->entry[at] = *e;
 }
@@ -86,14 +68,14 @@ const profile_person *profile_find_person(const profile_set *s, str user_id, str
 /* Ordinal + 1 of an item number; 0: not in the catalogue. */
 static uint32_t ordinal_of(const profile_set *s, uint32_t number)
 {
-    const item_row *row = table_row(s->tables->item, (1 + s->owner->n_by) * sizeof *row, number);
+    const item_row *row = item_values(s, number);
     return row ? row[0] : 0;
 }
 
 uint32_t profile_history(const profile_set *s, const profile_person *p, uint32_t limit, profile_event *out)
 {
     uint32_t n = 0;
-    for (uint32_t i = p ? p->n : 0; i-- > 0 && n < limit;) {
+    for (uint32_t i = p ? p->b.n : 0; i-- > 0 && n < limit;) {
         const history_entry *e = &p->entry[i];
         uint32_t ordinal = ordinal_of(s, e->item);
         if (ordinal) out[n++] = (profile_event){e->time_ms, e->value, ordinal - 1, e->type};
@@ -104,7 +86,7 @@ uint32_t profile_history(const profile_set *s, const profile_person *p, uint32_t
 uint32_t profile_history_count(const profile_set *s, const profile_person *p, uint32_t type)
 {
     uint32_t n = 0;
-    for (uint32_t i = 0; p && i < p->n; i++)
+    for (uint32_t i = 0; p && i < p->b.n; i++)
         n += (!type || p->entry[i].type == type) && ordinal_of(s, p->entry[i].item);
     return n;
 }

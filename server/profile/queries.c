@@ -54,36 +54,18 @@ str profile_query_text(str query, arena *a)
 
 /* ---- writing -------------------------------------------------------------------------------------------------------------- */
 
-static size_t query_bytes(uint32_t cap)
-{
-    return sizeof(profile_query) + cap * sizeof(query_entry);
-}
-
 static profile_query *query_writable(profile_collection *p, profile_query **slot, bool room)
 {
-    profile_query *old = *slot;
-    uint32_t n = old ? old->n : 0, cap = old ? old->cap : 0;
-    if (room && n == cap) cap = cap ? 2 * cap : 2;
-    if (old && old->generation == p->generation && old->cap == cap) return old;
-    profile_query *fresh = profile_alloc(p, query_bytes(cap));
-    fresh->generation = p->generation;
-    fresh->n = n;
-    fresh->cap = cap;
-    if (old) {
-        memcpy(fresh->entry, old->entry, n * sizeof *old->entry);
-        p->bytes -= query_bytes(old->cap);
-        if (old->generation == p->generation)
-            free(old); /* nobody has seen it */
-        else
-            profile_replace(p, old);
-    }
-    return *slot = fresh;
+    const profile_query *old = *slot;
+    uint32_t cap = old ? old->b.cap : 0;
+    if (room && (!old || old->b.n == cap)) cap = cap ? 2 * cap : 2;
+    return block_writable(p, slot, sizeof *old, sizeof *old->entry, cap);
 }
 
 /* Where the key stands or would stand. */
 static uint32_t place_of(const profile_query *q, uint64_t key)
 {
-    uint32_t from = 0, to = q ? q->n : 0;
+    uint32_t from = 0, to = q ? q->b.n : 0;
     while (from < to) {
         uint32_t mid = from + (to - from) / 2;
         if (q->entry[mid].key < key)
@@ -99,12 +81,12 @@ void query_add(profile_collection *p, uint32_t query, uint32_t item, uint32_t ty
     profile_query **slot = rows_writable(p, &p->query, query);
     uint64_t key = (uint64_t)item << 8 | type;
     uint32_t at = place_of(*slot, key);
-    bool known = *slot && at < (*slot)->n && (*slot)->entry[at].key == key;
+    bool known = *slot && at < (*slot)->b.n && (*slot)->entry[at].key == key;
     profile_query *q = query_writable(p, slot, !known);
     if (!known) {
-        memmove(q->entry + at + 1, q->entry + at, (q->n - at) * sizeof *q->entry);
+        memmove(q->entry + at + 1, q->entry + at, (q->b.n - at) * sizeof *q->entry);
         q->entry[at] = (query_entry){.key = key};
-        q->n++;
+        q->b.n++;
     }
     counter_add(&q->entry[at].counter, time_ms, p->half_life_ms);
 }
@@ -122,15 +104,15 @@ const profile_query *profile_find_query(const profile_set *s, str text)
 static const counter *counter_of(const profile_query *q, uint64_t key)
 {
     uint32_t at = place_of(q, key);
-    return at < q->n && q->entry[at].key == key ? &q->entry[at].counter : NULL;
+    return at < q->b.n && q->entry[at].key == key ? &q->entry[at].counter : NULL;
 }
 
 void profile_count_query(const profile_set *s, const profile_query *q, uint32_t type, const uint32_t *item, uint32_t n,
                          int64_t now_ms, float *out, uint32_t stride)
 {
     for (uint32_t i = 0; i < n; i++) {
-        const uint32_t *number = q ? table_row(s->tables->item_of, sizeof *number, item[i]) : NULL;
-        const counter *c = number && *number ? counter_of(q, (uint64_t)(*number - 1) << 8 | type) : NULL;
+        uint32_t number = q ? item_number(s, item[i]) : 0;
+        const counter *c = number ? counter_of(q, (uint64_t)(number - 1) << 8 | type) : NULL;
         out[(size_t)i * stride] = (float)counter_at(c, now_ms, s->owner->half_life_ms);
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Rows by dense number: chunks that are written in place until they are published and copied before the next write. */
+/* Rows by dense number, and the lists that stand in them: written in place until they are published and copied before the next
+ * write. */
 #include "inside.h"
 
 #include <stdlib.h>
@@ -85,4 +86,26 @@ void rows_free(rows *r)
     for (uint32_t k = 0; k < r->n_chunks; k++) free(r->chunk[k]);
     free(r->chunk);
     free(r->published);
+}
+
+/* ---- blocks ---- */
+
+void *block_writable(profile_collection *p, void *slot, size_t head, size_t entry, uint32_t cap)
+{
+    block *old;
+    memcpy(&old, slot, sizeof old);
+    if (old && old->generation == p->generation && old->cap == cap) return old;
+    block *fresh = profile_alloc(p, head + cap * entry);
+    if (old) {
+        memcpy(fresh, old, head + old->n * entry);
+        p->bytes -= head + old->cap * entry;
+        if (old->generation == p->generation)
+            free(old); /* nobody has seen it */
+        else
+            profile_replace(p, old);
+    }
+    fresh->generation = p->generation;
+    fresh->cap = cap;
+    memcpy(slot, &fresh, sizeof fresh);
+    return fresh;
 }
