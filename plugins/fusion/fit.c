@@ -65,9 +65,9 @@ bool fit_linear(double a[FIT_SIZE][FIT_SIZE], double *b, uint32_t n)
     return true;
 }
 
-/* The best weights over the rankers in `free`, summing to one, of any sign: the stationary point of the Lagrangian. The sums
- * are divided by `unit`, so that the pivots' threshold means the same for any scale of scores. */
-static bool solve_equalities(const fit_sums *sums, const bool *free, double unit, double *weight)
+/* The best weights over the rankers in `free`, of any sign; `to_one`: summing to one, the stationary point of the Lagrangian. The
+ * sums are divided by `unit`, so that the pivots' threshold means the same for any scale of scores. */
+static bool solve_free(const fit_sums *sums, const bool *free, double unit, bool to_one, double *weight)
 {
     double a[FIT_SIZE][FIT_SIZE], b[FIT_SIZE];
     uint32_t index[SINTER_MAX_RANKERS], n = 0;
@@ -84,7 +84,7 @@ static bool solve_equalities(const fit_sums *sums, const bool *free, double unit
     }
     a[n][n] = 0;
     b[n] = 1;
-    if (!fit_linear(a, b, n + 1))
+    if (!fit_linear(a, b, n + to_one))
         return false;
     for (uint32_t i = 0; i < n; i++)
         weight[index[i]] = b[i];
@@ -118,12 +118,14 @@ static bool step_towards(double *weight, const double *wanted, bool *free, uint3
     return false;
 }
 
-/* The ranker outside that would lower the error fastest; n: none would. At the optimum inside, all slopes are equal. */
-static uint32_t most_promising(const fit_sums *sums, const double *weight, const bool *free, const bool *refused, double unit)
+/* The ranker outside that would lower the error fastest; n: none would. At the optimum inside, all slopes are equal, and 0 where
+ * nothing binds the sum. */
+static uint32_t most_promising(const fit_sums *sums, const double *weight, const bool *free, const bool *refused, double unit,
+                               bool to_one)
 {
     uint32_t n = sums->n_rankers, best = n;
-    double level = INFINITY;
-    for (uint32_t j = 0; j < n; j++)
+    double level = to_one ? INFINITY : 0;
+    for (uint32_t j = 0; j < n && to_one; j++)
         if (free[j])
             level = fmin(level, slope(sums, weight, j));
     level -= 1e-10 * unit;
@@ -144,27 +146,36 @@ static uint32_t best_single(const fit_sums *sums)
     return best;
 }
 
-static void solve_many(const fit_sums *sums, double unit, double *weight)
+/* From the weights given, 0 but for those of `free`. */
+static void active_set(const fit_sums *sums, double unit, bool to_one, bool *free, double *weight)
 {
-    bool free[SINTER_MAX_RANKERS] = {false}, refused[SINTER_MAX_RANKERS] = {false};
+    bool refused[SINTER_MAX_RANKERS] = {false};
     double wanted[SINTER_MAX_RANKERS];
-    uint32_t start = best_single(sums), n = sums->n_rankers;
-    weight[start] = 1;
-    free[start] = true;
+    uint32_t n = sums->n_rankers;
     for (uint32_t step = 0; step < MOST_STEPS; step++) {
-        uint32_t next = most_promising(sums, weight, free, refused, unit);
+        uint32_t next = most_promising(sums, weight, free, refused, unit, to_one);
         if (next == n)
             return;
         free[next] = true;
-        if (!solve_equalities(sums, free, unit, wanted)) { /* a copy of those inside: it adds nothing */
+        bool adds = solve_free(sums, free, unit, to_one, wanted) && (to_one || wanted[next] > 0);
+        if (!adds) { /* a copy of those inside */
             free[next] = false;
             refused[next] = true;
             continue;
         }
-        while (!step_towards(weight, wanted, free, n) && solve_equalities(sums, free, unit, wanted))
+        while (!step_towards(weight, wanted, free, n) && solve_free(sums, free, unit, to_one, wanted))
             continue;
         memset(refused, 0, sizeof refused);
     }
+}
+
+static void solve_many(const fit_sums *sums, double unit, double *weight)
+{
+    bool free[SINTER_MAX_RANKERS] = {false};
+    uint32_t start = best_single(sums);
+    weight[start] = 1;
+    free[start] = true;
+    active_set(sums, unit, true, free, weight);
 }
 
 void fit_solve(const fit_sums *sums, double *weight)
@@ -187,55 +198,16 @@ void fit_solve(const fit_sums *sums, double *weight)
     }
 }
 
-/* The best weights over the rankers in `free`, of any sign. */
-static bool solve_free(const fit_sums *sums, const bool *free, double unit, double *weight)
-{
-    double a[FIT_SIZE][FIT_SIZE], b[FIT_SIZE];
-    uint32_t index[SINTER_MAX_RANKERS], n = 0;
-    for (uint32_t j = 0; j < sums->n_rankers; j++) {
-        weight[j] = 0;
-        if (free[j])
-            index[n++] = j;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        for (uint32_t j = 0; j < n; j++)
-            a[i][j] = sums->square[index[i]][index[j]] / unit;
-        b[i] = sums->product[index[i]] / unit;
-    }
-    if (!fit_linear(a, b, n))
-        return false;
-    for (uint32_t i = 0; i < n; i++)
-        weight[index[i]] = b[i];
-    return true;
-}
-
 void fit_nonnegative(const fit_sums *sums, double *weight)
 {
-    bool free[SINTER_MAX_RANKERS] = {false}, refused[SINTER_MAX_RANKERS] = {false};
-    double wanted[SINTER_MAX_RANKERS], unit = 0;
-    uint32_t n = sums->n_rankers;
-    for (uint32_t j = 0; j < n; j++) {
+    bool free[SINTER_MAX_RANKERS] = {false};
+    double unit = 0;
+    for (uint32_t j = 0; j < sums->n_rankers; j++) {
         weight[j] = 0;
         unit = fmax(unit, sums->square[j][j]);
     }
-    for (uint32_t step = 0; unit > 0 && step < MOST_STEPS; step++) {
-        uint32_t next = n;
-        for (uint32_t j = 0; j < n; j++)
-            if (!free[j] && !refused[j] && slope(sums, weight, j) < -1e-10 * unit
-                && (next == n || slope(sums, weight, j) < slope(sums, weight, next)))
-                next = j;
-        if (next == n)
-            return;
-        free[next] = true;
-        if (!solve_free(sums, free, unit, wanted) || !(wanted[next] > 0)) { /* a copy of those inside: it adds nothing */
-            free[next] = false;
-            refused[next] = true;
-            continue;
-        }
-        while (!step_towards(weight, wanted, free, n) && solve_free(sums, free, unit, wanted))
-            continue;
-        memset(refused, 0, sizeof refused);
-    }
+    if (unit > 0)
+        active_set(sums, unit, false, free, weight);
 }
 
 double fit_alpha(const double *s1, const double *s2, const double *y, uint32_t n)

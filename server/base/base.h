@@ -183,6 +183,8 @@ const char *near_name(const char *name, const char *const *names, size_t n);
 sinter_status file_read(const char *path, size_t limit, buffer *out, sinter_error *e);
 /* Temporary name beside it, fsync, rename, fsync of the folder. */
 sinter_status file_write_atomic(const char *path, const void *p, size_t n, sinter_error *e);
+/* The same of a file in n pieces, one behind the other. */
+sinter_status file_write_pieces(const char *path, const str *piece, size_t n, sinter_error *e);
 sinter_status dir_make(const char *path, sinter_error *e); /* with parents, mode 0700 */
 sinter_status dir_remove(const char *path, sinter_error *e); /* with everything in it; absent is fine */
 

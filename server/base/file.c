@@ -93,7 +93,18 @@ static bool sync_parent(const char *path) {
     return ok;
 }
 
+static bool write_pieces(int fd, const str *piece, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (!write_all(fd, piece[i].s, piece[i].n)) return false;
+    }
+    return true;
+}
+
 sinter_status file_write_atomic(const char *path, const void *p, size_t n, sinter_error *e) {
+    return file_write_pieces(path, &(str){p, n}, 1, e);
+}
+
+sinter_status file_write_pieces(const char *path, const str *piece, size_t n, sinter_error *e) {
     char *temporary = xasprintf("%s.XXXXXX", path);
     int fd = mkostemp(temporary, O_CLOEXEC);
     sinter_status s = SINTER_OK;
@@ -102,7 +113,7 @@ sinter_status file_write_atomic(const char *path, const void *p, size_t n, sinte
         free(temporary);
         return s;
     }
-    if (!write_all(fd, p, n)) s = fail(e, path, "write");
+    if (!write_pieces(fd, piece, n)) s = fail(e, path, "write");
     if (!s && fsync(fd) != 0) s = fail(e, path, "sync");
     if (close(fd) != 0 && !s) s = fail(e, path, "close");
     if (!s && rename(temporary, path) != 0) s = fail(e, path, "put it in place");

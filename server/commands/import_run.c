@@ -59,8 +59,7 @@ static int take_option(import_run *m, int argc, char **argv, int *i) {
     if (strcmp(name, "--quiet") == 0) return m->quiet = true, -1;
     char *value = *i + 1 < argc ? argv[*i + 1] : NULL;
     int code;
-    bool known = value ? take_shared(m, name, value, &code) || m->kind->option(m, name, value, &code)
-                       : take_shared(m, name, NULL, &code) || m->kind->option(m, name, NULL, &code);
+    bool known = take_shared(m, name, value, &code) || m->kind->option(m, name, value, &code);
     if (!known) return import_usage(m, "unknown option", name);
     if (!value) return import_usage(m, "a value is missing after", name);
     ++*i;

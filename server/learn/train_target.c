@@ -75,8 +75,7 @@ static bool find_use(train_target *t, const char *rest)
 static sinter_status name_of(const train_spec *spec, train_target *t, arena *a, sinter_error *e)
 {
     const config_use *u = t->use;
-    const char *slash = u->model ? strchr(u->model, '/') : NULL;
-    t->name = spec->name ? spec->name : slash ? arena_strndup(a, u->model, (size_t)(slash - u->model)) : NULL;
+    t->name = spec->name ? spec->name : model_named(u->model, a, NULL);
     if (!t->name)
         return conf_error(e, u->at, "write `model: NAME/latest` there, or give --name", "%s names no model", t->label);
     if (model_name_valid(t->name)) return SINTER_OK;
@@ -163,10 +162,10 @@ static sinter_status stage_rankers(const train_spec *spec, train_target *t, cons
         const config_use *u = &t->stage->rank[i];
         t->ranker_name[i] = t->ranker[i].name = u->name;
         t->ranker[i].model = "";
-        const char *slash = u->model ? strchr(u->model, '/') : NULL;
-        if (!slash) continue;
-        const char *name = arena_strndup(a, u->model, (size_t)(slash - u->model));
-        if (strcmp(slash + 1, "latest") == 0) {
+        bool latest;
+        const char *name = model_named(u->model, a, &latest);
+        if (!name) continue;
+        if (latest) {
             const deployment *x = deployments_newest(d, name);
             if (!x) continue;
             t->ranker[i].model = arena_printf(a, "%s/%" PRIu64, name, x->version);

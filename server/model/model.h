@@ -67,6 +67,8 @@ typedef struct model_info {
 
 /* Lower-case letters, digits, '_' and '-', beginning with a letter or digit; at most 64. */
 bool model_name_valid(const char *name);
+/* NAME of a pipeline's `model: NAME/VERSION` or `NAME/latest`, in `a`; NULL: there is none. *latest may be NULL. */
+const char *model_named(const char *model, arena *a, bool *latest);
 /* "NAME/VERSION": INVALID says what it should be. `name` in `a`. */
 sinter_status model_parse(const char *text, arena *a, const char **name, uint64_t *version, sinter_error *e);
 const char *model_dir(const char *data_dir, const char *name, uint64_t version, arena *a);

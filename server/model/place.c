@@ -15,6 +15,13 @@ bool model_name_valid(const char *name)
     return n && n <= 64 && !name[strspn(name, ALLOWED)] && name[0] != '-' && name[0] != '_';
 }
 
+const char *model_named(const char *model, arena *a, bool *latest)
+{
+    const char *slash = model ? strchr(model, '/') : NULL;
+    if (latest) *latest = slash && strcmp(slash + 1, "latest") == 0;
+    return slash ? arena_strndup(a, model, (size_t)(slash - model)) : NULL;
+}
+
 /* Digits without a leading zero. */
 static bool version_parse(const char *text, uint64_t *out)
 {
@@ -23,9 +30,8 @@ static bool version_parse(const char *text, uint64_t *out)
 
 sinter_status model_parse(const char *text, arena *a, const char **name, uint64_t *version, sinter_error *e)
 {
-    const char *slash = text ? strchr(text, '/') : NULL;
-    char *first = slash ? arena_strndup(a, text, (size_t)(slash - text)) : NULL;
-    if (!slash || !model_name_valid(first) || !version_parse(slash + 1, version))
+    const char *first = model_named(text, a, NULL);
+    if (!first || !model_name_valid(first) || !version_parse(text + strlen(first) + 1, version))
         return error_set(e, SINTER_INVALID, NULL, "write NAME/VERSION: `sinter model list` shows them", "'%.100s' is no model",
                          text ? text : "");
     *name = first;

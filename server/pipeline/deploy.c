@@ -11,7 +11,7 @@
 /* ---- uses of a model -------------------------------------------------------------------------------------------------------- */
 
 typedef struct name_search {
-    const char *wanted; /* "NAME/" */
+    const char *wanted;
     bool found;
     const char *near[64]; /* names of models that pipelines use */
     uint32_t n;
@@ -22,16 +22,16 @@ static void look_for_name(void *ctx, const snap_pipeline *p, const snap_use *u)
 {
     name_search *x = ctx;
     (void)p;
-    const char *model = u->config ? u->config->model : NULL, *slash = model ? strchr(model, '/') : NULL;
-    if (!slash) return;
-    if (strncmp(model, x->wanted, strlen(x->wanted)) == 0) x->found = true;
-    if (x->n < ARRAY_LEN(x->near)) x->near[x->n++] = arena_strndup(x->a, model, (size_t)(slash - model));
+    const char *name = u->config ? model_named(u->config->model, x->a, NULL) : NULL;
+    if (!name) return;
+    if (strcmp(name, x->wanted) == 0) x->found = true;
+    if (x->n < ARRAY_LEN(x->near)) x->near[x->n++] = name;
 }
 
 /* A model that nobody would open could not be checked. */
 static sinter_status someone_uses(const snapshot *s, const char *name, arena *a, sinter_error *e)
 {
-    name_search x = {.wanted = arena_printf(a, "%s/", name), .a = a};
+    name_search x = {.wanted = name, .a = a};
     snapshot_uses(s, look_for_name, &x);
     if (x.found) return SINTER_OK;
     const char *near = near_name(name, x.near, x.n);

@@ -89,10 +89,11 @@ static sinter_status newest(const model_use *u, const char *name, snap_use *out,
 sinter_status model_use_open(const model_use *u, snap_use *out, sinter_error *e)
 {
     const config_use *use = u->use;
-    const char *name, *slash = strchr(use->model, '/');
+    const char *name;
     uint64_t version;
-    char *first = slash ? arena_strndup(u->a, use->model, (size_t)(slash - use->model)) : arena_strdup(u->a, "");
-    bool latest = slash && strcmp(slash + 1, "latest") == 0 && model_name_valid(first);
+    bool latest;
+    const char *first = model_named(use->model, u->a, &latest);
+    latest = latest && model_name_valid(first);
     sinter_error own = SINTER_ERROR_INIT;
     if (!e) e = &own;
     if (latest && u->args->deploy_name && strcmp(u->args->deploy_name, first) == 0) {

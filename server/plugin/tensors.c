@@ -124,45 +124,18 @@ static void header_write(buffer *b, const sinter_tensor *const *order, uint32_t 
     memcpy(b->data, &length, sizeof length);
 }
 
-static bool put(int fd, const void *bytes, uint64_t n)
+static sinter_status write_file(const char *path, const buffer *header, const sinter_tensor *const *order, uint32_t n,
+                                sinter_error *e)
 {
-    for (const char *p = bytes; n;) {
-        ssize_t done = write(fd, p, n < (1u << 30) ? n : (1u << 30));
-        if (done < 0 && errno == EINTR) continue;
-        if (done <= 0) return false;
-        p += done;
-        n -= (uint64_t)done;
-    }
-    return true;
-}
-
-static bool put_all(int fd, const buffer *header, const sinter_tensor *const *order, uint32_t n)
-{
-    bool ok = put(fd, header->data, header->len);
-    for (uint32_t i = 0; i < n && ok; i++) {
+    str *piece = xcalloc(n + 1, sizeof *piece);
+    piece[0] = (str){header->data, header->len};
+    for (uint32_t i = 0; i < n; i++) {
         uint64_t bytes;
         tensor_bytes(order[i], &bytes);
-        ok = put(fd, order[i]->data, bytes);
+        piece[1 + i] = (str){order[i]->data, bytes};
     }
-    return ok && fsync(fd) == 0;
-}
-
-static sinter_status write_file(const char *dir, const char *path, const buffer *header, const sinter_tensor *const *order,
-                                uint32_t n, sinter_error *e)
-{
-    char *temporary = xasprintf("%s.XXXXXX", path);
-    int fd = mkostemp(temporary, O_CLOEXEC);
-    sinter_status s = fd < 0 ? file_failed(e, path, "create a temporary file beside it") : SINTER_OK;
-    if (fd >= 0 && !put_all(fd, header, order, n)) s = file_failed(e, path, "write");
-    if (fd >= 0 && close(fd) != 0 && s == SINTER_OK) s = file_failed(e, path, "close");
-    if (s == SINTER_OK && rename(temporary, path) != 0) s = file_failed(e, path, "put it in place");
-    if (fd >= 0 && s != SINTER_OK) unlink(temporary);
-    free(temporary);
-    if (s != SINTER_OK) return s;
-    int folder = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0) return file_failed(e, dir, "open the folder");
-    if (fsync(folder) != 0 && errno != EINVAL) s = file_failed(e, dir, "sync the folder");
-    close(folder);
+    sinter_status s = file_write_pieces(path, piece, n + 1, e);
+    free(piece);
     return s;
 }
 
@@ -182,7 +155,7 @@ sinter_status tensors_write(const char *dir, const char *file, const sinter_tens
         header_write(&header, order, n, text);
         s = header.len > TENSORS_HEADER_MOST
                 ? error_set(e, SINTER_INVALID, path, "write fewer tensors or shorter texts", "its header is %zu bytes", header.len)
-                : write_file(dir, path, &header, order, n, e);
+                : write_file(path, &header, order, n, e);
         buffer_free(&header);
         free(order);
     }
