@@ -39,22 +39,15 @@ static void help(FILE *out) {
     fputs("\nexit codes: 0 written, 1 could not write, 2 wrong arguments or folder\n", out);
 }
 
-static sinter_status out_of(const char *option, const char *valid, uint64_t given, sinter_error *e) {
-    return error_set(e, SINTER_INVALID, option, valid, "%llu is not valid", (unsigned long long)given);
-}
-
 static sinter_status check(judge_arguments *a, const option_words *words, sinter_error *e) {
     if (!a->seed) return error_set(e, SINTER_INVALID, "--seed", "give the one that play was given", "the seed is missing");
-    if (!parse_uint64(str_of(a->seed), &a->seed_value))
-        return error_set(e, SINTER_INVALID, "--seed", "a whole number from 0 to 18446744073709551615", "'%s' is not valid", a->seed);
-    if (a->requests < 1 || a->requests > 10000000) return out_of("--requests", "from 1 to 10,000,000", a->requests, e);
-    if (a->from > 1000000000) return out_of("--from", "from 0 to 1,000,000,000", a->from, e);
-    if (a->threads < 1 || a->threads > MOST_THREADS) return out_of("--threads", "from 1 to 64", a->threads, e);
-    if (a->queries < 1) return out_of("--queries", "at least 1", a->queries, e);
+    if (demo_take_seed(a->seed, &a->seed_value, e) != SINTER_OK) return SINTER_INVALID;
+    if (a->requests < 1 || a->requests > 10000000) return demo_out_of("--requests", "from 1 to 10,000,000", a->requests, e);
+    if (a->from > 1000000000) return demo_out_of("--from", "from 0 to 1,000,000,000", a->from, e);
+    if (a->threads < 1 || a->threads > MOST_THREADS) return demo_out_of("--threads", "from 1 to 64", a->threads, e);
+    if (a->queries < 1) return demo_out_of("--queries", "at least 1", a->queries, e);
     if (!a->out || !*a->out) return error_set(e, SINTER_INVALID, "--out", "name a folder to write into", "the folder is missing");
-    if (words->n != 1)
-        return error_set(e, SINTER_INVALID, "DIR", "name one folder that `sinter demo generate` wrote", "%zu folders", words->n);
-    return SINTER_OK;
+    return demo_take_folder(words->n, e);
 }
 
 /* ---- whom and what -------------------------------------------------------------------------------------------------- */

@@ -43,25 +43,32 @@ static void help(FILE *out) {
           out);
 }
 
-static sinter_status out_of(const char *option, const char *valid, uint64_t given, sinter_error *e) {
+sinter_status demo_out_of(const char *option, const char *valid, uint64_t given, sinter_error *e) {
     return error_set(e, SINTER_INVALID, option, valid, "%llu is not valid", (unsigned long long)given);
+}
+
+sinter_status demo_take_seed(const char *text, uint64_t *out, sinter_error *e) {
+    if (parse_uint64(str_of(text), out)) return SINTER_OK;
+    return error_set(e, SINTER_INVALID, "--seed", "a whole number from 0 to 18446744073709551615", "'%s' is not valid", text);
+}
+
+sinter_status demo_take_folder(size_t given, sinter_error *e) {
+    if (given == 1) return SINTER_OK;
+    return error_set(e, SINTER_INVALID, "DIR", "name one folder that `sinter demo generate` wrote", "%zu folders", given);
 }
 
 static sinter_status check(play_arguments *a, const option_words *words, sinter_error *e) {
     play_plan *p = &a->plan;
     if (!a->seed) return error_set(e, SINTER_INVALID, "--seed", "give any whole number, e.g. --seed 1", "the seed is missing");
-    if (!parse_uint64(str_of(a->seed), &p->seed))
-        return error_set(e, SINTER_INVALID, "--seed", "a whole number from 0 to 18446744073709551615", "'%s' is not valid", a->seed);
-    if (p->requests < 1 || p->requests > 100000000) return out_of("--requests", "from 1 to 100,000,000", p->requests, e);
-    if (p->from > 1000000000) return out_of("--from", "from 0 to 1,000,000,000", p->from, e);
-    if (p->page_size < 1 || p->page_size > DEMO_POSITIONS) return out_of("--page-size", "from 1 to 50", p->page_size, e);
-    if (p->in_flight < 1 || p->in_flight > PLAY_MOST_IN_FLIGHT) return out_of("--in-flight", "from 1 to 64", p->in_flight, e);
+    if (demo_take_seed(a->seed, &p->seed, e) != SINTER_OK) return SINTER_INVALID;
+    if (p->requests < 1 || p->requests > 100000000) return demo_out_of("--requests", "from 1 to 100,000,000", p->requests, e);
+    if (p->from > 1000000000) return demo_out_of("--from", "from 0 to 1,000,000,000", p->from, e);
+    if (p->page_size < 1 || p->page_size > DEMO_POSITIONS) return demo_out_of("--page-size", "from 1 to 50", p->page_size, e);
+    if (p->in_flight < 1 || p->in_flight > PLAY_MOST_IN_FLIGHT) return demo_out_of("--in-flight", "from 1 to 64", p->in_flight, e);
     if (a->clicks && strcmp(a->clicks, "random") != 0 && strcmp(a->clicks, "utility") != 0)
         return error_set(e, SINTER_INVALID, "--clicks", "utility or random", "'%s' is not valid", a->clicks);
     p->random_clicks = a->clicks && strcmp(a->clicks, "random") == 0;
-    if (words->n != 1)
-        return error_set(e, SINTER_INVALID, "DIR", "name one folder that `sinter demo generate` wrote", "%zu folders", words->n);
-    return SINTER_OK;
+    return demo_take_folder(words->n, e);
 }
 
 static double per(double sum, uint64_t n) {

@@ -67,4 +67,9 @@ uint32_t demo_item_number(const demo_world *w, const char *id);
 int demo_play(int argc, char **argv);
 int demo_judge(int argc, char **argv);
 
+/* What both take alike (demo_play.c): a number that is not valid, a seed, one folder among the words. */
+sinter_status demo_out_of(const char *option, const char *valid, uint64_t given, sinter_error *e);
+sinter_status demo_take_seed(const char *text, uint64_t *out, sinter_error *e);
+sinter_status demo_take_folder(size_t given, sinter_error *e);
+
 #endif

@@ -2,6 +2,7 @@
 /* Each connection walks over all request numbers and plays those of its own people: search, look, click, buy, send the
  * events, wait for their acknowledgement, go on. */
 #include "demo_play_run.h"
+#include "progress.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -321,12 +322,7 @@ static void restore_signals(const struct sigaction old[2]) {
 
 static void show(const run *r, double seconds) {
     uint64_t played = atomic_load(&r->played), all = r->plan->requests;
-    double share = all ? (double)played / (double)all : 1, rate = seconds > 0 ? (double)played / seconds : 0;
-    int filled = (int)(share * 24);
-    char left[48] = "";
-    if (share > 0.01) snprintf(left, sizeof left, ", %.0f s left", seconds / share - seconds);
-    fprintf(stderr, "\r\033[K[%.*s%.*s] %3.0f %%  %llu requests, %.0f/s%s", filled, "########################", 24 - filled,
-            "........................", share * 100, (unsigned long long)played, rate, left);
+    progress_draw(all ? (double)played / (double)all : 1, played, "requests", seconds);
 }
 
 static bool all_done(const run *r) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The run of an import: arguments, files, batches and their answers, progress, refused rows. */
 #include "import_run.h"
+#include "progress.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -85,12 +86,8 @@ static void show_progress(import_run *m) {
     uint64_t now = clock_mono_ns(), done = m->accepted + m->repeated;
     if (m->quiet || now - m->shown_ns < 200000000) return;
     m->shown_ns = now;
-    double seconds = (double)(now - m->started_ns) / 1e9, share = m->file_bytes ? (double)import_position(m->file) / (double)m->file_bytes : 0;
-    char left[48] = "";
-    if (share > 0.01 && share <= 1) snprintf(left, sizeof left, ", %.0f s left", seconds / share - seconds);
-    int filled = (int)(share * 24);
-    fprintf(stderr, "\r\033[K[%.*s%.*s] %3.0f %%  %" PRIu64 " %s, %.0f/s%s", filled, "########################", 24 - filled, "........................", share * 100,
-            done, m->kind->noun, seconds > 0 ? (double)done / seconds : 0, left);
+    double share = m->file_bytes ? (double)import_position(m->file) / (double)m->file_bytes : 0;
+    progress_draw(share, done, m->kind->noun, (double)(now - m->started_ns) / 1e9);
     if (m->rejected) fprintf(stderr, ", %" PRIu64 " refused", m->rejected);
 }
 

@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "client.h"
 #include "commands/commands.h"
+#include "deploy_model.h"
 #include "json.h"
 #include "options.h"
 
@@ -95,33 +96,11 @@ static int list(client *c, const model_arguments *a, const char *name)
 
 /* ---- deploy ------------------------------------------------------------------------------------------------------------------ */
 
-static void print_deployed(const Sinter__V1__DeployModelResponse *r, bool dry_run)
-{
-    if (dry_run)
-        printf("%s can be deployed; nothing was changed\n", r->model);
-    else
-        printf("deployed %s: record %llu, snapshot %s\n", r->model, (unsigned long long)r->sequence, r->snapshot);
-    printf("  %u golden cases hold\n", r->golden_cases);
-    for (size_t i = 0; i < r->n_changes; i++) printf("  %s\n", r->changes[i]);
-}
-
 static int deploy(client *c, const model_arguments *a, const char *model)
 {
-    sinter_error e = SINTER_ERROR_INIT;
-    ProtobufCMessage *answer = NULL;
-    const char *user = a->who ? a->who : getenv("USER");
-    Sinter__V1__DeployModelRequest q = SINTER__V1__DEPLOY_MODEL_REQUEST__INIT;
-    q.model = (char *)(uintptr_t)model;
-    q.dry_run = a->dry_run;
-    q.who = (char *)(uintptr_t)(user ? user : "");
-    q.why = (char *)(uintptr_t)(a->why ? a->why : "");
-    sinter_status s = client_call(c, "sinter.v1.AdminService/DeployModel", &q.base,
-                                  &sinter__v1__deploy_model_response__descriptor, a->timeout_ns, &answer, &e);
-    int code = s == SINTER_OK ? EXIT_OK : client_fail("model", c, &e);
-    if (s == SINTER_OK && a->json) json_print(answer);
-    if (s == SINTER_OK && !a->json) print_deployed((const Sinter__V1__DeployModelResponse *)answer, a->dry_run);
-    if (answer) protobuf_c_message_free_unpacked(answer, NULL);
-    return code;
+    const deploy_order o = {.command = "model", .model = model, .who = a->who, .why = a->why, .timeout_ns = a->timeout_ns,
+                            .dry_run = a->dry_run, .json = a->json, .tell_golden = true};
+    return deploy_model(c, &o);
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------------------- */
@@ -144,7 +123,7 @@ static sinter_status check_words(const option_words *w, sinter_error *e)
 int command_model(int argc, char **argv)
 {
     sinter_error e = SINTER_ERROR_INIT;
-    model_arguments a = {.timeout_ns = UINT64_C(600000000000)};
+    model_arguments a = {.timeout_ns = DEPLOY_WITHIN_NS};
     option_words w = {0};
     bool asked = false;
     client *c = NULL;

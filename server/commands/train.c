@@ -10,12 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <sinter/v1/admin.pb-c.h>
-
 #include "base/base.h"
 #include "client.h"
 #include "commands/commands.h"
-#include "json.h"
+#include "deploy_model.h"
 #include "learn/learn.h"
 #include "options.h"
 #include "train_show.h"
@@ -94,23 +92,10 @@ static int deploy(const train_arguments *a, const char *model)
 {
     sinter_error e = SINTER_ERROR_INIT;
     client *c = NULL;
-    ProtobufCMessage *answer = NULL;
-    Sinter__V1__DeployModelRequest q = SINTER__V1__DEPLOY_MODEL_REQUEST__INIT;
-    const char *user = getenv("USER");
-    q.model = (char *)(uintptr_t)model;
-    q.who = (char *)(uintptr_t)(user ? user : "");
-    q.why = (char *)(uintptr_t)(a->why ? a->why : "sinter train");
+    const deploy_order o = {.command = "train", .model = model, .why = a->why ? a->why : "sinter train",
+                            .timeout_ns = DEPLOY_WITHIN_NS, .json = a->json};
     if (client_open(a->server, &c, &e) != SINTER_OK) return client_fail("train", NULL, &e);
-    sinter_status s = client_call(c, "sinter.v1.AdminService/DeployModel", &q.base,
-                                  &sinter__v1__deploy_model_response__descriptor, UINT64_C(600000000000), &answer, &e);
-    int code = s == SINTER_OK ? EXIT_OK : client_fail("train", c, &e);
-    if (s == SINTER_OK && a->json) json_print(answer);
-    if (s == SINTER_OK && !a->json) {
-        const Sinter__V1__DeployModelResponse *r = (const Sinter__V1__DeployModelResponse *)answer;
-        printf("deployed %s: record %llu, snapshot %s\n", r->model, (unsigned long long)r->sequence, r->snapshot);
-        for (size_t i = 0; i < r->n_changes; i++) printf("  %s\n", r->changes[i]);
-    }
-    if (answer) protobuf_c_message_free_unpacked(answer, NULL);
+    int code = deploy_model(c, &o);
     client_close(c);
     return code;
 }
