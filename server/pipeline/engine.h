@@ -29,7 +29,7 @@ struct engine {
     uint64_t serial;
     deployments *deployments;      /* control thread only, once open */
     pipeline_lane *lane;           /* [n_lanes] */
-    _Atomic uint64_t impressions_lost, searches, degraded, retried;
+    _Atomic uint64_t impressions_stored, impressions_lost, searches, degraded, retried;
 };
 
 /* engine.c, on the control thread. Fills `args` beside what the caller set (config, its refs, at_start, deploy_*). */

@@ -148,7 +148,20 @@ static void fill_shown(search *s, Sinter__Storage__V1__Answered *a, const shown_
     }
 }
 
-static void append(search *s, Sinter__Storage__V1__Record *rec)
+/* On the impressions' writer thread, after their fsync; what it could not write is lost as much as what it did not take. */
+static void answer_written(void *ctx, const journal_result *r)
+{
+    engine *g = ctx;
+    atomic_fetch_add_explicit(r->status == SINTER_OK ? &g->impressions_stored : &g->impressions_lost, 1, memory_order_relaxed);
+}
+
+static void recorded_written(void *ctx, const journal_result *r)
+{
+    engine *g = ctx;
+    if (r->status != SINTER_OK) atomic_fetch_add_explicit(&g->impressions_lost, 1, memory_order_relaxed);
+}
+
+static void append(search *s, Sinter__Storage__V1__Record *rec, journal_done *written)
 {
     engine *g = s->lane->engine;
     size_t size = sinter__storage__v1__record__get_packed_size(rec);
@@ -157,7 +170,7 @@ static void append(search *s, Sinter__Storage__V1__Record *rec)
     journal_op op = {.kind = JOURNAL_RECORD, .bytes = {(const char *)bytes, size}};
     journal_write w = {.op = &op, .n = 1, .fence = UINT64_MAX};
     sinter_error ignored = SINTER_ERROR_INIT;
-    if (journal_append(g->impressions, &w, NULL, NULL, &ignored))
+    if (journal_append(g->impressions, &w, written, g, &ignored))
         atomic_fetch_add_explicit(&g->impressions_lost, 1, memory_order_relaxed);
 }
 
@@ -198,7 +211,7 @@ static sinter_status log_answer(search *s, str request_bytes, sinter_error *e)
     sinter__storage__v1__record__init(&rec);
     rec.body_case = SINTER__STORAGE__V1__RECORD__BODY_ANSWERED;
     rec.answered = &a;
-    append(s, &rec);
+    append(s, &rec, answer_written);
     return SINTER_OK;
 }
 
@@ -252,7 +265,7 @@ static void log_recorded(search *s)
     sinter__storage__v1__record__init(&rec);
     rec.body_case = SINTER__STORAGE__V1__RECORD__BODY_RECORDED_REQUEST;
     rec.recorded_request = &r;
-    append(s, &rec);
+    append(s, &rec, recorded_written);
 }
 
 void pipeline_log(pipeline_lane *l, str request_bytes)

@@ -113,6 +113,7 @@ static void fill_counters(engine *g, arena *a, const views_state *v, Sinter__V1_
     const counter counters[] = {{"searches", atomic_load(&g->searches)},
                                 {"searches_degraded", atomic_load(&g->degraded)},
                                 {"searches_retried", atomic_load(&g->retried)},
+                                {"impressions_stored", atomic_load(&g->impressions_stored)},
                                 {"impressions_lost", atomic_load(&g->impressions_lost)},
                                 {"journal_commits", j.commits},
                                 {"journal_records", j.records},

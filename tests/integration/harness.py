@@ -321,6 +321,13 @@ class Server:
     def counters(self):
         return dict(self.status().counters)
 
+    def wait_impressions(self, seconds=10):
+        """Impressions are written behind the answers: waits until those of all searches since the server's start are on disk."""
+        end = time.monotonic() + seconds * SLOW
+        while (now := self.counters())["impressions_stored"] < now["searches"]:
+            assert time.monotonic() < end, f"{now['impressions_stored']} of {now['searches']} impressions on disk"
+            time.sleep(0.02)
+
     def reload(self, dry_run=False, timeout=60):
         return self.stub("Admin").Reload(pb.admin_pb2.ReloadRequest(dry_run=dry_run), timeout=timeout * SLOW)
 

@@ -93,6 +93,7 @@ class Minor0(harness.ServerCase):
         self.assertEqual(untrained, [])
 
         self.live(3)
+        self.server.wait_impressions()
         lines = self.train("main.old")
         metric = {x["metric"]: x["value"] for x in lines if x.get("metric")}
         weights = self.weights("old/1")

@@ -43,7 +43,7 @@ def release(tally):
     with step(tally, "release: unit"):
         test_units(tally, "unit", out)
     with step(tally, "release: integration"):
-        test_integration(tally, "integration", out)
+        test_integration(tally, "integration", out, workers=CORES)
 
 
 def layers(tally):
