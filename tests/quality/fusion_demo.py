@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fusion on planted truth: what people do in a demo shop trains rankers and their fusion, and the truth judges them.
 
-    fusion_demo.py [--seeds 101,102,…] [--played 50000] [--judged 10000] [--parts network,noise,oracle] [--clicks random]
+    fusion_demo.py [--seeds 201,202,…] [--played 50000] [--judged 10000] [--parts network,noise,oracle] [--clicks random]
                    [--world OPTIONS] [--work DIR] [--keep] [--json FILE]
 
 For each seed a world and a server of its own:
@@ -261,7 +261,7 @@ GOALS = {"network": ("gain_over_best_single", ">= 0", lambda m, low, high: low >
 
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument("--seeds", default="101,102,103,104,105")
+    p.add_argument("--seeds", default="201,202,203,204,205")
     p.add_argument("--played", type=int, default=50000)
     p.add_argument("--judged", type=int, default=10000)
     p.add_argument("--parts", default="network,noise,oracle")

@@ -14,7 +14,7 @@ ROWS
 fusion_run() {
     cmake --build "$SINTER_BUILD" --target sinter plugin_fusion plugin_cf plugin_deep plugin_function plugin_rules ranker_truth ranker_noise \
         >"$scratch/build.log" 2>&1 || { cat "$scratch/build.log" && return 1; }
-    /usr/bin/python3 tests/quality/fusion_demo.py --parts "$1" --seeds "${FUSION_SEEDS:-101,102,103,104,105}" \
+    /usr/bin/python3 tests/quality/fusion_demo.py --parts "$1" --seeds "${FUSION_SEEDS:-201,202,203,204,205}" \
         --played "${FUSION_PLAYED:-50000}" --judged "${FUSION_JUDGED:-10000}" --json "$scratch/fusion.json"
     [ -s "$scratch/fusion.json" ]
 }
