@@ -15,7 +15,7 @@
 #include <grpc/support/alloc.h>
 #include <grpc/support/time.h>
 
-static const int64_t CONNECT_MS = 5000;
+static const int64_t CONNECT_MS = 5000, REFUSED_MS = 500;
 
 struct client {
     char *server;
@@ -60,13 +60,15 @@ static bool pluck(client *c, void *tag) {
 
 /* ---- connection ---------------------------------------------------------------------------------------------------- */
 
-/* Ready, or why not: a refused connection is known at once, a silent address after CONNECT_MS. */
+/* Ready, or why not: a refused connection is known after REFUSED_MS of tries (on a machine under load one try may fail), a silent
+ * address after CONNECT_MS. */
 static bool wait_connected(client *c) {
-    gpr_timespec until = deadline_of((uint64_t)CONNECT_MS * 1000000);
+    gpr_timespec refused = deadline_of((uint64_t)REFUSED_MS * 1000000), silent = deadline_of((uint64_t)CONNECT_MS * 1000000);
     grpc_connectivity_state now = grpc_channel_check_connectivity_state(c->channel, 1);
     while (now != GRPC_CHANNEL_READY) {
-        if (now == GRPC_CHANNEL_TRANSIENT_FAILURE || now == GRPC_CHANNEL_SHUTDOWN) return false;
-        grpc_channel_watch_connectivity_state(c->channel, now, until, c->queue, c);
+        if (now == GRPC_CHANNEL_SHUTDOWN) return false;
+        /* It stays in failure, trying, until a try succeeds. */
+        grpc_channel_watch_connectivity_state(c->channel, now, now == GRPC_CHANNEL_TRANSIENT_FAILURE ? refused : silent, c->queue, c);
         if (!pluck(c, c)) return false;
         now = grpc_channel_check_connectivity_state(c->channel, 1);
     }
@@ -78,6 +80,8 @@ static grpc_channel *channel_to(const char *server) {
         {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, .value.integer = INT_MAX},
         {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_ENABLE_HTTP_PROXY, .value.integer = 0},
         /* Else all clients of a process to one server would share one connection. */
+        {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, .value.integer = 100},
+        {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, .value.integer = 1000},
         {.type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, .value.integer = 1},
     };
     grpc_channel_args args = {ARRAY_LEN(arg), arg};

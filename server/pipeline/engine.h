@@ -29,7 +29,8 @@ struct engine {
     uint64_t serial;
     deployments *deployments;      /* control thread only, once open */
     pipeline_lane *lane;           /* [n_lanes] */
-    _Atomic uint64_t impressions_stored, impressions_lost, searches, degraded, retried;
+    _Atomic uint64_t impressions_pending; /* records owed by answers, neither on disk nor lost yet */
+    _Atomic uint64_t impressions_stored, impressions_lost, requests_recorded, searches, degraded, retried;
 };
 
 /* engine.c, on the control thread. Fills `args` beside what the caller set (config, its refs, at_start, deploy_*). */

@@ -148,20 +148,27 @@ static void fill_shown(search *s, Sinter__Storage__V1__Answered *a, const shown_
     }
 }
 
-/* On the impressions' writer thread, after their fsync; what it could not write is lost as much as what it did not take. */
+/* A record is on disk, or lost. */
+static void settle(engine *g, _Atomic uint64_t *count)
+{
+    atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&g->impressions_pending, 1, memory_order_relaxed);
+}
+
+/* Both on the impressions' writer thread, after their fsync; what it could not write is lost as much as what it did not take. */
 static void answer_written(void *ctx, const journal_result *r)
 {
     engine *g = ctx;
-    atomic_fetch_add_explicit(r->status == SINTER_OK ? &g->impressions_stored : &g->impressions_lost, 1, memory_order_relaxed);
+    settle(g, r->status == SINTER_OK ? &g->impressions_stored : &g->impressions_lost);
 }
 
 static void recorded_written(void *ctx, const journal_result *r)
 {
     engine *g = ctx;
-    if (r->status != SINTER_OK) atomic_fetch_add_explicit(&g->impressions_lost, 1, memory_order_relaxed);
+    settle(g, r->status == SINTER_OK ? &g->requests_recorded : &g->impressions_lost);
 }
 
-static void append(search *s, Sinter__Storage__V1__Record *rec, journal_done *written)
+static sinter_status append(search *s, Sinter__Storage__V1__Record *rec, journal_done *written, sinter_error *e)
 {
     engine *g = s->lane->engine;
     size_t size = sinter__storage__v1__record__get_packed_size(rec);
@@ -169,9 +176,7 @@ static void append(search *s, Sinter__Storage__V1__Record *rec, journal_done *wr
     sinter__storage__v1__record__pack(rec, bytes);
     journal_op op = {.kind = JOURNAL_RECORD, .bytes = {(const char *)bytes, size}};
     journal_write w = {.op = &op, .n = 1, .fence = UINT64_MAX};
-    sinter_error ignored = SINTER_ERROR_INIT;
-    if (journal_append(g->impressions, &w, written, g, &ignored))
-        atomic_fetch_add_explicit(&g->impressions_lost, 1, memory_order_relaxed);
+    return journal_append(g->impressions, &w, written, g, e);
 }
 
 static sinter_status log_answer(search *s, str request_bytes, sinter_error *e)
@@ -211,8 +216,7 @@ static sinter_status log_answer(search *s, str request_bytes, sinter_error *e)
     sinter__storage__v1__record__init(&rec);
     rec.body_case = SINTER__STORAGE__V1__RECORD__BODY_ANSWERED;
     rec.answered = &a;
-    append(s, &rec, answer_written);
-    return SINTER_OK;
+    return append(s, &rec, answer_written, e);
 }
 
 /* ---- recorded requests: all candidates of all stages ----------------------------------------------------------------------- */
@@ -253,9 +257,14 @@ static bool drawn(const search *s)
     return s->stage && (double)(s->request.seed >> 11) * 0x1p-53 < s->pipeline->config->record;
 }
 
-static void log_recorded(search *s)
+uint32_t impression_records(const search *s)
 {
-    if (!drawn(s)) return;
+    if (!s->lane->engine->impressions || s->in->no_impression) return 0;
+    return drawn(s) ? 2 : 1;
+}
+
+static sinter_status log_recorded(search *s, sinter_error *e)
+{
     Sinter__Storage__V1__RecordedRequest r;
     sinter__storage__v1__recorded_request__init(&r);
     r.request_id = s->out->request_id;
@@ -265,23 +274,26 @@ static void log_recorded(search *s)
     sinter__storage__v1__record__init(&rec);
     rec.body_case = SINTER__STORAGE__V1__RECORD__BODY_RECORDED_REQUEST;
     rec.recorded_request = &r;
-    append(s, &rec, recorded_written);
+    return append(s, &rec, recorded_written, e);
+}
+
+static void lost(engine *g, const sinter_error *e)
+{
+    char line[1536];
+    settle(g, &g->impressions_lost);
+    if (e->status != SINTER_EXHAUSTED) log_warn("impression.lost", "%s", error_line(e, line, sizeof line)); /* a full queue loses many */
 }
 
 void pipeline_log(pipeline_lane *l, str request_bytes)
 {
     search *s = l->last;
-    if (!s || !l->engine->impressions) return;
     l->last = NULL;
-    if (s->in->no_impression) return;
+    uint32_t records = s ? impression_records(s) : 0;
+    if (!records) return;
     sinter_error e = SINTER_ERROR_INIT;
     plugin_call_begin(&s->call);
     s->deadline_ns = s->request.deadline_ns = UINT64_MAX;
-    if (log_answer(s, request_bytes, &e)) {
-        char line[1536];
-        log_warn("impression.lost", "%s", error_line(&e, line, sizeof line));
-        atomic_fetch_add_explicit(&l->engine->impressions_lost, 1, memory_order_relaxed);
-    }
-    log_recorded(s);
+    if (log_answer(s, request_bytes, &e)) lost(l->engine, &e);
+    if (records > 1 && log_recorded(s, &e)) lost(l->engine, &e);
     plugin_call_end(&s->call);
 }

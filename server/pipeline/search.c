@@ -163,6 +163,8 @@ sinter_status pipeline_search(pipeline_lane *l, const Sinter__V1__SearchRequest 
     }
     if (st) return st;
     if (s->out->n_degraded) atomic_fetch_add_explicit(&l->engine->degraded, 1, memory_order_relaxed);
+    /* Before the answer leaves: whoever has it and sees none pending finds its records. */
+    atomic_fetch_add_explicit(&l->engine->impressions_pending, impression_records(s), memory_order_relaxed);
     l->last = s;
     *out = s->out;
     return SINTER_OK;

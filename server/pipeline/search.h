@@ -177,6 +177,9 @@ static inline feature_source search_source(const search *s)
                             .a = s->a};
 }
 
+/* impression.c: how many records its answer leaves: none, its impression, or the recorded request as well. */
+uint32_t impression_records(const search *s);
+
 /* Shared by the steps. */
 void search_degraded(search *s, const char *name, Sinter__V1__Degraded__Code code, const char *reason, uint32_t scored,
                      uint32_t n);

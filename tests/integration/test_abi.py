@@ -68,6 +68,7 @@ class Minor0(harness.ServerCase):
         return p.stdout
 
     def train(self, what):
+        self.server.wait_impressions()
         lines = [json.loads(line) for line in self.sinter("train", what, "-c", self.server.conf / "sinter.yaml", "--json").splitlines()]
         self.sinter("model", "deploy", lines[-1]["model"], "--server", self.server.address)
         return lines
@@ -93,7 +94,6 @@ class Minor0(harness.ServerCase):
         self.assertEqual(untrained, [])
 
         self.live(3)
-        self.server.wait_impressions()
         lines = self.train("main.old")
         metric = {x["metric"]: x["value"] for x in lines if x.get("metric")}
         weights = self.weights("old/1")

@@ -54,6 +54,7 @@ class Taste(harness.ServerCase):
         return self.server.search(collection="shop", after_sequence=self.sequence, user={"user_id": user}, **request)
 
     def train(self, *arguments, code=0):
+        self.server.wait_impressions()
         r = subprocess.run([str(harness.BUILD / "bin/sinter"), "train", *arguments, "-c", str(self.server.conf / "sinter.yaml"), "--server",
                             self.server.address, "--quiet"], capture_output=True, text=True, timeout=300 * harness.SLOW)
         self.assertEqual(r.returncode, code, r.stderr)

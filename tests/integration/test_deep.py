@@ -72,6 +72,7 @@ class Network(harness.ServerCase):
                                   user=self.user(person, history), **request)
 
     def train(self, *arguments):
+        self.server.wait_impressions()
         r = subprocess.run([str(harness.BUILD / "bin/sinter"), "train", "deep.deep", *arguments, "-c", str(self.server.conf / "sinter.yaml"),
                             "--server", self.server.address, "--quiet"], capture_output=True, text=True, timeout=300 * harness.SLOW)
         self.assertEqual(r.returncode, 0, r.stderr)

@@ -101,6 +101,7 @@ class World(harness.ServerCase):
         return p
 
     def train(self, use, *args, code=0):
+        self.server.wait_impressions()
         p = self.sinter("train", use, "-c", self.server.conf / "sinter.yaml", "--json", *args, code=code)
         return json.loads(p.stdout.splitlines()[-1])["model"] if code == 0 else p.stderr
 
