@@ -37,6 +37,7 @@ static const walk_key COLLECTION_KEYS[] = {
      "event types by name, at most 32: what one is worth, or value where each brings its own"},
     {"profiles", WALK_NODE, AT(profiles), NULL, 0, 0, NULL, false, "a map, below"},
     {"counters", WALK_NODE, AT(counters), NULL, 0, 0, NULL, false, "a map, below"},
+    {"rates", WALK_NODE, AT(rates), NULL, 0, 0, NULL, false, "a map, below; without it: times shown are not counted"},
     {"default_pipeline", WALK_STRING, AT(c.default_pipeline), NULL, 0, 0, NULL, false,
      "of requests that name none; without it: the pipeline of the collection's name, or its only one"},
 };

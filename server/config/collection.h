@@ -7,7 +7,7 @@
 
 typedef struct collection_raw {
     config_collection c;
-    const conf_node *fields, *groups, *synonyms, *events, *profiles, *counters;
+    const conf_node *fields, *groups, *synonyms, *events, *profiles, *counters, *rates;
     const char *language, *operator;
     double b;
 } collection_raw;

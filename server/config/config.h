@@ -117,6 +117,11 @@ typedef struct config_collection {
     double counter_half_life_days; /* `counters: {half_life: 30d, by: [brand]}` */
     const char *const *counter_by; /* [n_counter_by] keyword fields whose values have counters of their own */
     uint32_t n_counter_by;
+    bool rates;                   /* `rates: {strength: 20, toward: brand, examination: 0.5}`: there */
+    double rates_strength;        /* of the prior, in times shown */
+    uint32_t rates_toward;        /* index into counter_by; UINT32_MAX: the collection's mean */
+    double rates_examination;     /* the place at position k is looked at k^-examination times as often as the first */
+    uint64_t session_timeout_ns;  /* `profiles: {session_timeout: 30m}` */
 } config_collection;
 /* Its place in the list, from 1; 0: no such type. */
 uint32_t config_event_id(const config_collection *c, str name);

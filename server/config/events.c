@@ -3,7 +3,8 @@
  *
  *   events: {view: 0.2, click: 1, rating: value}
  *   profiles: {history: 100}
- *   counters: {half_life: 30d, by: [brand]} */
+ *   counters: {half_life: 30d, by: [brand]}
+ *   rates: {strength: 20, toward: brand} */
 #include "collection.h"
 
 #include <math.h>
@@ -21,6 +22,8 @@ typedef struct counters_raw {
 static const walk_key PROFILE_KEYS[] = {
     {"history", WALK_U32, offsetof(config_collection, history), "100", 1, 1000, NULL, false,
      "latest events kept of a person"},
+    {"session_timeout", WALK_DURATION, offsetof(config_collection, session_timeout_ns), "30m", 1e9, 30 * 86400e9, NULL, false,
+     "a session ends when nothing happens in it for so long"},
 };
 const walk_table WALK_PROFILES = {"profiles", PROFILE_KEYS, ARRAY_LEN(PROFILE_KEYS), false};
 
@@ -31,6 +34,21 @@ static const walk_key COUNTER_KEYS[] = {
      "a list of keyword fields whose values have counters of their own; at most 8"},
 };
 const walk_table WALK_COUNTERS = {"counters", COUNTER_KEYS, ARRAY_LEN(COUNTER_KEYS), false};
+
+typedef struct rates_raw {
+    double strength, examination;
+    const char *toward;
+} rates_raw;
+
+static const walk_key RATE_KEYS[] = {
+    {"strength", WALK_DOUBLE, offsetof(rates_raw, strength), "20", 0.001, 1e6, NULL, false,
+     "how many times shown the mean is worth that an item's rate is smoothed towards"},
+    {"toward", WALK_STRING, offsetof(rates_raw, toward), NULL, 0, 0, NULL, false,
+     "a field of `counters: by`, to the mean of whose value an item's rate is smoothed; without it: the collection's mean"},
+    {"examination", WALK_DOUBLE, offsetof(rates_raw, examination), "0", 0, 5, NULL, false,
+     "position k of an answer counts as shown k^-examination times; 0: each counts alike"},
+};
+const walk_table WALK_RATES = {"rates", RATE_KEYS, ARRAY_LEN(RATE_KEYS), false};
 
 uint32_t config_event_id(const config_collection *c, str name)
 {
@@ -96,6 +114,12 @@ static sinter_status read_by(const conf_node *at, config_collection *c, const ch
     if (!f) return SINTER_INVALID;
     if (f->type != FIELD_KEYWORD)
         return conf_error(e, at, "name keyword fields", "by has '%s', a %s field", at->text, FIELD_TYPE_NAMES[f->type]);
+    static const char *const TAKEN[] = {"query", "hour", "day", "month", "per"};
+    for (size_t i = 0; i < ARRAY_LEN(TAKEN); i++) {
+        if (strcmp(at->text, TAKEN[i]) == 0)
+            return conf_error(e, at, "give the field another name", "by has '%s', which features like events.click.%s mean otherwise",
+                              at->text, at->text);
+    }
     for (uint32_t i = 0; i < c->n_counter_by; i++) {
         if (strcmp(by[i], at->text) == 0) return conf_error(e, at, "remove one", "by names '%s' twice", at->text);
     }
@@ -122,12 +146,34 @@ static sinter_status read_counters(const conf_node *at, config_collection *c, ar
     return s;
 }
 
+/* ---- rates ---------------------------------------------------------------------------------------------------------- */
+
+static sinter_status read_rates(const conf_node *at, config_collection *c, arena *a, sinter_error *e)
+{
+    rates_raw raw = {0};
+    c->rates_toward = UINT32_MAX;
+    if (!at) return SINTER_OK;
+    sinter_status s = walk_map(at, &WALK_RATES, &raw, a, e);
+    if (s != SINTER_OK) return s;
+    if (!c->n_events)
+        return conf_error(e, at, "declare event types: 'events: {click: 1}'", "rates of a collection that declares no events");
+    c->rates = true;
+    c->rates_strength = raw.strength;
+    c->rates_examination = raw.examination;
+    if (!raw.toward) return SINTER_OK;
+    for (uint32_t i = 0; i < c->n_counter_by; i++)
+        if (strcmp(c->counter_by[i], raw.toward) == 0) c->rates_toward = i;
+    if (c->rates_toward != UINT32_MAX) return SINTER_OK;
+    return walk_unknown(conf_get(at, "toward"), "field of `counters: by`", raw.toward, c->counter_by, c->n_counter_by, e);
+}
+
 sinter_status events_resolve(const collection_raw *raw, config_collection *c, arena *a, sinter_error *e)
 {
     static const conf_node NOTHING = {.kind = CONF_MAP};
     sinter_status s = read_events(raw->events, c, a, e);
     if (s == SINTER_OK) s = walk_map(raw->profiles ? raw->profiles : &NOTHING, &WALK_PROFILES, c, a, e);
     if (s == SINTER_OK) s = read_counters(raw->counters, c, a, e);
+    if (s == SINTER_OK) s = read_rates(raw->rates, c, a, e);
     return s;
 }
 
@@ -149,6 +195,12 @@ static bool same_by(const config_collection *was, const config_collection *is)
     return true;
 }
 
+static bool same_rates(const config_collection *was, const config_collection *is)
+{
+    return was->rates == is->rates && was->rates_strength == is->rates_strength && was->rates_toward == is->rates_toward &&
+           was->rates_examination == is->rates_examination;
+}
+
 sinter_status config_same_events(const config_collection *was, const config_collection *is, sinter_error *e)
 {
     static const char *const RESTART = "undo the change, or restart the server";
@@ -166,9 +218,12 @@ sinter_status config_same_events(const config_collection *was, const config_coll
         if (e) e->status = SINTER_PRECONDITION;
         return SINTER_PRECONDITION;
     }
-    const conf_node *profiles = conf_get(is->at, "profiles"), *counters = conf_get(is->at, "counters");
+    const conf_node *profiles = conf_get(is->at, "profiles"), *counters = conf_get(is->at, "counters"), *rates = conf_get(is->at, "rates");
     if (was->history != is->history) return changed(e, profiles ? profiles : is->at, RESTART, "history");
     if (was->counter_half_life_days != is->counter_half_life_days)
         return changed(e, counters ? counters : is->at, RESTART, "half_life");
-    return same_by(was, is) ? SINTER_OK : changed(e, counters ? counters : is->at, RESTART, "by");
+    if (!same_by(was, is)) return changed(e, counters ? counters : is->at, RESTART, "by");
+    if (was->session_timeout_ns != is->session_timeout_ns)
+        return changed(e, profiles ? profiles : is->at, RESTART, "session_timeout");
+    return same_rates(was, is) ? SINTER_OK : changed(e, rates ? rates : is->at, RESTART, "rates");
 }

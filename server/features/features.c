@@ -112,33 +112,117 @@ static bool resolve_item(const feature_scope *scope, const char *name, const cha
     return false;
 }
 
-/* events.E, events.E.query, events.E.F. Types are declared, so another name is a mistake. */
-static bool resolve_events(const feature_scope *scope, const char *name, const char *rest, feature *out)
+/* ---- what people did ---------------------------------------------------------------------------------------------------- */
+
+static const char *const SPANS[] = {[PROFILE_HOUR] = ".hour", [PROFILE_DAY] = ".day", [PROFILE_MONTH] = ".month"};
+
+/* Resolves the first n bytes of `rest` but for a window. */
+typedef bool resolve_part(const feature_scope *scope, const char *name, str rest, feature *out);
+
+/* A window behind the name; a field of that name would have been found before. */
+static bool resolve_span(const feature_scope *scope, const char *name, str rest, resolve_part *part, feature *out)
 {
-    size_t n = strcspn(rest, ".");
-    uint32_t type = config_event_id(scope->schema, (str){rest, n});
+    if (part(scope, name, rest, out)) return true;
+    for (profile_span span = PROFILE_HOUR; span <= PROFILE_MONTH; span++) {
+        size_t n = strlen(SPANS[span]);
+        if (rest.n < n || memcmp(rest.s + rest.n - n, SPANS[span], n) != 0) continue;
+        if (!part(scope, name, (str){rest.s, rest.n - n}, out)) return false;
+        out->span = span;
+        return true;
+    }
+    return false;
+}
+
+/* The event type at the start of *rest, which it leaves. Types are declared, so another name is a mistake. */
+static uint32_t take_type(const feature_scope *scope, str *rest)
+{
+    size_t n = 0;
+    while (n < rest->n && rest->s[n] != '.') n++;
+    uint32_t type = config_event_id(scope->schema, (str){rest->s, n});
+    *rest = (str){rest->s + n, rest->n - n};
+    return type;
+}
+
+/* ".F", or nothing: *by is UINT32_MAX. */
+static bool take_field(const feature_scope *scope, str rest, uint32_t *by)
+{
+    *by = UINT32_MAX;
+    if (!rest.n) return true;
+    return rest.s[0] == '.' && (*by = name_counter(scope->schema, rest.s + 1, rest.n - 1)) != UINT32_MAX;
+}
+
+/* events.E, events.E.query, events.E.F. */
+static bool resolve_events(const feature_scope *scope, const char *name, str rest, feature *out)
+{
+    uint32_t type = take_type(scope, &rest), by;
     if (!type) return false;
-    const char *part = rest[n] ? rest + n + 1 : NULL;
-    uint32_t by = part ? name_counter(scope->schema, part, strlen(part)) : UINT32_MAX;
-    if (part && by == UINT32_MAX && strcmp(part, "query") != 0) return false;
-    set(out, !part ? FEATURE_EVENTS : by == UINT32_MAX ? FEATURE_EVENTS_QUERY : FEATURE_EVENTS_VALUE, name);
+    bool query = str_is(rest, ".query");
+    if (!take_field(scope, query ? (str){"", 0} : rest, &by)) return false;
+    set(out, query ? FEATURE_EVENTS_QUERY : by == UINT32_MAX ? FEATURE_EVENTS : FEATURE_EVENTS_VALUE, name);
     out->event = type;
     out->index = by;
     return true;
 }
 
-static bool resolve_user(const feature_scope *scope, const char *name, const char *rest, feature *out)
+/* shown, shown.F: `rest` is what follows "shown". */
+static bool resolve_shown(const feature_scope *scope, const char *name, str rest, feature *out)
+{
+    uint32_t by;
+    if (!scope->schema->rates || !take_field(scope, rest, &by)) return false;
+    set(out, by == UINT32_MAX ? FEATURE_SHOWN : FEATURE_SHOWN_VALUE, name);
+    out->index = by;
+    return true;
+}
+
+/* rate.E, rate.E.F, rate.E.per.E, rate.E.per.E.F. */
+static bool resolve_rate(const feature_scope *scope, const char *name, str rest, feature *out)
+{
+    static const str PER = {".per.", 5};
+    uint32_t type = scope->schema->rates ? take_type(scope, &rest) : 0, per = 0, by;
+    if (!type) return false;
+    if (rest.n > PER.n && memcmp(rest.s, PER.s, PER.n) == 0) {
+        rest = (str){rest.s + PER.n, rest.n - PER.n};
+        if (!(per = take_type(scope, &rest))) return false;
+    }
+    if (!take_field(scope, rest, &by)) return false;
+    bool value = by != UINT32_MAX;
+    set(out, per ? (value ? FEATURE_RATE_PER_VALUE : FEATURE_RATE_PER) : value ? FEATURE_RATE_VALUE : FEATURE_RATE, name);
+    out->event = type;
+    out->per = per;
+    out->index = by;
+    return true;
+}
+
+/* Whether `rest` is the name of a counter field and ".share". */
+static bool is_share(const feature_scope *scope, const char *rest, uint32_t *by)
 {
     static const char suffix[] = ".share";
     size_t n = strlen(rest), s = sizeof suffix - 1;
+    if (n <= s || strcmp(rest + n - s, suffix) != 0) return false;
+    *by = name_counter(scope->schema, rest, n - s);
+    return true;
+}
+
+static bool resolve_session(const feature_scope *scope, const char *name, const char *rest, feature *out)
+{
     const char *type = name_after(rest, "events.");
+    uint32_t by;
+    set(out, type ? FEATURE_SESSION_EVENTS_TYPE : FEATURE_SESSION_SHARE, name);
+    if (type) return (out->event = config_event_id(scope->schema, str_of(type))) != 0;
+    return is_share(scope, rest, &by) && (out->index = by) != UINT32_MAX;
+}
+
+static bool resolve_user(const feature_scope *scope, const char *name, const char *rest, feature *out)
+{
+    const char *type = name_after(rest, "events.");
+    uint32_t by;
     if (type) {
         set(out, FEATURE_USER_EVENTS_TYPE, name);
         return (out->event = config_event_id(scope->schema, str_of(type))) != 0;
     }
-    if (n > s && strcmp(rest + n - s, suffix) == 0) {
+    if (is_share(scope, rest, &by)) {
         set(out, FEATURE_USER_SHARE, name);
-        return (out->index = name_counter(scope->schema, rest, n - s)) != UINT32_MAX;
+        return (out->index = by) != UINT32_MAX;
     }
     set(out, FEATURE_USER, name);
     out->attribute = rest;
@@ -155,6 +239,7 @@ static bool resolve_plain(const char *name, feature *out)
 static bool resolve(const feature_scope *scope, const char *name, feature *out)
 {
     const char *rest;
+    if (strncmp(name, "shown", 5) == 0) return resolve_span(scope, name, str_of(name + 5), resolve_shown, out);
     if (resolve_plain(name, out)) return true;
     if ((rest = name_after(name, "text."))) return resolve_text(scope, name, rest, out);
     if ((rest = name_after(name, "item."))) return resolve_item(scope, name, rest, out);
@@ -173,7 +258,9 @@ static bool resolve(const feature_scope *scope, const char *name, feature *out)
         out->index = i;
         return true;
     }
-    if ((rest = name_after(name, "events."))) return resolve_events(scope, name, rest, out);
+    if ((rest = name_after(name, "events."))) return resolve_span(scope, name, str_of(rest), resolve_events, out);
+    if ((rest = name_after(name, "rate."))) return resolve_span(scope, name, str_of(rest), resolve_rate, out);
+    if ((rest = name_after(name, "session."))) return resolve_session(scope, name, rest, out);
     if ((rest = name_after(name, "user."))) return resolve_user(scope, name, rest, out);
     if ((rest = name_after(name, "context."))) {
         set(out, FEATURE_CONTEXT, name);
@@ -191,6 +278,9 @@ static sinter_status unknown(const feature_scope *scope, const char *name, sinte
         return error_set(e, SINTER_INVALID, NULL,
                          "a feature is a number: use an integer, number, boolean or timestamp field, or ask for the field as an id feature",
                          "feature '%s': '%s' is a %s field", name, rest, FIELD_TYPE_NAMES[d->type]);
+    if (!scope->schema->rates && (name_after(name, "rate.") || strncmp(name, "shown", 5) == 0))
+        return error_set(e, SINTER_INVALID, NULL, "write `rates: {}` in the collection's file and restart",
+                         "feature '%s': the collection '%s' does not count what is shown", name, scope->schema->name);
     arena *a = arena_new(4096);
     const char *const *names;
     uint32_t n = feature_names(scope, a, &names);
@@ -226,24 +316,52 @@ void name_add(name_list *l, const char *name)
     l->name[l->n++] = name;
 }
 
+/* A name, and of each window. */
+static void add_spans(name_list *l, const char *name)
+{
+    name_add(l, name);
+    for (profile_span span = PROFILE_HOUR; span <= PROFILE_MONTH; span++) name_add(l, arena_printf(l->a, "%s%s", name, SPANS[span]));
+}
+
+/* A name, and of each counter field; each of each window. */
+static void add_fields(name_list *l, const config_collection *schema, const char *name)
+{
+    add_spans(l, name);
+    for (uint32_t i = 0; i < schema->n_counter_by; i++) add_spans(l, arena_printf(l->a, "%s.%s", name, schema->counter_by[i]));
+}
+
+static void add_rates(name_list *l, const config_collection *schema)
+{
+    add_fields(l, schema, "shown");
+    for (uint32_t t = 0; t < schema->n_events; t++) {
+        const char *type = schema->event[t].name;
+        add_fields(l, schema, arena_printf(l->a, "rate.%s", type));
+        for (uint32_t per = 0; per < schema->n_events; per++)
+            if (per != t) add_fields(l, schema, arena_printf(l->a, "rate.%s.per.%s", type, schema->event[per].name));
+    }
+}
+
 static void add_events(name_list *l, const config_collection *schema)
 {
     for (uint32_t t = 0; t < schema->n_events; t++) {
         const char *type = schema->event[t].name;
-        name_add(l, arena_printf(l->a, "events.%s", type));
-        name_add(l, arena_printf(l->a, "events.%s.query", type));
-        for (uint32_t i = 0; i < schema->n_counter_by; i++)
-            name_add(l, arena_printf(l->a, "events.%s.%s", type, schema->counter_by[i]));
+        add_fields(l, schema, arena_printf(l->a, "events.%s", type));
+        add_spans(l, arena_printf(l->a, "events.%s.query", type));
         name_add(l, arena_printf(l->a, "user.events.%s", type));
+        name_add(l, arena_printf(l->a, "session.events.%s", type));
     }
-    for (uint32_t i = 0; i < schema->n_counter_by; i++) name_add(l, arena_printf(l->a, "user.%s.share", schema->counter_by[i]));
+    for (uint32_t i = 0; i < schema->n_counter_by; i++) {
+        name_add(l, arena_printf(l->a, "user.%s.share", schema->counter_by[i]));
+        name_add(l, arena_printf(l->a, "session.%s.share", schema->counter_by[i]));
+    }
+    if (schema->rates) add_rates(l, schema);
 }
 
 uint32_t feature_names(const feature_scope *scope, arena *a, const char *const **out)
 {
     name_list l = {.a = a};
     for (uint32_t k = 0; k < FEATURE_KINDS_N; k++)
-        if (!strpbrk(FEATURE_KINDS[k].name, FEATURE_CAPITALS)) name_add(&l, FEATURE_KINDS[k].name);
+        if (k != FEATURE_SHOWN && !strpbrk(FEATURE_KINDS[k].name, FEATURE_CAPITALS)) name_add(&l, FEATURE_KINDS[k].name);
     for (uint32_t g = 0; g < scope->schema->n_groups; g++) {
         const char *group = scope->schema->group[g].name;
         name_add(&l, arena_printf(a, "text.%s", group));

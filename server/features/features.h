@@ -9,12 +9,15 @@
  *   recall.SOURCE  recall.SOURCE.rank  score.RANKER (earlier stages)  before (the list's score before the stage)
  *   now.hour  now.weekday  user.ATTRIBUTE (numbers)  context.ATTRIBUTE (numbers)
  *   events.TYPE  events.TYPE.FIELD  events.TYPE.query  user.events  user.events.TYPE  user.FIELD.share
+ *   session.events  session.events.TYPE  session.seconds  session.idle_seconds  session.item  session.FIELD.share
+ *   shown  shown.FIELD  rate.TYPE  rate.TYPE.FIELD  rate.TYPE.per.TYPE  rate.TYPE.per.TYPE.FIELD
+ *   events, shown and rate also with .hour, .day or .month behind them: of that window
  *
  * A missing value is NaN.
  *
  * Id features (ids.c) are texts as 32-bit hashes, the same in every process and for ever; 0: none.
  *
- *   item.id  item.FIELD (keyword)  user.id  user.ATTRIBUTE  context.ATTRIBUTE  query.text */
+ *   item.id  item.FIELD (keyword)  user.id  user.ATTRIBUTE  context.ATTRIBUTE  query.text  session.query */
 #ifndef SINTER_FEATURES_H
 #define SINTER_FEATURES_H
 
@@ -30,6 +33,8 @@ typedef struct feature {
     bool per_request;   /* the same for every candidate */
     uint32_t index;     /* group, source or ranker number; of counters: field of the schema's counter_by */
     uint32_t event;     /* event type */
+    uint32_t per;       /* of a rate: the event type that it is per; 0: per time shown */
+    profile_span span;
     const catalog_field *field;
     const char *name;   /* as asked for */
     const char *attribute;

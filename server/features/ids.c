@@ -109,6 +109,11 @@ static uint32_t of_request(const id_feature *f, const feature_source *s)
         str text = profile_query_text(s->asked, s->a);
         return text.n ? hash_id(text.s, text.n) : 0;
     }
+    case ID_FEATURE_SESSION_QUERY: {
+        str user = {u->user_id.data, u->user_id.size}, session = {u->session_id.data, u->session_id.size};
+        if (!s->profiles) return 0;
+        return profile_session_of(s->profiles, profile_find_person(s->profiles, user, session), c->now_ms).query;
+    }
     default: return 0;
     }
 }

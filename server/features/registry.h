@@ -32,6 +32,18 @@
     X(USER_EVENTS, "user.events", true, "events kept of the person, on items that exist")                                \
     X(USER_EVENTS_TYPE, "user.events.E", true, "those of a type")                                                        \
     X(USER_SHARE, "user.F.share", false, "share of them on items with the item's value of a field of `counters: by`")    \
+    X(SESSION_EVENTS, "session.events", true, "events of the session, kept and on items that exist")                     \
+    X(SESSION_EVENTS_TYPE, "session.events.E", true, "those of a type")                                                  \
+    X(SESSION_SECONDS, "session.seconds", true, "seconds since the session's first event; missing without any")          \
+    X(SESSION_IDLE, "session.idle_seconds", true, "seconds since its last event; missing without any")                   \
+    X(SESSION_ITEM, "session.item", false, "events of the session on the item")                                          \
+    X(SESSION_SHARE, "session.F.share", false, "share of them on items with the item's value of a field of `counters: by`") \
+    X(SHOWN, "shown", false, "times the item was shown in answers, decayed; needs `rates:`")                             \
+    X(SHOWN_VALUE, "shown.F", false, "the same of all items with the item's value of a field of `counters: by`")         \
+    X(RATE, "rate.E", false, "events of a type that name the answer, per time shown; smoothed; needs `rates:`")          \
+    X(RATE_VALUE, "rate.E.F", false, "the same of all items with the item's value of a field of `counters: by`")         \
+    X(RATE_PER, "rate.E.per.E", false, "events of a type per event of another type, on the item; smoothed")              \
+    X(RATE_PER_VALUE, "rate.E.per.E.F", false, "the same of all items with the item's value of a field of `counters: by`") \
     X(USER, "user.A", true, "a numeric or boolean attribute of the user")                                               \
     X(CONTEXT, "context.A", true, "a numeric or boolean attribute of the context")
 
@@ -42,7 +54,8 @@
     X(USER, "user.id", true, "the user; none where only a session is known")                                            \
     X(USER_ATTRIBUTE, "user.A", true, "an attribute of the user: a text, a whole number or a boolean, as text")          \
     X(CONTEXT_ATTRIBUTE, "context.A", true, "the same of the context")                                                  \
-    X(QUERY, "query.text", true, "the query as it came: lower case, words separated by one space")
+    X(QUERY, "query.text", true, "the query as it came: lower case, words separated by one space")                       \
+    X(SESSION_QUERY, "session.query", true, "the last words that an event of the session named; none without any")
 
 typedef enum {
 #define X(id, name, per_request, doc) FEATURE_##id,

@@ -137,6 +137,7 @@ typedef struct label_event {
 typedef struct request_place {
     uint64_t at; /* in the spool */
     uint64_t as_of; /* sequence of the columns that the request read */
+    uint64_t shown; /* of the impressions' log: answers whose showings it had counted */
     int64_t time_ms;
 } request_place;
 

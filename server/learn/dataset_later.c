@@ -9,13 +9,14 @@
 #include <string.h>
 
 typedef struct visit {
-    uint64_t as_of, place;
+    uint64_t as_of, shown, place;
 } visit;
 
 static int by_sequence(const void *x, const void *y)
 {
     const visit *a = x, *b = y;
     if (a->as_of != b->as_of) return a->as_of < b->as_of ? -1 : 1;
+    if (a->shown != b->shown) return a->shown < b->shown ? -1 : 1;
     return a->place < b->place ? -1 : a->place > b->place;
 }
 
@@ -95,6 +96,7 @@ static sinter_status visit_all(dataset_making *m, replay *r, const feature *side
 {
     for (uint64_t i = 0; i < m->n_places; i++) {
         sinter_status s = replay_to(r, v[i].as_of, e);
+        if (s == SINTER_OK) s = replay_shown_to(r, v[i].shown, e);
         if (s) return s;
         arena_reset(m->a);
         request_record *rec = (request_record *)(void *)(m->records.map + m->place[v[i].place].at);
@@ -112,14 +114,14 @@ sinter_status dataset_fill_later(dataset_making *m, sinter_error *e)
     const sinter_inputs *in = m->spec->inputs;
     if (!m->n_places || (!in->n_vectors && !in->n_history_side && !m->baskets)) return SINTER_OK;
     visit *v = xmalloc(m->n_places * sizeof *v);
-    for (uint64_t i = 0; i < m->n_places; i++) v[i] = (visit){m->place[i].as_of, i};
+    for (uint64_t i = 0; i < m->n_places; i++) v[i] = (visit){m->place[i].as_of, m->place[i].shown, i};
     qsort(v, m->n_places, sizeof *v, by_sequence);
     replay *r;
     sinter_status s = replay_open(m->spec->collection, m->main, &r, e);
     if (s == SINTER_OK) {
-        if (in->n_history_side) replay_with_profiles(r);
+        if (in->n_history_side) s = replay_with_shown(r, m->impressions, e);
         feature *side = ARENA_ARRAY(m->memory, feature, in->n_history_side + 1);
-        s = dataset_side_features(m, replay_catalog(r), side, e);
+        if (s == SINTER_OK) s = dataset_side_features(m, replay_catalog(r), side, e);
         if (s == SINTER_OK) s = visit_all(m, r, side, v, e);
         replay_close(r);
     }

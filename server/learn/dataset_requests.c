@@ -203,7 +203,7 @@ static sinter_status write_record(dataset_making *m, const answered *an)
         m->cap_places = m->cap_places ? m->cap_places * 2 : 1024;
         m->place = xrealloc(m->place, m->cap_places * sizeof *m->place);
     }
-    m->place[m->n_places++] = (request_place){m->records.size, as_of(an), an->time_ms};
+    m->place[m->n_places++] = (request_place){m->records.size, as_of(an), an->people ? an->people->shown_sequence : 0, an->time_ms};
     return spool_append(&m->records, m->builder.bytes.data, m->builder.bytes.len, m->error);
 }
 

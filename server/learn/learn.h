@@ -146,8 +146,13 @@ sinter_status replay_open(const config_collection *schema, journal *j, replay **
 void replay_close(replay *r);
 void replay_release(replay *r); /* lets go of the journal, which may then be closed: the columns stay as they are */
 void replay_with_profiles(replay *r); /* before the first replay_to */
+/* Before the first replay_to: profiles, and where the collection has `rates:` times shown. */
+sinter_status replay_with_shown(replay *r, journal *impressions, sinter_error *e);
 /* Applies every record up to `sequence`, that one included, and publishes. INVALID: an earlier one than last time. */
 sinter_status replay_to(replay *r, uint64_t sequence, sinter_error *e);
+/* After replay_to: the records of the impressions' log up to `sequence` too, and publishes again. Goes forward only; does nothing
+ * where times shown were not asked for. */
+sinter_status replay_shown_to(replay *r, uint64_t sequence, sinter_error *e);
 catalog_collection *replay_catalog(const replay *r);
 const catalog_set *replay_set(const replay *r); /* valid until the next replay_to */
 const profile_set *replay_profiles(const replay *r); /* the same; NULL without profiles */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The journal from its beginning to any sequence, applied to columns and profiles by the code that serves. */
+/* The journal from its beginning to any sequence, applied to columns and profiles by the code that serves; and beside it the log of
+ * answers, for times shown. */
 #include "learn/learn.h"
 
 #include <inttypes.h>
@@ -9,6 +10,8 @@ typedef Sinter__Storage__V1__Record record;
 
 struct replay {
     journal_reader *reader;
+    journal_reader *shown_reader; /* NULL: nobody asked for times shown */
+    uint64_t shown_at;
     epoch_domain *epochs;
     catalog_collection *catalog;
     profile_collection *profiles; /* NULL: not asked for */
@@ -53,12 +56,19 @@ void replay_close(replay *r)
 void replay_release(replay *r)
 {
     journal_reader_close(r->reader);
-    r->reader = NULL;
+    journal_reader_close(r->shown_reader);
+    r->reader = r->shown_reader = NULL;
 }
 
 void replay_with_profiles(replay *r)
 {
     if (!r->profiles) r->profiles = profile_open(r->schema, r->number, NULL);
+}
+
+sinter_status replay_with_shown(replay *r, journal *impressions, sinter_error *e)
+{
+    replay_with_profiles(r);
+    return r->schema->rates && impressions && !r->shown_reader ? journal_reader_open(impressions, &r->shown_reader, e) : SINTER_OK;
 }
 
 static uint32_t collection_of(const record *rec)
@@ -93,6 +103,25 @@ sinter_status replay_to(replay *r, uint64_t sequence, sinter_error *e)
     r->at = sequence;
     catalog_publish(r->catalog, sequence);
     if (r->profiles) profile_publish(r->profiles, sequence);
+    return SINTER_OK;
+}
+
+static bool apply_shown(void *ctx, const record *rec)
+{
+    replay *r = ctx;
+    if (rec->sequence > r->until) return false;
+    profile_apply_shown(r->profiles, rec);
+    return true;
+}
+
+sinter_status replay_shown_to(replay *r, uint64_t sequence, sinter_error *e)
+{
+    if (!r->shown_reader || sequence <= r->shown_at) return SINTER_OK;
+    r->until = sequence;
+    sinter_status s = journal_tail(r->shown_reader, r->shown_at, UINT32_MAX, apply_shown, r, NULL, e);
+    if (s) return s;
+    r->shown_at = sequence;
+    profile_publish(r->profiles, r->at);
     return SINTER_OK;
 }
 

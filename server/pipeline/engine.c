@@ -121,7 +121,7 @@ sinter_status engine_open(config *c, uint32_t lanes, const char *exe, engine **o
     if (st == SINTER_OK) st = open_journals(g, c, exe, e);
     if (st == SINTER_OK) st = open_lanes(g, e);
     if (st == SINTER_OK) st = plugin_host_new(private_dir, lanes + 1, &g->host, e);
-    if (st == SINTER_OK) st = views_open(c, g->journal, g->epochs, lanes, &g->views, e);
+    if (st == SINTER_OK) st = views_open(c, g->journal, g->impressions, g->epochs, lanes, &g->views, e);
     if (st == SINTER_OK) st = open_services(g, e);
     if (st == SINTER_OK) st = open_deployments(g, e);
     snapshot_args first = {.config = c, .at_start = true};

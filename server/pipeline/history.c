@@ -10,11 +10,11 @@ const history *search_history(search *s)
     const sinter_user *u = &s->user;
     const profile_set *set = s->view->profiles;
     uint32_t limit = s->collection->log_history;
-    const profile_person *p =
+    profile_who who =
         profile_find_person(set, (str){u->user_id.data, u->user_id.size}, (str){u->session_id.data, u->session_id.size});
-    if (!p) return h;
+    if (!who.user && !who.session) return h;
     profile_event *event = arena_alloc(s->a, limit * sizeof *event);
-    h->n = profile_history(set, p, limit, event);
+    h->n = profile_history(set, who, limit, event);
     h->item = arena_alloc(s->a, (h->n + 1) * sizeof *h->item);
     h->event = arena_alloc(s->a, (h->n + 1) * sizeof *h->event);
     h->age = arena_alloc(s->a, (h->n + 1) * sizeof *h->age);

@@ -79,6 +79,23 @@ static void log_person(search *s, Sinter__Storage__V1__Answered *a)
     a->history_weight = h->weight;
 }
 
+/* What counts of times shown are made of: the value of each shown item's counter fields now, and how far the log had been read. */
+static void log_shown(search *s, Sinter__Storage__V1__Answered *a)
+{
+    const config_collection *schema = s->collection->schema;
+    const profile_set *set = s->view->profiles;
+    if (!schema->rates) return;
+    Sinter__Storage__V1__AnsweredPeople *said = a->people = ARENA_NEW(s->a, Sinter__Storage__V1__AnsweredPeople);
+    sinter__storage__v1__answered_people__init(said);
+    said->shown_sequence = set->shown_sequence;
+    said->n_counted_by = schema->n_counter_by;
+    said->counted_by = (char **)(uintptr_t)schema->counter_by;
+    said->shown_value = ARENA_ARRAY(s->a, uint64_t, (size_t)s->n_page * schema->n_counter_by + 1);
+    for (uint32_t i = 0; i < s->n_page; i++)
+        for (uint32_t by = 0; by < schema->n_counter_by; by++)
+            said->shown_value[said->n_shown_value++] = profile_value_hash(set, by, s->page[i].item);
+}
+
 /* Runs the stage of a pipeline that did not rank this answer over the page, and scatters its rankers' scores. */
 static sinter_status score_elsewhere(search *s, const snap_pipeline *p, float *raw, uint32_t stride, sinter_error *e)
 {
@@ -211,6 +228,7 @@ static sinter_status log_answer(search *s, str request_bytes, sinter_error *e)
     a.total = s->out->total;
     a.shuffled = s->shuffled;
     log_person(s, &a);
+    log_shown(s, &a);
     fill_shown(s, &a, &numbers);
     Sinter__Storage__V1__Record rec;
     sinter__storage__v1__record__init(&rec);

@@ -12,10 +12,10 @@ sinter_status search_seen(search *s, sinter_error *e)
     if (!user.n && !session.n)
         return error_set(e, SINTER_INVALID, "exclude_seen", "set user.user_id or user.session_id", "nobody's history to exclude");
     const profile_set *profiles = s->view->profiles;
-    const profile_person *p = profile_find_person(profiles, user, session);
+    profile_who who = profile_find_person(profiles, user, session);
     uint32_t most = s->collection->schema->history;
     profile_event *event = ARENA_ARRAY(s->a, profile_event, most + 1);
-    uint32_t n = profile_history(profiles, p, most, event);
+    uint32_t n = profile_history(profiles, who, most, event);
     if (n == 0) return SINTER_OK;
     uint32_t *item = ARENA_ARRAY(s->a, uint32_t, n);
     for (uint32_t i = 0; i < n; i++) item[i] = event[i].item;

@@ -11,12 +11,26 @@ static const int64_t LEAST_MS = -62135596800000, MOST_MS = 253402300799999; /* t
 
 /* ---- numbers of texts ------------------------------------------------------------------------------------------------- */
 
-static uint32_t number_of(profile_collection *p, dictionary *d, uint32_t *count, str text)
+static uint32_t number_of(profile_collection *p, dictionary *d, uint32_t *next, str text)
 {
     uint32_t number = dictionary_find(d, text);
     if (number != DICTIONARY_NONE) return number;
-    number = (*count)++;
+    number = (*next)++;
     dictionary_put(d, number, text, p->texts);
+    return number;
+}
+
+uint32_t value_of_hash(profile_collection *p, uint32_t by, uint64_t hash)
+{
+    return number_of(p, &p->value_hashes[by], &p->n_values[by], (str){(const char *)&hash, sizeof hash});
+}
+
+static uint32_t value_of_text(profile_collection *p, uint32_t by, str text)
+{
+    uint32_t number = dictionary_find(&p->values[by], text);
+    if (number != DICTIONARY_NONE) return number;
+    number = value_of_hash(p, by, hash64(text.s, text.n));
+    dictionary_put(&p->values[by], number, text, p->texts);
     return number;
 }
 
@@ -27,9 +41,7 @@ static uint32_t value_number(profile_collection *p, uint32_t by, const Sinter__V
         const Sinter__V1__Value *v = item->fields[i]->value;
         if (strcmp(item->fields[i]->key, name) != 0) continue;
         if (!v || v->kind_case != SINTER__V1__VALUE__KIND_STRING_VALUE) return 0;
-        uint32_t next = atomic_load_explicit(&p->values[by].count, memory_order_relaxed);
-        if (!next) next = 1;
-        return number_of(p, &p->values[by], &next, str_of(v->string_value));
+        return value_of_text(p, by, str_of(v->string_value));
     }
     return 0;
 }
@@ -42,16 +54,16 @@ static uint32_t type_number(const profile_collection *p, const char *name)
     return 0;
 }
 
-/* ---- counters by value ---------------------------------------------------------------------------------------------------- */
+/* ---- counting ---------------------------------------------------------------------------------------------------------- */
 
-static void count_values(profile_collection *p, uint32_t item, uint32_t type, int64_t time_ms)
+static void count_values(profile_collection *p, account *a, uint32_t item, const count *c)
 {
     const item_row *row = rows_at(&p->item, item);
     for (uint32_t by = 0; row && by < p->n_by; by++)
-        if (row[1 + by]) counters_add(p, &p->value_count[type - 1][by], row[1 + by], time_ms);
+        if (row[1 + by]) tally_add(p, rows_writable(p, &a->value[by], row[1 + by]), c);
 }
 
-static void wait_for_item(profile_collection *p, uint32_t item, uint32_t type, int64_t time_ms)
+static void wait_for_item(profile_collection *p, uint32_t item, uint32_t type, bool through, const count *c)
 {
     if (!p->n_by) return;
     if (item >= p->cap_waiting) {
@@ -69,15 +81,26 @@ static void wait_for_item(profile_collection *p, uint32_t item, uint32_t type, i
         w->cap = cap;
         p->bytes += (cap - n) * sizeof w->event[0];
     }
-    w->event[w->n].time_ms = time_ms;
+    w->event[w->n].time_ms = c->time_ms;
+    w->event[w->n].recent_ms = c->recent_ms;
+    w->event[w->n].through = through;
     w->event[w->n++].type = type;
+}
+
+static count count_of_event(int64_t time_ms, int64_t recent_ms)
+{
+    return (count){.time_ms = time_ms, .recent_ms = recent_ms, .weight = 1, .amount = 1};
 }
 
 static void end_wait(profile_collection *p, uint32_t item)
 {
     waiting *w = item < p->cap_waiting ? p->waiting[item] : NULL;
     if (!w) return;
-    for (uint32_t i = 0; i < w->n; i++) count_values(p, item, w->event[i].type, w->event[i].time_ms);
+    for (uint32_t i = 0; i < w->n; i++) {
+        count c = count_of_event(w->event[i].time_ms, w->event[i].recent_ms);
+        count_values(p, &p->account[w->event[i].type - 1], item, &c);
+        if (w->event[i].through) count_values(p, &p->account[THROUGH + w->event[i].type - 1], item, &c);
+    }
     p->bytes -= w->cap * sizeof w->event[0];
     free(w);
     p->waiting[item] = NULL;
@@ -132,13 +155,55 @@ int64_t profile_event_time(const record *rec)
     return ms < LEAST_MS ? LEAST_MS : ms > MOST_MS ? MOST_MS : ms;
 }
 
-static void count(profile_collection *p, uint32_t item, uint32_t type, int64_t time_ms)
+static void count_item(profile_collection *p, account *a, uint32_t item, const count *c)
 {
-    counters_add(p, &p->count[type - 1], item, time_ms);
-    if (is_live(p, item))
-        count_values(p, item, type, time_ms);
-    else
-        wait_for_item(p, item, type, time_ms);
+    tally_add(p, rows_writable(p, &a->item, item), c);
+    tally_add(p, &a->all, c);
+    if (is_live(p, item)) count_values(p, a, item, c);
+}
+
+/* `through`: it names the answer that showed the item. */
+static void count_event(profile_collection *p, uint32_t item, uint32_t type, bool through, const count *c)
+{
+    count_item(p, &p->account[type - 1], item, c);
+    if (through) count_item(p, &p->account[THROUGH + type - 1], item, c);
+    if (!is_live(p, item)) wait_for_item(p, item, type, through, c);
+}
+
+/* An event from a clock that is ahead is as recent as its record. */
+static count count_of(const record *rec)
+{
+    int64_t ms = profile_event_time(rec);
+    return count_of_event(ms, rec->time_ms > 0 && rec->time_ms < ms ? rec->time_ms : ms);
+}
+
+/* Who did it; UINT32_MAX: not named. `user` is also whom the session is joined to. */
+typedef struct doer {
+    uint32_t user, session;
+} doer;
+
+static uint32_t person_number(profile_collection *p, const char *key, size_t n)
+{
+    return n ? number_of(p, &p->people, &p->n_people, (str){key, n}) : UINT32_MAX;
+}
+
+static doer doer_of(profile_collection *p, str user_id, str session_id)
+{
+    char key[MAX_ID + 2];
+    doer d;
+    d.user = person_number(p, key, user_key(user_id, key));
+    d.session = person_number(p, key, session_key(session_id, key));
+    if (d.session == UINT32_MAX) return d;
+    if (d.user != UINT32_MAX) person_join(p, d.user, d.session);
+    uint32_t joined = person_joined(p, d.session);
+    if (joined) d.user = joined - 1;
+    return d;
+}
+
+static void remember(profile_collection *p, doer d, history_entry *e)
+{
+    if (d.user != UINT32_MAX) person_add(p, d.user, e);
+    if (d.session != UINT32_MAX) person_add(p, d.session, e);
 }
 
 static bool apply_event(profile_collection *p, const record *rec)
@@ -147,22 +212,24 @@ static bool apply_event(profile_collection *p, const record *rec)
     uint32_t type = event ? type_number(p, event->type) : 0;
     if (!type) return false;
     arena_reset(p->scratch);
-    char key[MAX_ID + 2];
-    size_t key_n = person_key(str_of(event->user_id), str_of(event->session_id), key);
-    uint32_t person = key_n ? number_of(p, &p->people, &p->n_people, (str){key, key_n}) : UINT32_MAX;
+    doer who = doer_of(p, str_of(event->user_id), str_of(event->session_id));
     str text = event->query[0] ? profile_query_text(str_of(event->query), p->scratch) : (str){"", 0};
     bool asked = text.n > 0 && text.n <= MAX_QUERY_TEXT;
     uint32_t query = asked ? number_of(p, &p->queries, &p->n_queries, text) : UINT32_MAX;
-    history_entry e = {.time_ms = profile_event_time(rec), .value = event->value, .type = type};
+    count c = count_of(rec);
+    bool through = p->schema->rates && event->request_id[0];
+    history_entry e = {.time_ms = c.time_ms, .value = (float)event->value, .type = type};
     for (size_t i = 0; i < event->n_item_ids; i++) {
         str id = str_of(event->item_ids[i]);
         if (!id.n || id.n > MAX_ID) continue;
         e.item = number_of(p, &p->items, &p->n_items, id);
-        if (person != UINT32_MAX) person_add(p, person, &e);
-        count(p, e.item, type, e.time_ms);
-        if (asked) query_add(p, query, e.item, type, e.time_ms);
-        p->n_events++;
+        e.order = (uint32_t)p->n_events++;
+        remember(p, who, &e);
+        count_event(p, e.item, type, through, &c);
+        if (asked) query_add(p, query, e.item, type, &c);
     }
+    if (asked && who.user != UINT32_MAX) person_asked(p, who.user, hash_id(text.s, text.n), c.time_ms);
+    if (asked && who.session != UINT32_MAX) person_asked(p, who.session, hash_id(text.s, text.n), c.time_ms);
     return true;
 }
 

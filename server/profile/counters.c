@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Counters that decay: one number and the time that it is meant for stand for all events so far. */
+/* Counters that decay: one number and the time that it is meant for stand for all events so far. And tallies, which hold such a
+ * counter and the windows beside it. */
 #include "inside.h"
 
 #include <math.h>
@@ -10,42 +11,54 @@ static double decay(int64_t ms, double half_life_ms)
 }
 
 /* A late event has decayed already when it comes. */
-void counter_add(counter *c, int64_t time_ms, double half_life_ms)
+void counter_add(counter *c, int64_t time_ms, double weight, double half_life_ms)
 {
     if (c->value == 0) {
-        *c = (counter){1, time_ms};
+        *c = (counter){weight, time_ms};
     } else if (time_ms >= c->time_ms) {
-        c->value = c->value * decay(time_ms - c->time_ms, half_life_ms) + 1;
+        c->value = c->value * decay(time_ms - c->time_ms, half_life_ms) + weight;
         c->time_ms = time_ms;
     } else {
-        c->value += decay(c->time_ms - time_ms, half_life_ms);
+        c->value += weight * decay(c->time_ms - time_ms, half_life_ms);
     }
 }
 
-void counters_add(profile_collection *p, rows *r, uint32_t number, int64_t time_ms)
+static double counter_at(const counter *c, int64_t now_ms, double half_life_ms)
 {
-    counter_add(rows_writable(p, r, number), time_ms, p->half_life_ms);
-}
-
-double counter_at(const counter *c, int64_t now_ms, double half_life_ms)
-{
-    if (!c || c->value == 0) return 0;
     return now_ms > c->time_ms ? c->value * decay(now_ms - c->time_ms, half_life_ms) : c->value;
 }
 
-static inline float count_of(const row_table *t, uint32_t number, int64_t now_ms, double half_life_ms)
+void tally_add(profile_collection *p, tally *t, const count *c)
 {
-    return (float)counter_at(table_row(t, sizeof(counter), number), now_ms, half_life_ms);
+    counter_add(&t->all, c->time_ms, c->weight, p->half_life_ms);
+    window_add(p, &t->recent, c->recent_ms, c->amount);
 }
 
-void profile_count_items(const profile_set *s, uint32_t type, const uint32_t *item, uint32_t n, int64_t now_ms, float *out,
-                         uint32_t stride)
+double tally_at(const tally *t, profile_span span, int64_t now_ms, double half_life_ms, double unit)
 {
-    const row_table *t = type && type <= MAX_TYPES ? s->tables->count[type - 1] : NULL;
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t number = t ? item_number(s, item[i]) : 0;
-        out[(size_t)i * stride] = number ? count_of(t, number - 1, now_ms, s->owner->half_life_ms) : 0;
-    }
+    if (!t || t->all.value == 0) return 0;
+    return span == PROFILE_ALL ? counter_at(&t->all, now_ms, half_life_ms) : (double)window_count(t->recent, span, now_ms) / unit;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------------------ */
+
+static const account_tables *events_of(const profile_set *s, uint32_t type)
+{
+    return type && type <= MAX_TYPES ? &s->tables->account[type - 1] : NULL;
+}
+
+static const tally *of_item(const profile_set *s, const account_tables *t, uint32_t item)
+{
+    uint32_t number = t ? item_number(s, item) : 0;
+    return number ? table_row(t->item, sizeof(tally), number - 1) : NULL;
+}
+
+void profile_count_items(const profile_set *s, uint32_t type, profile_span span, const uint32_t *item, uint32_t n, int64_t now_ms,
+                         float *out, uint32_t stride)
+{
+    const account_tables *t = events_of(s, type);
+    for (uint32_t i = 0; i < n; i++)
+        out[(size_t)i * stride] = (float)tally_at(of_item(s, t, item[i]), span, now_ms, s->owner->half_life_ms, 1);
 }
 
 uint32_t profile_value_of(const profile_set *s, uint32_t by, uint32_t item)
@@ -55,12 +68,13 @@ uint32_t profile_value_of(const profile_set *s, uint32_t by, uint32_t item)
     return row ? row[1 + by] : 0;
 }
 
-void profile_count_values(const profile_set *s, uint32_t type, uint32_t by, const uint32_t *item, uint32_t n, int64_t now_ms,
-                          float *out, uint32_t stride)
+void profile_count_values(const profile_set *s, uint32_t type, profile_span span, uint32_t by, const uint32_t *item, uint32_t n,
+                          int64_t now_ms, float *out, uint32_t stride)
 {
-    const row_table *t = type && type <= MAX_TYPES && by < MAX_BY ? s->tables->value_count[type - 1][by] : NULL;
+    const account_tables *t = by < MAX_BY ? events_of(s, type) : NULL;
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t value = profile_value_of(s, by, item[i]);
-        out[(size_t)i * stride] = value ? count_of(t, value, now_ms, s->owner->half_life_ms) : NAN;
+        uint32_t value = t ? profile_value_of(s, by, item[i]) : 0;
+        const tally *row = value ? table_row(t->value[by], sizeof(tally), value) : NULL;
+        out[(size_t)i * stride] = value ? (float)tally_at(row, span, now_ms, s->owner->half_life_ms, 1) : NAN;
     }
 }

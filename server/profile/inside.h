@@ -55,18 +55,56 @@ typedef struct counter {
     int64_t time_ms;
 } counter;
 
+/* Counts of the last hour, day and month: 0: nothing yet; see windows.c. */
+typedef uint64_t window;
+
+typedef struct tally {
+    counter all;
+    window recent;
+} tally;
+
+/* One happening, as tallies count it. */
+typedef struct count {
+    int64_t time_ms;   /* its own */
+    int64_t recent_ms; /* the same, or when it was recorded where its clock was ahead */
+    double weight;
+    uint64_t amount; /* the weight in windows */
+} count;
+
+/* windows.c */
+void window_add(profile_collection *p, window *w, int64_t time_ms, uint64_t amount);
+uint64_t window_count(window w, profile_span span, int64_t now_ms);
+void window_free(window w);
 /* counters.c */
-void counter_add(counter *c, int64_t time_ms, double half_life_ms);
-void counters_add(profile_collection *p, rows *r, uint32_t number, int64_t time_ms);
-double counter_at(const counter *c, int64_t now_ms, double half_life_ms);
+void counter_add(counter *c, int64_t time_ms, double weight, double half_life_ms);
+void tally_add(profile_collection *p, tally *t, const count *c);
+/* NULL: nothing happened. `unit`: what one is in windows. */
+double tally_at(const tally *t, profile_span span, int64_t now_ms, double half_life_ms, double unit);
+
+/* What is counted of one kind of happening: by item, by value of each counter field, in all. */
+typedef struct account {
+    rows item, value[MAX_BY]; /* by item number, by value number: tally */
+    tally all;
+} account;
+
+/* Published. */
+typedef struct account_tables {
+    const row_table *item, *value[MAX_BY];
+    tally all;
+} account_tables;
+
+/* Accounts: events of each type, those of them that name an answer, items shown. */
+enum { THROUGH = MAX_TYPES, SHOWN = 2 * MAX_TYPES, ACCOUNTS = 2 * MAX_TYPES + 1 };
+enum { SHOWN_UNIT = 256 }; /* one showing that is surely looked at, in windows */
 
 /* An item by its id: ordinal + 1 (0: not in the catalogue), then the number of its value of each counter field (0: none). */
 typedef uint32_t item_row;
 
 typedef struct history_entry {
     int64_t time_ms;
-    double value;
-    uint32_t item; /* number of its id */
+    uint32_t order; /* of all entries ever: tells those of the same time apart, and finds one that stands in two lists */
+    uint32_t item;  /* number of its id */
+    float value;
     uint32_t type;
 } history_entry;
 
@@ -80,12 +118,15 @@ void *block_writable(profile_collection *p, void *slot, size_t head, size_t entr
 
 struct profile_person {
     block b;
+    uint32_t user;         /* of a session: 1 + the number of the user it is joined to; 0: nobody */
+    uint32_t query;        /* hash_id of the words that the latest event naming any names; 0: none */
+    int64_t query_ms;
     history_entry entry[]; /* [n] oldest first */
 };
 
 typedef struct query_entry {
     uint64_t key; /* item number << 8 | type */
-    counter counter;
+    tally tally;
 } query_entry;
 
 struct profile_query {
@@ -93,11 +134,18 @@ struct profile_query {
     query_entry entry[]; /* [n] by rising key */
 };
 
+/* apply.c: the number of a counter field's value, by the hash that impressions name; from 1. */
+uint32_t value_of_hash(profile_collection *p, uint32_t by, uint64_t hash);
 /* people.c, queries.c: of the numbered person or query, in the state being built. */
 void person_add(profile_collection *p, uint32_t person, const history_entry *e);
-void query_add(profile_collection *p, uint32_t query, uint32_t item, uint32_t type, int64_t time_ms);
+void person_join(profile_collection *p, uint32_t user, uint32_t session);
+uint32_t person_joined(const profile_collection *p, uint32_t session); /* 1 + user; 0: to nobody */
+void person_asked(profile_collection *p, uint32_t person, uint32_t query, int64_t time_ms);
+void query_add(profile_collection *p, uint32_t query, uint32_t item, uint32_t type, const count *c);
+void query_free(profile_query *q);
 /* The key's bytes in `out`; 0: nobody, or an id that is none. */
-size_t person_key(str user_id, str session_id, char out[MAX_ID + 2]);
+size_t user_key(str user_id, char out[MAX_ID + 2]);
+size_t session_key(str session_id, char out[MAX_ID + 2]);
 
 /* ---- the collection ------------------------------------------------------------------------------------------------------ */
 
@@ -106,8 +154,7 @@ typedef struct profile_tables {
     const row_table *item;    /* by item number: item_row[1 + n_by] */
     const row_table *person;  /* by person number: profile_person * */
     const row_table *query;   /* by query number: profile_query * */
-    const row_table *count[MAX_TYPES];             /* by item number: counter */
-    const row_table *value_count[MAX_TYPES][MAX_BY]; /* by value number: counter */
+    account_tables account[ACCOUNTS];
 } profile_tables;
 
 /* Of an ordinal: the number of its id + 1; 0: no such item. */
@@ -121,8 +168,9 @@ static inline uint32_t item_number(const profile_set *s, uint32_t ordinal)
 typedef struct waiting {
     uint32_t n, cap;
     struct {
-        int64_t time_ms;
+        int64_t time_ms, recent_ms;
         uint32_t type;
+        bool through;
     } event[];
 } waiting;
 
@@ -139,15 +187,17 @@ struct profile_collection {
 
     /* Written by the one thread, read by any. */
     dictionary people, items, queries;
-    dictionary values[MAX_BY]; /* numbers from 1 */
+    dictionary values[MAX_BY];       /* by text; numbers from 1 */
+    dictionary value_hashes[MAX_BY]; /* the same numbers by the text's hash: what impressions name */
     _Atomic(const profile_set *) current;
 
     /* The one thread's own. */
     arena *texts, *scratch;
-    uint64_t generation, applied, n_events, bytes;
-    uint32_t n_people, n_items, n_queries;
+    uint64_t generation, applied, shown_applied, n_events, bytes;
+    uint32_t n_people, n_items, n_queries, n_values[MAX_BY];
     bool moved;
-    rows item_of, item, person, query, count[MAX_TYPES], value_count[MAX_TYPES][MAX_BY];
+    rows item_of, item, person, query;
+    account account[ACCOUNTS];
     waiting **waiting; /* [cap_waiting] by item number */
     uint32_t cap_waiting;
     void **replaced; /* by the next publication */

@@ -20,10 +20,11 @@ profile_collection *profile_open(const config_collection *schema, uint32_t numbe
     p->item_of.width = sizeof(uint32_t);
     p->item.width = (1 + p->n_by) * sizeof(item_row);
     p->person.width = p->query.width = sizeof(void *);
-    for (uint32_t t = 0; t < MAX_TYPES; t++) {
-        p->count[t].width = sizeof(counter);
-        for (uint32_t by = 0; by < MAX_BY; by++) p->value_count[t][by].width = sizeof(counter);
+    for (uint32_t i = 0; i < ACCOUNTS; i++) {
+        p->account[i].item.width = sizeof(tally);
+        for (uint32_t by = 0; by < MAX_BY; by++) p->account[i].value[by].width = sizeof(tally);
     }
+    for (uint32_t by = 0; by < MAX_BY; by++) p->n_values[by] = 1;
     profile_add_types(p, schema);
     profile_publish(p, 0);
     return p;
@@ -42,25 +43,28 @@ void profile_add_types(profile_collection *p, const config_collection *schema)
 
 /* ---- publishing ---------------------------------------------------------------------------------------------------------- */
 
+static void publish_account(profile_collection *p, account *a, account_tables *t)
+{
+    t->item = rows_publish(p, &a->item);
+    for (uint32_t by = 0; by < p->n_by; by++) t->value[by] = rows_publish(p, &a->value[by]);
+    t->all = a->all;
+}
+
 static const profile_tables *publish_tables(profile_collection *p)
 {
     profile_tables *t = xcalloc(1, sizeof *t);
-    uint32_t n = atomic_load_explicit(&p->n_types, memory_order_acquire);
     t->item_of = rows_publish(p, &p->item_of);
     t->item = rows_publish(p, &p->item);
     t->person = rows_publish(p, &p->person);
     t->query = rows_publish(p, &p->query);
-    for (uint32_t i = 0; i < n; i++) {
-        t->count[i] = rows_publish(p, &p->count[i]);
-        for (uint32_t by = 0; by < p->n_by; by++) t->value_count[i][by] = rows_publish(p, &p->value_count[i][by]);
-    }
+    for (uint32_t i = 0; i < ACCOUNTS; i++) publish_account(p, &p->account[i], &t->account[i]);
     return t;
 }
 
 static uint64_t all_bytes(const profile_collection *p)
 {
     uint64_t sum = sizeof *p + p->bytes + p->people.bytes + p->items.bytes + p->queries.bytes + arena_used(p->texts);
-    for (uint32_t by = 0; by < p->n_by; by++) sum += p->values[by].bytes;
+    for (uint32_t by = 0; by < p->n_by; by++) sum += p->values[by].bytes + p->value_hashes[by].bytes;
     return sum;
 }
 
@@ -93,6 +97,7 @@ const profile_set *profile_publish(profile_collection *p, uint64_t sequence)
     const profile_set *old = atomic_load(&p->current);
     profile_set *s = xcalloc(1, sizeof *s);
     *s = (profile_set){.sequence = sequence,
+                       .shown_sequence = p->shown_applied,
                        .n_people = p->n_people,
                        .n_items = p->n_items,
                        .n_queries = p->n_queries,
@@ -120,13 +125,38 @@ const profile_set *profile_current(const profile_collection *p)
 
 /* ---- the end ------------------------------------------------------------------------------------------------------------------ */
 
-static void free_blocks(rows *r)
+static void free_people(rows *r)
 {
     for (uint32_t k = 0; k < r->n_chunks; k++) {
         void **row = r->chunk[k] ? (void **)r->chunk[k]->row : NULL;
         for (uint32_t i = 0; row && i < ROWS; i++) free(row[i]);
     }
     rows_free(r);
+}
+
+static void free_queries(rows *r)
+{
+    for (uint32_t k = 0; k < r->n_chunks; k++) {
+        profile_query **row = r->chunk[k] ? (profile_query **)r->chunk[k]->row : NULL;
+        for (uint32_t i = 0; row && i < ROWS; i++) query_free(row[i]);
+    }
+    rows_free(r);
+}
+
+static void free_tallies(rows *r)
+{
+    for (uint32_t k = 0; k < r->n_chunks; k++) {
+        tally *row = r->chunk[k] ? (tally *)r->chunk[k]->row : NULL;
+        for (uint32_t i = 0; row && i < ROWS; i++) window_free(row[i].recent);
+    }
+    rows_free(r);
+}
+
+static void free_account(account *a)
+{
+    free_tallies(&a->item);
+    for (uint32_t by = 0; by < MAX_BY; by++) free_tallies(&a->value[by]);
+    window_free(a->all.recent);
 }
 
 void profile_close(profile_collection *p)
@@ -137,19 +167,19 @@ void profile_close(profile_collection *p)
     free(p->replaced);
     rows_free(&p->item_of);
     rows_free(&p->item);
-    free_blocks(&p->person);
-    free_blocks(&p->query);
-    for (uint32_t t = 0; t < MAX_TYPES; t++) {
-        rows_free(&p->count[t]);
-        for (uint32_t by = 0; by < MAX_BY; by++) rows_free(&p->value_count[t][by]);
-        free(p->type[t]);
-    }
+    free_people(&p->person);
+    free_queries(&p->query);
+    for (uint32_t i = 0; i < ACCOUNTS; i++) free_account(&p->account[i]);
+    for (uint32_t t = 0; t < MAX_TYPES; t++) free(p->type[t]);
     for (uint32_t i = 0; i < p->cap_waiting; i++) free(p->waiting[i]);
     free(p->waiting);
     dictionary_free(&p->people);
     dictionary_free(&p->items);
     dictionary_free(&p->queries);
-    for (uint32_t by = 0; by < MAX_BY; by++) dictionary_free(&p->values[by]);
+    for (uint32_t by = 0; by < MAX_BY; by++) {
+        dictionary_free(&p->values[by]);
+        dictionary_free(&p->value_hashes[by]);
+    }
     arena_free(p->texts);
     arena_free(p->scratch);
     pthread_mutex_destroy(&p->lock);

@@ -76,7 +76,7 @@ static uint32_t place_of(const profile_query *q, uint64_t key)
     return from;
 }
 
-void query_add(profile_collection *p, uint32_t query, uint32_t item, uint32_t type, int64_t time_ms)
+void query_add(profile_collection *p, uint32_t query, uint32_t item, uint32_t type, const count *c)
 {
     profile_query **slot = rows_writable(p, &p->query, query);
     uint64_t key = (uint64_t)item << 8 | type;
@@ -88,7 +88,13 @@ void query_add(profile_collection *p, uint32_t query, uint32_t item, uint32_t ty
         q->entry[at] = (query_entry){.key = key};
         q->b.n++;
     }
-    counter_add(&q->entry[at].counter, time_ms, p->half_life_ms);
+    tally_add(p, &q->entry[at].tally, c);
+}
+
+void query_free(profile_query *q)
+{
+    for (uint32_t i = 0; q && i < q->b.n; i++) window_free(q->entry[i].tally.recent);
+    free(q);
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------------------------- */
@@ -101,18 +107,18 @@ const profile_query *profile_find_query(const profile_set *s, str text)
     return row ? *row : NULL;
 }
 
-static const counter *counter_of(const profile_query *q, uint64_t key)
+static const tally *tally_of(const profile_query *q, uint64_t key)
 {
     uint32_t at = place_of(q, key);
-    return at < q->b.n && q->entry[at].key == key ? &q->entry[at].counter : NULL;
+    return at < q->b.n && q->entry[at].key == key ? &q->entry[at].tally : NULL;
 }
 
-void profile_count_query(const profile_set *s, const profile_query *q, uint32_t type, const uint32_t *item, uint32_t n,
-                         int64_t now_ms, float *out, uint32_t stride)
+void profile_count_query(const profile_set *s, const profile_query *q, uint32_t type, profile_span span, const uint32_t *item,
+                         uint32_t n, int64_t now_ms, float *out, uint32_t stride)
 {
     for (uint32_t i = 0; i < n; i++) {
         uint32_t number = q ? item_number(s, item[i]) : 0;
-        const counter *c = number ? counter_of(q, (uint64_t)(number - 1) << 8 | type) : NULL;
-        out[(size_t)i * stride] = (float)counter_at(c, now_ms, s->owner->half_life_ms);
+        const tally *t = number ? tally_of(q, (uint64_t)(number - 1) << 8 | type) : NULL;
+        out[(size_t)i * stride] = (float)tally_at(t, span, now_ms, s->owner->half_life_ms, 1);
     }
 }

@@ -73,7 +73,8 @@ typedef struct set_holder {
 struct views {
     const config *config;
     journal *journal;
-    journal_reader *reader;
+    journal *impressions; /* NULL: nothing counts what is shown */
+    journal_reader *reader, *shown_reader;
     epoch_domain *lanes_epochs, *own_epochs;
     uint32_t lanes;
     uint32_t n;
@@ -81,6 +82,7 @@ struct views {
     arena *before; /* the state of an item that a record replaces */
 
     uint64_t at; /* sequence that columns and profiles have applied */
+    uint64_t shown_at, shown_published_at; /* the same of the impressions' log */
     uint64_t published_ns;
     uint64_t published_at; /* v->at of the newest set */
     bool publish_now;
@@ -104,6 +106,8 @@ sinter_status feed_open(views *v, feed *f, sinter_error *e);
 void feed_close(views *v, feed *f);
 /* profiles.c: at start, from the first record to v->at. */
 sinter_status profiles_build(views *v, sinter_error *e);
+/* Applies what is new in the impressions' log, some of it; true: there is more. */
+bool profiles_follow_shown(views *v, uint64_t *blocked_ns);
 /* Applies one record of the tail to columns and, when live, to the index. */
 void feed_apply(views *v, feed *f, const Sinter__Storage__V1__Record *rec);
 /* Some work of a feed that is not live; true: there is more. */

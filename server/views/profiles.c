@@ -7,7 +7,7 @@
 
 typedef Sinter__Storage__V1__Record record;
 
-enum { WALK_RECORDS = 4096 };
+enum { WALK_RECORDS = 4096, FOLLOW_RECORDS = 256 };
 static const uint64_t SAY_NS = 2000000000u; /* a walk that takes longer is told of */
 
 typedef struct walk {
@@ -34,6 +34,46 @@ static bool any_events(const views *v)
     return false;
 }
 
+/* ---- times shown ---------------------------------------------------------------------------------------------------------- */
+
+static bool walk_shown(void *ctx, const record *rec)
+{
+    views *v = ctx;
+    for (uint32_t i = 0; i < v->n; i++) profile_apply_shown(v->feed[i].profiles, rec);
+    return true;
+}
+
+static sinter_status shown_tail(views *v, uint32_t limit, sinter_error *e)
+{
+    uint64_t last = v->shown_at;
+    sinter_status s = journal_tail(v->shown_reader, v->shown_at, limit, walk_shown, v, &last, e);
+    v->shown_at = last;
+    return s;
+}
+
+bool profiles_follow_shown(views *v, uint64_t *blocked_ns)
+{
+    sinter_error e = SINTER_ERROR_INIT;
+    uint64_t now = clock_mono_ns();
+    if (!v->impressions || v->shown_at >= journal_last_sequence(v->impressions) || now < *blocked_ns) return false;
+    if (shown_tail(v, FOLLOW_RECORDS, &e) == SINTER_OK) return v->shown_at < journal_last_sequence(v->impressions);
+    log_error("views.read", "times shown cannot follow the impressions' log: %s", e.what);
+    *blocked_ns = now + 5000000000u;
+    return false;
+}
+
+static sinter_status shown_build(views *v, sinter_error *e)
+{
+    uint64_t last = v->impressions ? journal_last_sequence(v->impressions) : 0;
+    sinter_status s = SINTER_OK;
+    while (!s && v->shown_at < last) {
+        uint64_t before = v->shown_at;
+        s = shown_tail(v, WALK_RECORDS, e);
+        if (v->shown_at == before) break;
+    }
+    return s;
+}
+
 sinter_status profiles_build(views *v, sinter_error *e)
 {
     walk w = {.v = v};
@@ -43,6 +83,7 @@ sinter_status profiles_build(views *v, sinter_error *e)
         at = last;
         s = journal_tail(v->reader, at, WALK_RECORDS, walk_record, &w, &last, e);
     }
+    if (!s) s = shown_build(v, e);
     uint64_t took = clock_mono_ns() - from;
     if (!s && took > SAY_NS)
         log_info("profiles.built", "%" PRIu64 " events up to sequence %" PRIu64 " in %.1f s", w.events, v->at, (double)took / 1e9);

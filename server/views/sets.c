@@ -61,7 +61,8 @@ static void fill_collection(const views *v, feed *f, view_collection *c)
 {
     if (f->moved || !catalog_current(f->catalog)) catalog_publish(f->catalog, v->at);
     f->moved = false;
-    if (profile_current(f->profiles)->sequence < v->at) profile_publish(f->profiles, v->at);
+    const profile_set *profiles = profile_current(f->profiles);
+    if (profiles->sequence < v->at || (f->schema->rates && profiles->shown_sequence < v->shown_at)) profile_publish(f->profiles, v->at);
     *c = (view_collection){.catalog = f->catalog,
                            .columns = catalog_current(f->catalog),
                            .profiles = profile_current(f->profiles),
@@ -107,6 +108,7 @@ void sets_publish(views *v)
     v->publish_now = false;
     v->published_ns = clock_mono_ns();
     v->published_at = v->at;
+    v->shown_published_at = v->shown_at;
     pthread_mutex_lock(&v->lock);
     v->state.sets++;
     pthread_mutex_unlock(&v->lock);

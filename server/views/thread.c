@@ -90,7 +90,7 @@ static bool set_is_stale(const views *v)
 
 static void publish_if_due(views *v)
 {
-    bool moved = v->at > v->published_at;
+    bool moved = v->at > v->published_at || v->shown_at > v->shown_published_at;
     if (set_is_stale(v) ||
         (moved && (clock_mono_ns() >= v->published_ns + PUBLISH_NS || waits_want(v, v->holder->set->sequence, v->at))))
         sets_publish(v);
@@ -142,7 +142,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 static uint64_t next_due(const views *v)
 {
     uint64_t next = clock_mono_ns() + IDLE_NS;
-    if (v->at > v->published_at) next = least(next, v->published_ns + PUBLISH_NS);
+    if (v->at > v->published_at || v->shown_at > v->shown_published_at) next = least(next, v->published_ns + PUBLISH_NS);
     for (uint32_t i = 0; i < v->n; i++) {
         const feed *f = &v->feed[i];
         if (f->state == FEED_LIVE && f->pending_ns) next = least(next, due_ns(v, f));
@@ -170,10 +170,11 @@ static bool rest(views *v, bool busy)
 void views_run(void *arg)
 {
     views *v = arg;
-    uint64_t blocked_ns = 0;
+    uint64_t blocked_ns = 0, shown_blocked_ns = 0;
     bool busy = true;
     while (rest(v, busy)) {
         busy = follow(v, &blocked_ns);
+        busy |= profiles_follow_shown(v, &shown_blocked_ns);
         for (uint32_t i = 0; i < v->n; i++)
             busy |= feed_step(v, &v->feed[i]);
         uint64_t now = clock_mono_ns();

@@ -23,6 +23,7 @@ static void destroy(views *v)
         feed_close(v, &v->feed[i]);
     epoch_free(v->own_epochs);
     journal_reader_close(v->reader);
+    journal_reader_close(v->shown_reader);
     arena_free(v->before);
     pthread_cond_destroy(&v->wake);
     pthread_mutex_destroy(&v->lock);
@@ -43,19 +44,34 @@ static sinter_status open_feeds(views *v, sinter_error *e)
 {
     sinter_status s = make_folder(v->config, e);
     if (!s) s = journal_reader_open(v->journal, &v->reader, e);
+    if (!s && v->impressions) s = journal_reader_open(v->impressions, &v->shown_reader, e);
     v->at = s ? 0 : journal_last_sequence(v->journal);
     for (uint32_t i = 0; i < v->n && !s; i++)
         s = feed_open(v, &v->feed[i], e);
     return s ? s : profiles_build(v, e);
 }
 
-sinter_status views_open(const config *c, journal *j, epoch_domain *epochs, uint32_t lanes, views **out,
-                         sinter_error *e)
+static void stop_listening(views *v)
+{
+    journal_listen(v->journal, NULL, NULL);
+    if (v->impressions) journal_listen(v->impressions, NULL, NULL);
+}
+
+static bool any_rates(const config *c)
+{
+    for (uint32_t i = 0; i < c->n_collections; i++)
+        if (c->collection[i].rates) return true;
+    return false;
+}
+
+sinter_status views_open(const config *c, journal *j, journal *impressions, epoch_domain *epochs, uint32_t lanes,
+                         views **out, sinter_error *e)
 {
     views *v = xcalloc(1, sizeof *v);
     *out = NULL;
     v->config = c;
     v->journal = j;
+    v->impressions = impressions && any_rates(c) ? impressions : NULL;
     v->lanes_epochs = epochs;
     v->own_epochs = epoch_new(HOLDS);
     v->lanes = lanes;
@@ -70,8 +86,9 @@ sinter_status views_open(const config *c, journal *j, epoch_domain *epochs, uint
     if (!s) {
         sets_publish(v);
         journal_listen(j, views_heard, v);
+        if (v->impressions) journal_listen(v->impressions, views_heard, v);
         s = thread_start(&v->thread, "views", views_run, v, e);
-        if (s) journal_listen(j, NULL, NULL);
+        if (s) stop_listening(v);
     }
     if (s) {
         destroy(v);
@@ -84,7 +101,7 @@ sinter_status views_open(const config *c, journal *j, epoch_domain *epochs, uint
 void views_close(views *v)
 {
     if (!v) return;
-    journal_listen(v->journal, NULL, NULL);
+    stop_listening(v);
     pthread_mutex_lock(&v->lock);
     v->stopping = true;
     pthread_cond_signal(&v->wake);

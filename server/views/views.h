@@ -43,13 +43,14 @@ typedef struct view_set {
     view_collection collection[];
 } view_set;
 
-/* Makes the collections in the journal, fills columns from the newest item records, builds the profiles of collections
+/* `impressions`: the log of answers, from which collections with `rates:` count times shown; NULL: there is none.
+ * Makes the collections in the journal, fills columns from the newest item records, builds the profiles of collections
  * that declare events by walking all records, opens the indexes in data_dir/index/NAME, and starts the view thread, which
  * rebuilds what could not be used. Blocks for columns and profiles only.
- * Becomes the journal's listener. `c`, `j` and `epochs` must outlive it. PRECONDITION with file:line:column when an
+ * Becomes the journals' listener. `c`, `j`, `impressions` and `epochs` must outlive it. PRECONDITION with file:line:column when an
  * index was built for other groups, languages or types of field: views_discard, then open, rebuilds it. */
-sinter_status views_open(const config *c, journal *j, epoch_domain *epochs, uint32_t lanes, views **out,
-                         sinter_error *e);
+sinter_status views_open(const config *c, journal *j, journal *impressions, epoch_domain *epochs, uint32_t lanes,
+                         views **out, sinter_error *e);
 /* Commits and stamps the indexes as cleanly stopped. Waits still parked get UNAVAILABLE. No reader may be inside the
  * epoch. */
 void views_close(views *v);

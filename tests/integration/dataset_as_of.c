@@ -2,9 +2,9 @@
 /* Reads a server's requests through the trainer's dataset and holds them against two others: the log's own records, and a
  * recomputation from the main journal as of each request, by the code that serves. Equal means the same bits.
  *
- *   dataset_as_of CONFIG COLLECTION PIPELINE SCRATCH [leak]
+ *   dataset_as_of CONFIG COLLECTION PIPELINE SCRATCH [leak | leak_shown]
  *
- * `leak`: the recomputation goes one event further than the request had seen, as a dataset would that let the future in; then
+ * `leak_shown`: the recomputation has counted one answer more as shown than the request had. `leak`: the recomputation goes one event further than the request had seen, as a dataset would that let the future in; then
  * numbers must differ, or the comparison sees nothing. What the text index alone knows (text.*, query.coverage) is held against
  * the log only. Prints counts as NAME=VALUE; exit code 1 where anything differs. */
 #include "features/features.h"
@@ -20,8 +20,8 @@
 typedef Sinter__Storage__V1__Record record;
 typedef Sinter__Storage__V1__Answered answered;
 
-enum { HISTORY = 12, SIDES = 2, VECTORS = 1, DIMENSION = 3 };
-static const char *const SIDE[SIDES] = {"item.price", "events.click"};
+enum { HISTORY = 12, SIDES = 4, VECTORS = 1, DIMENSION = 3 };
+static const char *const SIDE[SIDES] = {"item.price", "events.click", "rate.click.day", "session.item"};
 static const char *const VECTOR[VECTORS] = {"shape"};
 static const char *const TARGET[] = {"click", "rating", "weight"};
 
@@ -29,7 +29,7 @@ static const char *const TARGET[] = {"click", "rating", "weight"};
 typedef struct logged {
     const answered *a;
     Sinter__V1__SearchRequest *in;
-    uint64_t seed, as_of;
+    uint64_t seed, as_of, shown;
     float *feature;      /* [n][n_features] recomputed; of text features: as logged */
     uint32_t *id;        /* [n_ids][n] */
     float *context;      /* [n_context] */
@@ -42,7 +42,7 @@ typedef struct logged {
 typedef struct check {
     const char *collection, *pipeline, *scratch, *data_dir;
     const config_collection *schema;
-    bool leak;
+    bool leak, leak_shown;
     arena *a;
     logged *request; /* [n] in the order of the log */
     uint32_t n, cap;
@@ -93,6 +93,7 @@ static bool take_answer(void *ctx, const record *rec)
     c->request[c->n++] = (logged){.a = a,
                                   .in = sinter__v1__search_request__unpack(NULL, a->request.len, a->request.data),
                                   .seed = hash64(a->request_id, strlen(a->request_id)),
+                                  .shown = a->people ? a->people->shown_sequence : 0,
                                   .as_of = a->profile_sequence > a->columns_sequence ? a->profile_sequence : a->columns_sequence};
     return true;
 }
@@ -206,10 +207,10 @@ static void recompute_person(check *c, logged *l, const feature_scope *scope, fe
 {
     sinter_error e = SINTER_ERROR_INIT;
     const sinter_user *u = src.request->user;
-    const profile_person *p =
+    profile_who who =
         profile_find_person(src.profiles, (str){u->user_id.data, u->user_id.size}, (str){u->session_id.data, u->session_id.size});
     l->event = ARENA_ARRAY(c->a, profile_event, HISTORY);
-    l->n_event = p ? profile_history(src.profiles, p, HISTORY, l->event) : 0;
+    l->n_event = profile_history(src.profiles, who, HISTORY, l->event);
     uint32_t item[HISTORY];
     for (uint32_t i = 0; i < l->n_event; i++) item[i] = l->event[i].item;
     src.item = item;
@@ -263,13 +264,14 @@ static void recompute_one(check *c, logged *l, const replay *r, const text_analy
 static int by_as_of(const void *x, const void *y)
 {
     const logged *a = *(logged *const *)x, *b = *(logged *const *)y;
-    return a->as_of < b->as_of ? -1 : a->as_of > b->as_of;
+    if (a->as_of != b->as_of) return a->as_of < b->as_of ? -1 : 1;
+    return a->shown < b->shown ? -1 : a->shown > b->shown;
 }
 
 static void recompute(check *c)
 {
     sinter_error e = SINTER_ERROR_INIT;
-    journal *j = open_journal(c, "catalogue", JOURNAL_CATALOGUE);
+    journal *j = open_journal(c, "catalogue", JOURNAL_CATALOGUE), *log = open_journal(c, "impressions", JOURNAL_IMPRESSIONS);
     journal_reader *reader;
     replay *r;
     text_analyzer *analyzer;
@@ -277,18 +279,20 @@ static void recompute(check *c)
     must(journal_reader_open(j, &reader, &e), &e);
     must(journal_tail(reader, 0, UINT32_MAX, take_event, c, NULL, &e), &e);
     must(replay_open(c->schema, j, &r, &e), &e);
-    replay_with_profiles(r);
+    must(replay_with_shown(r, log, &e), &e);
     logged **order = xmalloc(c->n * sizeof *order);
     for (uint32_t i = 0; i < c->n; i++) order[i] = &c->request[i];
     qsort(order, c->n, sizeof *order, by_as_of);
     for (uint32_t i = 0; i < c->n; i++) {
         must(replay_to(r, c->leak ? one_event_further(c, order[i]->as_of) : order[i]->as_of, &e), &e);
+        must(replay_shown_to(r, order[i]->shown + (c->leak_shown ? 1 : 0), &e), &e);
         recompute_one(c, order[i], r, analyzer);
     }
     free(order);
     replay_close(r);
     journal_reader_close(reader);
     journal_close(j);
+    journal_close(log);
     text_analyzer_free(analyzer);
 }
 
@@ -463,6 +467,7 @@ int main(int argc, char **argv)
     must(config_load(argv[1], &conf, &e), &e);
     check c = {.collection = argv[2], .pipeline = argv[3], .scratch = argv[4], .data_dir = conf->server.data_dir, .a = arena_new(1 << 20)};
     c.leak = argc > 5 && strcmp(argv[5], "leak") == 0;
+    c.leak_shown = argc > 5 && strcmp(argv[5], "leak_shown") == 0;
     c.schema = config_find_collection(conf, c.collection);
     if (!c.schema) return 2;
     run(&c);

@@ -16,10 +16,15 @@ age: released
 events: {view: 0.2, click: 1, purchase: 5, rating: value}
 profiles: {history: 20}
 counters: {half_life: 10d, by: [brand]}
+rates: {strength: 5, toward: brand, examination: 0.5}
 """
 FEATURES = ["text.bm25", "query.coverage", "query.words", "query.length", "item.price", "item.stock", "item.age_days", "now.hour",
             "now.weekday", "user.age", "user.events", "user.events.click", "user.brand.share", "events.view", "events.click",
-            "events.rating", "events.click.brand", "events.click.query"]
+            "events.rating", "events.click.brand", "events.click.query", "events.click.hour", "events.click.day", "events.click.brand.month",
+            "events.click.query.day", "session.events", "session.events.click", "session.seconds", "session.idle_seconds", "session.item",
+            "session.brand.share"]
+SHOWN = ["shown", "shown.day", "shown.brand.hour", "rate.click", "rate.click.hour", "rate.click.brand.day", "rate.purchase.per.click"]
+FEATURES += SHOWN
 PIPELINE = """
 collection: shop
 recall:
@@ -142,6 +147,11 @@ class Dataset(unittest.TestCase):
             self.assertEqual(code, 1)
             self.assertEqual(leaked["different_from_log"], 0)
             self.assertGreater(leaked["different_from_journal"], REQUESTS // 2)
+            leaked, code, _ = self.read(server, "leak_shown")
+            print("one answer further:", leaked)
+            self.assertEqual(code, 1)
+            self.assertEqual(leaked["different_from_log"], 0)
+            self.assertGreater(leaked["different_from_journal"], REQUESTS // 4)
 
 
 if __name__ == "__main__":

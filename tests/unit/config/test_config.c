@@ -480,7 +480,7 @@ static void the_reference_is_complete(void **state)
     (void)state;
     const walk_table *const TABLES[] = {&WALK_SERVER, &WALK_LIMITS, &WALK_LOG,    &WALK_COLLECTION, &WALK_FIELD,   &WALK_GROUP,
                                         &WALK_PIPELINE, &WALK_STAGE, &WALK_USE, &WALK_SOURCE,     &WALK_FEATURE, &WALK_DIVERSITY,
-                                        &WALK_EXPLORE, &WALK_PROFILES, &WALK_COUNTERS};
+                                        &WALK_EXPLORE, &WALK_PROFILES, &WALK_COUNTERS, &WALK_RATES};
     char path[1000];
     buffer b = {0};
     snprintf(path, sizeof path, "%s/config/README.md", getenv("SINTER_SOURCE"));

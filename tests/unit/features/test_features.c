@@ -34,7 +34,9 @@ static const config_collection SCHEMA = {.name = "things",
                                          .event = EVENTS,
                                          .n_events = 3,
                                          .counter_by = COUNTER_BY,
-                                         .n_counter_by = 1};
+                                         .n_counter_by = 1,
+                                         .rates = true,
+                                         .rates_toward = UINT32_MAX};
 static const char *const SOURCES[] = {"text", "cf"};
 static const char *const RANKERS[] = {"words", "taste"};
 
@@ -76,6 +78,18 @@ static void every_documented_form_resolves(void **state)
                 {"events.click", FEATURE_EVENTS, UINT32_MAX},
                 {"events.view.brand", FEATURE_EVENTS_VALUE, 0},
                 {"events.click.query", FEATURE_EVENTS_QUERY, UINT32_MAX},
+                {"session.events", FEATURE_SESSION_EVENTS, 0},
+                {"session.events.click", FEATURE_SESSION_EVENTS_TYPE, 0},
+                {"session.seconds", FEATURE_SESSION_SECONDS, 0},
+                {"session.idle_seconds", FEATURE_SESSION_IDLE, 0},
+                {"session.item", FEATURE_SESSION_ITEM, 0},
+                {"session.brand.share", FEATURE_SESSION_SHARE, 0},
+                {"shown", FEATURE_SHOWN, UINT32_MAX},
+                {"shown.brand", FEATURE_SHOWN_VALUE, 0},
+                {"rate.click", FEATURE_RATE, UINT32_MAX},
+                {"rate.click.brand", FEATURE_RATE_VALUE, 0},
+                {"rate.view.per.click", FEATURE_RATE_PER, UINT32_MAX},
+                {"rate.view.per.click.brand", FEATURE_RATE_PER_VALUE, 0},
                 {"user.events", FEATURE_USER_EVENTS, 0},
                 {"user.events.rating", FEATURE_USER_EVENTS_TYPE, 0},
                 {"user.brand.share", FEATURE_USER_SHARE, 0},
@@ -88,6 +102,48 @@ static void every_documented_form_resolves(void **state)
         assert_int_equal(f.kind, rows[i].kind);
         assert_int_equal(f.index, rows[i].index);
     }
+}
+
+static void windows_stand_behind_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        feature_kind_id kind;
+        profile_span span;
+        uint32_t event, per;
+    } rows[] = {{"events.click.hour", FEATURE_EVENTS, PROFILE_HOUR, 2, 0},
+                {"events.click.brand.day", FEATURE_EVENTS_VALUE, PROFILE_DAY, 2, 0},
+                {"events.view.query.month", FEATURE_EVENTS_QUERY, PROFILE_MONTH, 1, 0},
+                {"shown.hour", FEATURE_SHOWN, PROFILE_HOUR, 0, 0},
+                {"shown.brand.month", FEATURE_SHOWN_VALUE, PROFILE_MONTH, 0, 0},
+                {"rate.click.day", FEATURE_RATE, PROFILE_DAY, 2, 0},
+                {"rate.click.brand.hour", FEATURE_RATE_VALUE, PROFILE_HOUR, 2, 0},
+                {"rate.view.per.click.month", FEATURE_RATE_PER, PROFILE_MONTH, 1, 2},
+                {"rate.view.per.click.brand.day", FEATURE_RATE_PER_VALUE, PROFILE_DAY, 1, 2}};
+    static const char *const NONE[] = {"events.click.week", "events.hour", "events.click.day.hour", "shown.click", "shown.", "shownish", "rate.hour",
+                                       "rate.click.query", "rate.click.per.hour", "rate.click.per", "session.click", "session.colour.share",
+                                       "session.events.clik"};
+    feature_scope sc = scope(50);
+    feature f;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        sinter_error e = SINTER_ERROR_INIT;
+        if (feature_resolve(&sc, rows[i].name, &f, &e)) fail_msg("%s: %s", rows[i].name, e.what);
+        assert_int_equal(f.kind, rows[i].kind);
+        assert_int_equal(f.span, rows[i].span);
+        assert_int_equal(f.event, rows[i].event);
+        assert_int_equal(f.per, rows[i].per);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(NONE); i++) {
+        sinter_error e = SINTER_ERROR_INIT;
+        if (feature_resolve(&sc, NONE[i], &f, &e) != SINTER_NOT_FOUND) fail_msg("%s is a feature", NONE[i]);
+    }
+    config_collection without = SCHEMA;
+    without.rates = false;
+    sc.schema = &without;
+    sinter_error e = SINTER_ERROR_INIT;
+    assert_int_equal(feature_resolve(&sc, "rate.click", &f, &e), SINTER_INVALID);
+    assert_string_equal(e.what, "feature 'rate.click': the collection 'things' does not count what is shown");
 }
 
 static void refusals_say_what_is_near_or_why(void **state)
@@ -239,6 +295,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_documented_form_resolves),
+        cmocka_unit_test(windows_stand_behind_names),
         cmocka_unit_test(refusals_say_what_is_near_or_why),
         cmocka_unit_test(every_listed_name_resolves),
         cmocka_unit_test(id_features_have_names_of_their_own),

@@ -2,7 +2,7 @@
 /* Profiles against a naive account of random streams: late events, items that come late, go and come back. */
 #include "stream.h"
 
-static const profile_person *find(const profile_set *set, uint32_t person)
+static profile_who find(const profile_set *set, uint32_t person)
 {
     char user[32], session[32];
     str u = person_user(person, user);
@@ -12,14 +12,14 @@ static const profile_person *find(const profile_set *set, uint32_t person)
 static void check_history(const stream *s, const profile_set *set, uint32_t person)
 {
     profile_event is[64], want[64];
-    const profile_person *p = find(set, person);
+    profile_who p = find(set, person);
     uint32_t n = naive_history(s, person, HISTORY, want);
     assert_int_equal(profile_history(set, p, 64, is), n);
     for (uint32_t i = 0; i < n; i++) {
         assert_int_equal(is[i].time_ms, want[i].time_ms);
         assert_int_equal(is[i].item, want[i].item);
         assert_int_equal(is[i].type, want[i].type);
-        assert_true(is[i].value == want[i].value);
+        assert_true(is[i].value == (float)want[i].value);
     }
     assert_int_equal(profile_history_count(set, p, 0), n);
     uint32_t clicks = 0;
@@ -40,10 +40,10 @@ static void check_counters(const stream *s, const profile_set *set, int64_t now_
         uint32_t ordinal = s->ordinal[item] - 1;
         float is;
         for (uint32_t type = 1; type <= TYPES; type++) {
-            profile_count_items(set, type, &ordinal, 1, now_ms, &is, 1);
+            profile_count_items(set, type, PROFILE_ALL, &ordinal, 1, now_ms, &is, 1);
             near(is, naive_items(s, type, item, now_ms));
             for (uint32_t by = 0; by < BY; by++) {
-                profile_count_values(set, type, by, &ordinal, 1, now_ms, &is, 1);
+                profile_count_values(set, type, PROFILE_ALL, by, &ordinal, 1, now_ms, &is, 1);
                 if (s->value[item][by])
                     near(is, naive_values(s, type, by, s->value[item][by], now_ms));
                 else
@@ -51,7 +51,7 @@ static void check_counters(const stream *s, const profile_set *set, int64_t now_
             }
             for (uint32_t q = 0; q < QUERIES; q++) {
                 const profile_query *found = profile_find_query(set, profile_query_text(str_of(QUERY[q]), a));
-                profile_count_query(set, found, type, &ordinal, 1, now_ms, &is, 1);
+                profile_count_query(set, found, type, PROFILE_ALL, &ordinal, 1, now_ms, &is, 1);
                 near(is, naive_query(s, type, QUERY_TEXT[q], item, now_ms));
             }
         }
@@ -97,14 +97,14 @@ static void dump(const profile_set *set, int64_t now_ms, arena *a, buffer *out)
         buffer_append(out, h, k * sizeof *h);
     }
     for (uint32_t type = 1; type <= TYPES; type++) {
-        profile_count_items(set, type, ordinal, n, now_ms, v, 1);
+        profile_count_items(set, type, PROFILE_ALL, ordinal, n, now_ms, v, 1);
         buffer_append(out, v, sizeof v);
         for (uint32_t by = 0; by < BY; by++) {
-            profile_count_values(set, type, by, ordinal, n, now_ms, v, 1);
+            profile_count_values(set, type, PROFILE_ALL, by, ordinal, n, now_ms, v, 1);
             buffer_append(out, v, sizeof v);
         }
         for (uint32_t q = 0; q < QUERIES; q++) {
-            profile_count_query(set, profile_find_query(set, profile_query_text(str_of(QUERY[q]), a)), type, ordinal, n, now_ms, v, 1);
+            profile_count_query(set, profile_find_query(set, profile_query_text(str_of(QUERY[q]), a)), type, PROFILE_ALL, ordinal, n, now_ms, v, 1);
             buffer_append(out, v, sizeof v);
         }
     }
@@ -195,8 +195,8 @@ static void read_on(void *arg)
             uint32_t n = profile_history(set, find(set, person), HISTORY, h);
             for (uint32_t i = 1; i < n; i++) r->wrong |= h[i].time_ms > h[i - 1].time_ms;
         }
-        profile_count_items(set, 2, ordinal, ITEMS, START_MS, v, 1);
-        profile_count_query(set, profile_find_query(set, STR("blue chair")), 2, ordinal, ITEMS, START_MS, v, 1);
+        profile_count_items(set, 2, PROFILE_ALL, ordinal, ITEMS, START_MS, v, 1);
+        profile_count_query(set, profile_find_query(set, STR("blue chair")), 2, PROFILE_ALL, ordinal, ITEMS, START_MS, v, 1);
         for (uint32_t i = 0; i < ITEMS; i++) r->wrong |= !(v[i] >= 0);
         epoch_exit(r->epochs, r->slot);
         r->sets++;
@@ -265,7 +265,7 @@ static void small_free(small *x)
 static float click_count(const profile_set *set, uint32_t ordinal, int64_t now_ms)
 {
     float v;
-    profile_count_items(set, 2, &ordinal, 1, now_ms, &v, 1);
+    profile_count_items(set, 2, PROFILE_ALL, &ordinal, 1, now_ms, &v, 1);
     return v;
 }
 
@@ -319,13 +319,13 @@ static void a_session_is_a_person_only_without_a_user_and_never_another(void **s
     stream_put(&x.s, 0);
     stream_event(&x.s, 2, 2, 0, START_MS, 0, &(uint32_t){0}, 1); /* session "u1" without a user */
     const profile_set *set = small_set(&x);
-    assert_null(profile_find_person(set, STR("u1"), STR("")));
-    assert_null(profile_find_person(set, STR("u9"), STR("u1")));
-    assert_null(profile_find_person(set, STR(""), STR("")));
+    assert_null(profile_find_person(set, STR("u1"), STR("")).user);
+    assert_null(profile_find_person(set, STR("u9"), STR("u1")).user);
+    assert_null(profile_find_person(set, STR(""), STR("")).session);
     assert_int_equal(profile_history(set, profile_find_person(set, STR(""), STR("u1")), 8, h), 1);
     char *long_id = xcalloc(1, 5000);
     memset(long_id, 'x', 4999);
-    assert_null(profile_find_person(set, str_of(long_id), STR("")));
+    assert_null(profile_find_person(set, str_of(long_id), STR("")).user);
     free(long_id);
     small_free(&x);
 }

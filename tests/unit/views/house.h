@@ -48,7 +48,7 @@ static inline void house_open(house *h)
     if (config_load(yaml, &h->config, &e)) fail_msg("config: %s: %s", e.where, e.what);
     if (journal_open(&(journal_options){.dir = dir}, &h->journal, &e)) fail_msg("journal: %s", e.what);
     h->epochs = epoch_new(LANES + 1);
-    if (views_open(h->config, h->journal, h->epochs, LANES, &h->views, &e)) fail_msg("views: %s", e.what);
+    if (views_open(h->config, h->journal, NULL, h->epochs, LANES, &h->views, &e)) fail_msg("views: %s", e.what);
     if (text_analyzer_new(&h->config->collection[0], &h->analyzer, &e)) fail_msg("analyzer: %s", e.what);
     if (journal_collection(h->journal, "shop", &h->shop, uuid, &e)) fail_msg("collection: %s", e.what);
     h->number = views_find(h->views, "shop");

@@ -57,8 +57,8 @@ static void see(house *h, seen *out)
     memset(out, 0, sizeof *out);
     epoch_enter(h->epochs, 0);
     const profile_set *set = views_current(h->views)->collection[0].profiles;
-    profile_count_items(set, 2, item, 300, NOW_MS, out->clicks, 1);
-    profile_count_query(set, profile_find_query(set, STR("blue chair")), 2, item, 300, NOW_MS, out->of_query, 1);
+    profile_count_items(set, 2, PROFILE_ALL, item, 300, NOW_MS, out->clicks, 1);
+    profile_count_query(set, profile_find_query(set, STR("blue chair")), 2, PROFILE_ALL, item, 300, NOW_MS, out->of_query, 1);
     out->n_history = profile_history(set, profile_find_person(set, STR("ann"), STR("")), 100, out->history);
     out->sequence = set->sequence;
     epoch_exit(h->epochs, 0);

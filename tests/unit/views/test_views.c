@@ -126,7 +126,7 @@ static void a_restart_catches_up_with_what_came_meanwhile(void **state)
     fill(&h, 2, 100); /* nobody follows */
     put(&h, "late", "velvet curtain", 1);
     sinter_error e = SINTER_ERROR_INIT;
-    assert_int_equal(views_open(h.config, h.journal, h.epochs, LANES, &h.views, &e), SINTER_OK);
+    assert_int_equal(views_open(h.config, h.journal, NULL, h.epochs, LANES, &h.views, &e), SINTER_OK);
     until_ready(&h);
     assert_int_equal(state_of(&h).rebuilds, 0);
     assert_int_equal(count(&h, "velvet"), 1);
@@ -153,7 +153,7 @@ static void a_rebuilt_index_answers_as_the_old_one(void **state)
     views_close(h.views);
     sinter_error e = SINTER_ERROR_INIT;
     assert_int_equal(views_discard(h.config, &e), SINTER_OK);
-    assert_int_equal(views_open(h.config, h.journal, h.epochs, LANES, &h.views, &e), SINTER_OK);
+    assert_int_equal(views_open(h.config, h.journal, NULL, h.epochs, LANES, &h.views, &e), SINTER_OK);
     put(&h, "late", "velvet curtain", 1); /* while it is rebuilt */
     until_ready(&h);
     assert_int_equal(state_of(&h).rebuilds, 1);
@@ -199,7 +199,7 @@ static void a_corrupt_index_is_rebuilt_by_itself(void **state)
     views_close(h.views);
     scribble(&h);
     sinter_error e = SINTER_ERROR_INIT;
-    if (views_open(h.config, h.journal, h.epochs, LANES, &h.views, &e)) fail_msg("%s", e.what);
+    if (views_open(h.config, h.journal, NULL, h.epochs, LANES, &h.views, &e)) fail_msg("%s", e.what);
     until_ready(&h);
     views_collection_state c;
     assert_true(views_collection_status(h.views, 0, &c));
@@ -244,10 +244,10 @@ static void another_schema_is_refused_until_the_index_is_discarded(void **state)
     config *german;
     sinter_error e = SINTER_ERROR_INIT;
     assert_int_equal(config_load(yaml, &german, &e), SINTER_OK);
-    assert_int_equal(views_open(german, h.journal, h.epochs, LANES, &h.views, &e), SINTER_PRECONDITION);
+    assert_int_equal(views_open(german, h.journal, NULL, h.epochs, LANES, &h.views, &e), SINTER_PRECONDITION);
     assert_null(h.views);
     assert_int_equal(views_discard(german, &e), SINTER_OK);
-    assert_int_equal(views_open(german, h.journal, h.epochs, LANES, &h.views, &e), SINTER_OK);
+    assert_int_equal(views_open(german, h.journal, NULL, h.epochs, LANES, &h.views, &e), SINTER_OK);
     until_ready(&h);
     config_free(h.config);
     h.config = german;
