@@ -12,14 +12,14 @@
 #include "commands/commands.h"
 #include "json.h"
 #include "options.h"
-#include "search_text.h"
+#include "search_facets.h"
 
 int command_search(int argc, char **argv); /* named in table.c */
 
 typedef struct search_arguments {
     const char *server, *filter, *cursor, *user, *session, *pipeline, *request_id, *language, *operator_, *minimum, *time,
         *explain;
-    option_list sort, fields;
+    option_list sort, fields, facets;
     uint64_t page_size, offset, after_sequence, timeout_ns;
     bool json, no_impression;
 } search_arguments;
@@ -32,6 +32,7 @@ static const option_row rows[] = {
     {"--offset", "N", "skip this many hits", OPTION_COUNT, AT(offset)},
     {"--cursor", "CURSOR", "the next page, as the page before said", OPTION_TEXT, AT(cursor)},
     {"--fields", "FIELDS", "stored fields to show; '*' shows all", OPTION_LIST, AT(fields)},
+    {"--facet", "FACETS", "what all matches are made of: brand,price:round5", OPTION_LIST, AT(facets)},
     {"--explain", "full", "each ranker's share and the rules that fired; full: every feature", OPTION_CHOICE, AT(explain)},
     {"--user", "ID", "who asks", OPTION_TEXT, AT(user)},
     {"--session", "ID", "in which visit", OPTION_TEXT, AT(session)},
@@ -54,6 +55,7 @@ static void help(FILE *out)
           "Words, \"a phrase\", FIELD:WORD, -WORD to exclude. Without words: all items that the filter lets through.\n\n",
           out);
     options_help(out, rows, ARRAY_LEN(rows));
+    fprintf(out, "\n%s", FACET_HELP);
     fputs("\nexit codes: 0 answered (found or not), 1 failed, 2 usage, 3 server unreachable, 4 refused by the server,\n"
           "            5 no such collection\n",
           out);
@@ -70,6 +72,7 @@ typedef struct request_parts {
     Sinter__V1__QueryOptions options;
     char *query;
     char **fields; /* of the request; the items are others' */
+    arena *memory;
 } request_parts;
 
 /* protobuf-c's strings are char *, though packing only reads them. */
@@ -160,6 +163,7 @@ static sinter_status request_make(request_parts *p, const search_arguments *a, c
     if (s == SINTER_OK) s = take_time(p, a, e);
     if (s == SINTER_OK) s = take_explain(p, a, e);
     if (s == SINTER_OK) s = take_counts(p, a, e);
+    if (s == SINTER_OK) s = facets_of_words(&a->facets, p->memory, r, e);
     return s;
 }
 
@@ -233,7 +237,7 @@ static int run(client *c, request_parts *p, const search_arguments *a)
 static int search(const search_arguments *a, const option_words *w)
 {
     sinter_error e = SINTER_ERROR_INIT;
-    request_parts p = {0};
+    request_parts p = {.memory = arena_new(1 << 14)};
     client *c = NULL;
     int code;
     if (request_make(&p, a, w, &e) != SINTER_OK)
@@ -245,6 +249,7 @@ static int search(const search_arguments *a, const option_words *w)
     client_close(c);
     free(p.query);
     free(p.fields);
+    arena_free(p.memory);
     return code;
 }
 
@@ -267,6 +272,7 @@ int command_search(int argc, char **argv)
     }
     option_list_free(&a.sort);
     option_list_free(&a.fields);
+    option_list_free(&a.facets);
     option_words_free(&w);
     return code;
 }

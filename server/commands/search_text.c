@@ -1,31 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The printer behind search_text.h. Items' words come from outside: nothing in them may move a terminal's cursor. */
-#include "search_text.h"
+#include "search_facets.h"
 
 #include <math.h>
 #include <string.h>
 
 enum { NAME_WIDTH = 66, LINE_WIDTH = 84, BAR_WIDTH = 24, LABEL_WIDTH = 10 };
 
-static const char *bold(const search_view *v)
-{
-    return v->colour ? "\033[1m" : "";
-}
-
-static const char *dim(const search_view *v)
-{
-    return v->colour ? "\033[2m" : "";
-}
-
-static const char *plain(const search_view *v)
-{
-    return v->colour ? "\033[0m" : "";
-}
-
 /* ---- text ---------------------------------------------------------------------------------------------------------- */
 
 /* One line of at most `width` characters; control characters become spaces. Returns the characters printed. */
-static int put_text(FILE *out, const char *s, int width)
+int search_put_text(FILE *out, const char *s, int width)
 {
     int printed = 0;
     const unsigned char *p = (const unsigned char *)s;
@@ -45,14 +30,13 @@ static int put_text(FILE *out, const char *s, int width)
     return printed;
 }
 
-static void put_padded(FILE *out, const char *s, int width)
+void search_put_padded(FILE *out, const char *s, int width)
 {
-    for (int n = put_text(out, s, width); n < width; n++)
+    for (int n = search_put_text(out, s, width); n < width; n++)
         fputc(' ', out);
 }
 
-/* A value as one line of text, appended to `b`. */
-static void value_text(buffer *b, const Sinter__V1__Value *v)
+void search_value_text(buffer *b, const Sinter__V1__Value *v)
 {
     char text[32];
     switch (v->kind_case) {
@@ -121,13 +105,13 @@ static void put_features(FILE *out, Sinter__V1__FeatureShare *const *f, size_t n
 static void put_ranker(FILE *out, const search_view *v, const Sinter__V1__RankerShare *k, double most)
 {
     fputs("      ", out);
-    put_padded(out, k->ranker, LABEL_WIDTH);
+    search_put_padded(out, k->ranker, LABEL_WIDTH);
     fputc(' ', out);
     if (k->missing) {
-        fprintf(out, "%smissing: no score from it for this item%s", dim(v), plain(v));
+        fprintf(out, "%smissing: no score from it for this item%s", search_dim(v), search_plain(v));
     } else {
         put_bar(out, k->contribution, most);
-        fprintf(out, " %+.4f  %sof raw %.4g%s", k->contribution, dim(v), k->raw, plain(v));
+        fprintf(out, " %+.4f  %sof raw %.4g%s", k->contribution, search_dim(v), k->raw, search_plain(v));
     }
     put_features(out, k->features, k->n_features);
     fputc('\n', out);
@@ -138,13 +122,13 @@ static void put_stage(FILE *out, const search_view *v, const Sinter__V1__StageLe
     if (s->n_rankers == 0) { /* a finish step tells only what it moved */
         if (s->rank_before == s->rank_after) return;
         fputs("      ", out);
-        put_padded(out, s->name, LABEL_WIDTH);
-        fprintf(out, " %splace %u → %u%s\n", dim(v), s->rank_before, s->rank_after, plain(v));
+        search_put_padded(out, s->name, LABEL_WIDTH);
+        fprintf(out, " %splace %u → %u%s\n", search_dim(v), s->rank_before, s->rank_after, search_plain(v));
         return;
     }
     if (named)
-        fprintf(out, "      %sstage %s: place %u → %u, score %.4f%s\n", dim(v), s->name, s->rank_before, s->rank_after,
-                s->score_after, plain(v));
+        fprintf(out, "      %sstage %s: place %u → %u, score %.4f%s\n", search_dim(v), s->name, s->rank_before, s->rank_after,
+                s->score_after, search_plain(v));
     for (size_t k = 0; k < s->n_rankers; k++)
         put_ranker(out, v, s->rankers[k], most);
     if (fabs(s->bias) >= 5e-5) fprintf(out, "      %-*s %*s %+.4f\n", LABEL_WIDTH, "bias", BAR_WIDTH, "", s->bias);
@@ -153,11 +137,11 @@ static void put_stage(FILE *out, const search_view *v, const Sinter__V1__StageLe
 static void put_rule(FILE *out, const Sinter__V1__RuleFired *f)
 {
     fputs("      rule       ", out);
-    put_text(out, f->rule, 40);
+    search_put_text(out, f->rule, 40);
     fprintf(out, ": %s", f->action);
     if (*f->detail) {
         fputs(", ", out);
-        put_text(out, f->detail, LINE_WIDTH);
+        search_put_text(out, f->detail, LINE_WIDTH);
     }
     fprintf(out, " (in %s)\n", f->stage);
 }
@@ -178,10 +162,10 @@ static void put_ledger(FILE *out, const search_view *v, const Sinter__V1__Explan
 static void put_field(FILE *out, const search_view *v, const char *name, const Sinter__V1__Value *value)
 {
     buffer b = {0};
-    value_text(&b, value);
+    search_value_text(&b, value);
     if (b.len > 0) {
-        fprintf(out, "      %s%s:%s ", dim(v), name, plain(v));
-        put_text(out, b.data, LINE_WIDTH);
+        fprintf(out, "      %s%s:%s ", search_dim(v), name, search_plain(v));
+        search_put_text(out, b.data, LINE_WIDTH);
         fputc('\n', out);
     }
     buffer_free(&b);
@@ -196,19 +180,19 @@ static void put_hit(FILE *out, const search_view *v, const Sinter__V1__Hit *h, s
 {
     const Sinter__V1__Value *title = field_of(h, v->title_field), *summary = field_of(h, v->summary_field);
     buffer name = {0};
-    if (title) value_text(&name, title);
+    if (title) search_value_text(&name, title);
     if (name.len == 0) buffer_puts(&name, h->id);
-    fprintf(out, "%s%3zu  ", bold(v), place);
-    put_padded(out, name.data, NAME_WIDTH);
-    fprintf(out, "%s  %9.4f", plain(v), h->score);
-    if (strcmp(name.data, h->id) != 0) fprintf(out, "  %s%s%s", dim(v), h->id, plain(v));
+    fprintf(out, "%s%3zu  ", search_bold(v), place);
+    search_put_padded(out, name.data, NAME_WIDTH);
+    fprintf(out, "%s  %9.4f", search_plain(v), h->score);
+    if (strcmp(name.data, h->id) != 0) fprintf(out, "  %s%s%s", search_dim(v), h->id, search_plain(v));
     fputc('\n', out);
     buffer_clear(&name);
-    if (summary) value_text(&name, summary);
+    if (summary) search_value_text(&name, summary);
     if (name.len > 0) {
-        fprintf(out, "     %s", dim(v));
-        put_text(out, name.data, LINE_WIDTH);
-        fprintf(out, "%s\n", plain(v));
+        fprintf(out, "     %s", search_dim(v));
+        search_put_text(out, name.data, LINE_WIDTH);
+        fprintf(out, "%s\n", search_plain(v));
     }
     for (size_t i = 0; v->n_fields && i < h->n_fields; i++) {
         if (!names_field(v, h->fields[i]->key)) put_field(out, v, h->fields[i]->key, h->fields[i]->value);
@@ -221,15 +205,15 @@ static void put_hit(FILE *out, const search_view *v, const Sinter__V1__Hit *h, s
 
 static void put_head(FILE *out, const search_view *v, const Sinter__V1__SearchResponse *r)
 {
-    fprintf(out, "%s%s", bold(v), v->collection);
+    fprintf(out, "%s%s", search_bold(v), v->collection);
     if (*v->query) {
         fputs(": ", out);
-        put_text(out, v->query, LINE_WIDTH);
+        search_put_text(out, v->query, LINE_WIDTH);
     }
-    fprintf(out, "%s\n%s%s%llu match%s in %.1f ms", plain(v), dim(v), r->total_is_exact ? "" : "about ",
+    fprintf(out, "%s\n%s%s%llu match%s in %.1f ms", search_plain(v), search_dim(v), r->total_is_exact ? "" : "about ",
             (unsigned long long)r->total, r->total == 1 ? "" : "es", v->milliseconds);
     if (r->assignment) fprintf(out, ", pipeline %s", r->assignment->pipeline);
-    fprintf(out, "%s\n", plain(v));
+    fprintf(out, "%s\n", search_plain(v));
     if (*r->corrected_query) fprintf(out, "searched instead: %s\n", r->corrected_query);
     if (r->redirect) fprintf(out, "redirect to %s (rule %s)\n", r->redirect->url, r->redirect->rule);
     for (size_t i = 0; r->assignment && i < r->assignment->n_notes; i++)
@@ -256,13 +240,13 @@ static void put_degraded(FILE *out, const Sinter__V1__Degraded *d)
 static void put_timings(FILE *out, const search_view *v, const Sinter__V1__SearchResponse *r)
 {
     if (r->n_timings == 0) return;
-    fputs(dim(v), out);
+    fputs(search_dim(v), out);
     for (size_t i = 0; i < r->n_timings; i++) {
         const Sinter__V1__StageTiming *t = r->timings[i];
         fprintf(out, "%s%s %.2f ms", i ? " · " : "", t->name, t->milliseconds);
         if (t->candidates_out) fprintf(out, " (%u)", t->candidates_out);
     }
-    fprintf(out, "%s\n", plain(v));
+    fprintf(out, "%s\n", search_plain(v));
 }
 
 void search_print(FILE *out, const search_view *v, const Sinter__V1__SearchResponse *r)
@@ -274,8 +258,9 @@ void search_print(FILE *out, const search_view *v, const Sinter__V1__SearchRespo
         put_hit(out, v, r->hits[i], i + 1 + v->offset, most);
     if (r->n_hits == 0) fputs("     nothing found\n", out);
     fputc('\n', out);
+    facets_print(out, v, r);
     for (size_t i = 0; i < r->n_degraded; i++)
         put_degraded(out, r->degraded[i]);
     put_timings(out, v, r);
-    if (*r->cursor) fprintf(out, "%smore: --cursor %s%s\n", dim(v), r->cursor, plain(v));
+    if (*r->cursor) fprintf(out, "%smore: --cursor %s%s\n", search_dim(v), r->cursor, search_plain(v));
 }

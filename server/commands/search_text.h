@@ -17,6 +17,23 @@ typedef struct search_view {
     bool colour;
 } search_view;
 
+static inline const char *search_bold(const search_view *v)
+{
+    return v->colour ? "\033[1m" : "";
+}
+static inline const char *search_dim(const search_view *v)
+{
+    return v->colour ? "\033[2m" : "";
+}
+static inline const char *search_plain(const search_view *v)
+{
+    return v->colour ? "\033[0m" : "";
+}
+/* At most `width` characters of a text from outside, in one line; padded: as many with spaces. */
+int search_put_text(FILE *out, const char *s, int width);
+void search_put_padded(FILE *out, const char *s, int width);
+/* A value as one line of text, appended to `b`. */
+void search_value_text(buffer *b, const Sinter__V1__Value *v);
 void search_print(FILE *out, const search_view *v, const Sinter__V1__SearchResponse *r);
 
 #endif

@@ -16,15 +16,17 @@ typedef struct source_hits {
 
 sinter_status search_text(search *s, uint32_t limit, bool packed, text_hits *out, sinter_error *e)
 {
+    if (s->query->empty) { /* no words: everything that the filter allows, in ordinal order */
+        walk_items(s, limit, out);
+        out->score = ARENA_ARRAY(s->a, float, out->n + 1);
+        return SINTER_OK;
+    }
+    walk w;
     memset(out, 0, sizeof *out);
-    if (!s->query->empty)
-        return text_search(s->reader, s->query, s->scorer, s->filter, s->set, limit, packed, false, s->a, out, e);
-    /* No words: everything that the filter allows, in ordinal order. */
-    out->item = arena_alloc(s->a, limit * sizeof *out->item);
-    out->n = filter_scan(s->filter, s->set, 0, limit, out->item, &out->total);
-    out->total_is_exact = true;
-    out->score = ARENA_ARRAY(s->a, float, out->n);
-    return SINTER_OK;
+    walk_begin(&w, s, NULL, NULL);
+    sinter_status st = text_search_watched(s->reader, s->query, s->scorer, w.filter, s->set, limit, packed, false, &w.watch, s->a, out, e);
+    walk_end(&w);
+    return st;
 }
 
 /* Open addressing over ordinals: where a candidate stands already. */
@@ -146,10 +148,13 @@ static sinter_status merged_packed(search *s, const source_hits *hits, sinter_er
 static sinter_status all_candidates(search *s, sinter_error *e)
 {
     candidates *c = &s->found;
-    uint32_t n_sources = s->pipeline ? s->pipeline->n_sources : 1, room = s->set->n_items + 1;
-    c->item = arena_alloc(s->a, room * sizeof *c->item);
-    c->n = filter_scan(s->filter, s->set, 0, room, c->item, &s->out->total);
-    s->out->total_is_exact = true;
+    uint32_t n_sources = s->pipeline ? s->pipeline->n_sources : 1;
+    text_hits all;
+    walk_items(s, s->set->n_items, &all);
+    c->item = all.item;
+    c->n = all.n;
+    s->out->total = all.total;
+    s->out->total_is_exact = all.total_is_exact;
     if (c->n > SEARCH_ALL_ITEMS)
         return error_set(e, SINTER_INVALID, "all_items", "narrow it with a filter", "%u items; at most %u", c->n, SEARCH_ALL_ITEMS);
     c->before = ARENA_ARRAY(s->a, float, c->n + 1);

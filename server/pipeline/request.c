@@ -19,8 +19,7 @@ static sinter_status refuse_unbuilt(const Sinter__V1__SearchRequest *in, sinter_
     const struct {
         bool set;
         const char *name;
-    } fields[] = {{in->n_facets > 0, "facets"},
-                  {in->n_highlight > 0, "highlight"},
+    } fields[] = {{in->n_highlight > 0, "highlight"},
                   {in->timeout != NULL, "timeout"},
                   {in->group_by[0] != 0, "group_by"},
                   {in->group_size != 0, "group_size"}};
@@ -245,6 +244,7 @@ sinter_status search_read_request(search *s, sinter_error *e)
     if ((st = find_collection(s, e))) return st;
     if ((st = find_pipeline(s, e))) return st;
     if ((st = read_sort(s, e))) return st;
+    if ((st = search_read_facets(s, e))) return st;
     if ((st = read_people(s, e))) return st;
     if ((st = read_cursor(s, e))) return st;
     char made[37];

@@ -61,6 +61,7 @@ static void begin(search *s, pipeline_lane *l, const Sinter__V1__SearchRequest *
     s->in = in;
     s->deadline_ns = deadline_ns;
     s->started_ns = clock_mono_ns();
+    s->timeout_ns = UINT64_MAX;
     s->snapshot = engine_snapshot(l->engine);
     s->views = views_current(l->engine->views);
     s->rules_end = &s->rules;
@@ -122,6 +123,10 @@ static sinter_status run(search *s, sinter_error *e)
     if ((st = search_seen(s, e))) return st;
     search_timing(s, "rewrite", t, 0, 0);
     if ((st = rank(s, e))) return st;
+    t = clock_mono_ns();
+    if ((st = search_count(s, e))) return st;
+    search_answer_facets(s);
+    if (s->facets) search_timing(s, "facets", t - s->counting_ns, 0, 0);
     t = clock_mono_ns();
     st = answer(s, e);
     search_timing(s, "hydrate", t, s->n_page, s->n_page);

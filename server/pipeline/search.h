@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* One request under way, and the steps it goes through, in the order of the files that hold them:
- * request.c → words.c → candidates.c → stages.c → finish.c → page.c → hydrate.c → explain.c → impression.c.
+ * request.c → words.c → candidates.c → stages.c → finish.c → page.c → facets.c → hydrate.c → explain.c → impression.c.
  * Everything lives in the lane's arena. Private to the room. */
 #ifndef SINTER_PIPELINE_SEARCH_H
 #define SINTER_PIPELINE_SEARCH_H
@@ -87,6 +87,8 @@ typedef struct sort_key {
     bool descending;
 } sort_key;
 
+typedef struct facets facets; /* facets.h */
+
 typedef struct search {
     pipeline_lane *lane;
     arena *a;
@@ -102,6 +104,7 @@ typedef struct search {
     const Sinter__V1__SearchRequest *in;
     Sinter__V1__SearchResponse *out;
     uint64_t deadline_ns, started_ns;
+    uint64_t timeout_ns; /* CLOCK_MONOTONIC from which on only what is ready is answered; UINT64_MAX: no timeout */
     uint32_t page_size, offset;
     Sinter__V1__Explain explain;
     sinter_request request;       /* what plugins see */
@@ -114,6 +117,9 @@ typedef struct search {
     text_query_options query_options;
     text_scorer *scorer;          /* NULL: no words */
     filter *filter;               /* NULL: none */
+    facets *facets;               /* NULL: none asked for */
+    bool all_seen;                /* the walk that counts over all matches was made */
+    uint64_t counting_ns;         /* spent in it on counting, where explain asks for timings */
     sort_key sort[SEARCH_MAX_SORT];
     uint32_t n_sort;
     const uint32_t *shown;        /* [n_shown] ordinals that the cursor says were shown */
@@ -151,8 +157,32 @@ sinter_status search_finish(search *s, sinter_error *e);         /* finish.c */
 sinter_status search_diversity(search *s, const snap_finish *f, entry *list, uint32_t n, sinter_error *e); /* diversity.c */
 void search_explore(search *s, const snap_finish *f);            /* explore.c: the first places by chance, and how likely */
 sinter_status search_page(search *s, sinter_error *e);           /* page.c: surplus, page, next cursor */
+sinter_status search_count(search *s, sinter_error *e);          /* walk.c: counts over all matches, where no step has made them */
+void search_answer_facets(search *s);                            /* facets_answer.c */
 sinter_status search_hydrate(search *s, sinter_error *e);        /* hydrate.c: ids and stored fields */
 sinter_status search_explain(search *s, sinter_error *e);        /* explain.c: the ledger */
+
+/* facets_read.c: facets of the request; the filter in the parts that they set aside; one more filter that holds for all. */
+sinter_status search_read_facets(search *s, sinter_error *e);
+sinter_status search_split_filter(search *s, sinter_error *e);
+void search_narrow(search *s, filter *f);
+/* facets.c: counts a block of matches of what is left of the filter; moves those of the whole filter to the front. */
+uint32_t search_count_facets(search *s, uint32_t *item, uint32_t n);
+
+/* walk.c: a walk over matches that ends at the timeout, and counts what is to be counted over all of them if it is the first. */
+typedef struct walk {
+    match_watch watch;
+    const filter *filter; /* to walk with */
+    search *search;
+    bool counts;
+    /* What each block of matches of the whole filter then goes to; NULL: nothing. */
+    void (*fn)(void *ctx, const uint32_t *item, uint32_t n);
+    void *ctx;
+} walk;
+void walk_begin(walk *w, search *s, void (*fn)(void *ctx, const uint32_t *item, uint32_t n), void *ctx);
+void walk_end(walk *w); /* says what was left out */
+/* All that the filter lets through, in ordinal order: at most `limit` of them, and how many there are. */
+void walk_items(search *s, uint32_t limit, text_hits *out);
 
 /* Generated messages have no const: text that outlives the answer, put into one without a copy. */
 static inline char *message_text(const char *s)

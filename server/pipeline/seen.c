@@ -19,7 +19,7 @@ sinter_status search_seen(search *s, sinter_error *e)
     if (n == 0) return SINTER_OK;
     uint32_t *item = ARENA_ARRAY(s->a, uint32_t, n);
     for (uint32_t i = 0; i < n; i++) item[i] = event[i].item;
-    s->filter = filter_and(s->a, s->filter, filter_without(s->a, item, n));
+    search_narrow(s, filter_without(s->a, item, n));
     if (n == most) {
         char note[128];
         snprintf(note, sizeof note, "exclude_seen: the history kept is full (%u events): older ones are not excluded", n);

@@ -121,13 +121,16 @@ static void add_block(void *ctx, const uint32_t *item, uint32_t n)
 
 static sinter_status visit_all(search *s, sorting *x, sinter_error *e)
 {
-    if (!s->query->empty) return text_match_all(s->reader, s->query, s->filter, s->set, add_block, x, e);
-    uint32_t *item = arena_alloc(s->a, SINTER_CHUNK_ROWS * sizeof *item), first = 0, n;
-    while ((n = filter_scan(s->filter, s->set, first, SINTER_CHUNK_ROWS, item, NULL)) > 0) {
-        add_block(x, item, n);
-        first = item[n - 1] + 1;
-    }
-    return SINTER_OK;
+    walk w;
+    walk_begin(&w, s, add_block, x);
+    sinter_status st = SINTER_OK;
+    if (s->query->empty)
+        filter_walk(w.filter, s->set, &w.watch);
+    else
+        st = text_match_all(s->reader, s->query, w.filter, s->set, &w.watch, e);
+    walk_end(&w);
+    s->out->total_is_exact = !w.watch.stopped;
+    return st;
 }
 
 /* Heap order becomes list order. */
@@ -212,7 +215,6 @@ sinter_status search_sorted(search *s, sinter_error *e)
     if (x.n == x.most && s->n_page)
         s->out->cursor = cursor_sort(s->a, cursor_question(s->in), line_bytes(s, &x.heap[x.most - 2]));
     s->out->total = x.total;
-    s->out->total_is_exact = true;
     search_note(s, "sorted: stages skipped");
     search_timing(s, "recall", t, 0, s->n_page);
     return SINTER_OK;

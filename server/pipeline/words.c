@@ -95,7 +95,7 @@ static sinter_status apply_edit(search *s, const snap_use *use, const plugin_edi
         filter *f;
         sinter_status st = filter_compile(s->collection->catalog, str_of(x->text), s->a, &f, e);
         if (st) return st;
-        s->filter = filter_and(s->a, s->filter, f);
+        search_narrow(s, f);
         break;
     }
     case PLUGIN_REDIRECT: {
@@ -152,6 +152,7 @@ sinter_status search_words(search *s, sinter_error *e)
     if (s->in->filter[0]) {
         st = filter_compile(s->collection->catalog, str_of(s->in->filter), s->a, &s->filter, e);
         if (st) return st;
+        if ((st = search_split_filter(s, e))) return st;
     }
     if ((st = parse(s, s->in->query, typos, e))) return st;
     if (s->query->n_dropped) {

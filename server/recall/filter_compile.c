@@ -97,14 +97,8 @@ static void resolve_keywords(const catalog_collection *c, condition *x) {
         atomic_init(&x->u.keyword[i].id, catalog_keyword_id(c, f, x->u.keyword[i].text));
 }
 
-static sinter_status compile(const catalog_collection *c, str text, arena *a, filter **out, sinter_error *e) {
-    node *root;
-    uint32_t n;
-    char *own_text = arena_alloc(a, text.n + 1); /* names and strings point into copies; errors quote this one */
-    if (text.n) memcpy(own_text, text.s, text.n);
-    own_text[text.n] = '\0';
-    sinter_status s = filter_parse(c, (str){own_text, text.n}, a, &root, &n, e);
-    if (s != SINTER_OK) return s;
+/* `n`: conditions of the tree, or more. */
+static filter *filter_of_tree(const catalog_collection *c, const node *root, uint32_t n, arena *a) {
     compiler k = {.c = c,
                   .a = a,
                   .condition = ARENA_ARRAY(a, condition *, n),
@@ -116,17 +110,85 @@ static sinter_status compile(const catalog_collection *c, str text, arena *a, fi
         resolve_keywords(c, k.condition[i]);
     filter *f = ARENA_NEW(a, filter);
     *f = (filter){NULL, k.condition, k.n_conditions, k.program, k.n_program, k.most_depth, k.clause, k.n_clauses};
-    *out = f;
-    return SINTER_OK;
+    return f;
+}
+
+static sinter_status parse(const catalog_collection *c, str text, arena *a, node **root, uint32_t *n, sinter_error *e) {
+    char *own_text = arena_alloc(a, text.n + 1); /* names and strings point into copies; errors quote this one */
+    if (text.n) memcpy(own_text, text.s, text.n);
+    own_text[text.n] = '\0';
+    return filter_parse(c, (str){own_text, text.n}, a, root, n, e);
 }
 
 sinter_status filter_compile(const catalog_collection *c, str text, arena *a, filter **out, sinter_error *e) {
     *out = NULL;
     arena *own = a ? NULL : arena_new(4096);
-    sinter_status s = compile(c, text, a ? a : own, out, e);
-    if (s != SINTER_OK) arena_free(own);
-    else (*out)->own = own;
-    return s;
+    node *root;
+    uint32_t n;
+    sinter_status s = parse(c, text, a ? a : own, &root, &n, e);
+    if (s != SINTER_OK) {
+        arena_free(own);
+        return s;
+    }
+    *out = filter_of_tree(c, root, n, a ? a : own);
+    (*out)->own = own;
+    return SINTER_OK;
+}
+
+/* ---- in parts -------------------------------------------------------------------------------------------------------- */
+
+/* The one field that all conditions of the tree name; NULL: several. */
+static const char *only_field(const node *n) {
+    if (n->kind == NODE_CONDITION) return n->condition->name;
+    const char *name = only_field(n->child);
+    for (const node *part = n->child->next; part && name; part = part->next) {
+        const char *other = only_field(part);
+        if (!other || strcmp(other, name) != 0) name = NULL;
+    }
+    return name;
+}
+
+/* What becomes of the parts: chains of their own. */
+typedef struct division {
+    const char *const *field;
+    uint32_t n;
+    node *chain; /* [n + 1] NODE_AND; the last: the rest */
+    node **end;  /* [n + 1] their last child */
+} division;
+
+static void divide(division *d, node *n) {
+    if (n->kind == NODE_AND) {
+        for (node *part = n->child, *next; part; part = next) {
+            next = part->next;
+            part->next = NULL;
+            divide(d, part);
+        }
+        return;
+    }
+    const char *name = only_field(n);
+    uint32_t to = 0;
+    while (to < d->n && !(name && strcmp(d->field[to], name) == 0))
+        to++;
+    if (d->end[to]) d->end[to]->next = n;
+    else d->chain[to].child = n;
+    d->end[to] = n;
+}
+
+sinter_status filter_compile_apart(const catalog_collection *c, str text, const char *const *field, uint32_t n, arena *a,
+                                   filter **rest, filter **own, sinter_error *e) {
+    node *root;
+    uint32_t conditions;
+    sinter_status s = parse(c, text, a, &root, &conditions, e);
+    if (s != SINTER_OK) return s;
+    division d = {field, n, ARENA_ARRAY(a, node, n + 1), ARENA_ARRAY(a, node *, n + 1)};
+    divide(&d, root);
+    for (uint32_t k = 0; k <= n; k++) {
+        node *chain = &d.chain[k];
+        chain->kind = NODE_AND;
+        const node *tree = chain->child && !chain->child->next ? chain->child : chain;
+        *(k < n ? &own[k] : rest) = chain->child ? filter_of_tree(c, tree, conditions, a) : NULL;
+    }
+    return SINTER_OK;
 }
 
 void filter_free(filter *f) {

@@ -136,12 +136,20 @@ static void keywords_hold_one(const id_list *ids, ROWS) {
 /* ---- places ----------------------------------------------------------------------------------------------------------- */
 
 /* Great-circle distance on the mean sphere, by haversines. */
-static bool is_within(const condition *x, const double *place) {
-    double latitude = (place[0] - x->u.within.latitude) * M_PI / 180;
-    double longitude = (place[1] - x->u.within.longitude) * M_PI / 180;
+static double km_between(double from_latitude, double from_longitude, double cos_latitude, const double *place) {
+    double latitude = (place[0] - from_latitude) * M_PI / 180;
+    double longitude = (place[1] - from_longitude) * M_PI / 180;
     double a = sin(latitude / 2), b = sin(longitude / 2);
-    double h = a * a + cos(place[0] * M_PI / 180) * x->u.within.cos_latitude * b * b;
-    return 2 * 6371.0088 * asin(sqrt(fmin(1, h))) <= x->u.within.km;
+    double h = a * a + cos(place[0] * M_PI / 180) * cos_latitude * b * b;
+    return 2 * 6371.0088 * asin(sqrt(fmin(1, h)));
+}
+
+double geo_km(double latitude, double longitude, const double *place) {
+    return km_between(latitude, longitude, cos(latitude * M_PI / 180), place);
+}
+
+static bool is_within(const condition *x, const double *place) {
+    return km_between(x->u.within.latitude, x->u.within.longitude, x->u.within.cos_latitude, place) <= x->u.within.km;
 }
 
 static void within(const condition *x, ROWS) {
@@ -309,4 +317,30 @@ uint32_t filter_scan(const filter *f, const catalog_set *set, uint32_t first, ui
     }
     if (count_all) *count_all = s.passed;
     return s.n;
+}
+
+/* ---- walk ------------------------------------------------------------------------------------------------------------------ */
+
+static uint32_t chunk_passes(const filter *f, const catalog_set *set, uint32_t chunk, uint32_t *item) {
+    uint8_t pass[SINTER_CHUNK_ROWS];
+    uint32_t n = 0, kept = 0;
+    for (uint32_t w = 0; w < SINTER_CHUNK_ROWS / 64; w++) {
+        for (uint64_t live = set->live[chunk][w]; live; live &= live - 1)
+            item[n++] = (chunk << SINTER_CHUNK_BITS) + 64 * w + (uint32_t)__builtin_ctzll(live);
+    }
+    if (!f) return n;
+    filter_match(f, set, item, n, pass);
+    for (uint32_t i = 0; i < n; i++) {
+        if (pass[i]) item[kept++] = item[i];
+    }
+    return kept;
+}
+
+void filter_walk(const filter *f, const catalog_set *set, match_watch *w) {
+    uint32_t item[SINTER_CHUNK_ROWS];
+    for (uint32_t k = 0; k < set->n_chunks; k++) {
+        if (!match_goes_on(w, k << SINTER_CHUNK_BITS)) return;
+        uint32_t n = chunk_passes(f, set, k, item);
+        if (n) w->fn(w->ctx, item, n);
+    }
 }

@@ -20,6 +20,28 @@
 extern "C" {
 #endif
 
+/* ---- watching a walk ----------------------------------------------------------------------------------------------- */
+
+/* Sees every match of a walk over items, whoever is best: counts are made in the walk that ranks, not in one of their own. */
+typedef struct match_watch {
+    /* A block of matches, ascending, all of one chunk of the columns, at most SINTER_CHUNK_ROWS. The watcher moves those that it
+     * wants the walk to go on with to the front and returns how many. */
+    uint32_t (*fn)(void *ctx, uint32_t *item, uint32_t n);
+    void *ctx;
+    uint64_t until_ns; /* CLOCK_MONOTONIC at which the walk ends, read once a chunk of the columns; UINT64_MAX: it does not */
+    bool stopped;      /* out: it ended there, before all items */
+    uint32_t reached;  /* out: items below this ordinal were looked at */
+} match_watch;
+/* Whether the walk goes on to `item`; else says in the watch where it ended. A walk calls it at the start of a chunk. */
+static inline bool match_goes_on(match_watch *w, uint32_t item)
+{
+    if (!w || w->until_ns == UINT64_MAX || clock_mono_ns() < w->until_ns)
+        return true;
+    w->stopped = true;
+    w->reached = item;
+    return false;
+}
+
 /* ---- filter (filter*.c) --------------------------------------------------------------------------------------- */
 
 typedef struct filter filter;
@@ -37,12 +59,24 @@ void filter_match(const filter *f, const catalog_set *set, const uint32_t *item,
 /* Live items that pass, ascending, at most `limit` from `first` on; returns how many; *count_all (may be NULL): all that pass. */
 uint32_t filter_scan(const filter *f /* NULL: all */, const catalog_set *set, uint32_t first, uint32_t limit, uint32_t *item,
                      uint64_t *count_all);
+/* Shows every live item that passes to the watcher. */
+void filter_walk(const filter *f /* NULL: all */, const catalog_set *set, match_watch *w);
+/* Great-circle distance in km from a point to a value of a geo column, as WITHIN measures it. */
+double geo_km(double latitude, double longitude, const double *place);
 /* a AND b; either may be NULL. */
 filter *filter_and(arena *a, filter *x, filter *y);
+/* The same expression in parts, for counts that set a field's own conditions aside. Of the conditions that AND joins at its top
+ * level, those that name only field[k] become own[k] (NULL: none), all others *rest (NULL: none); names are distinct. In `a`. */
+sinter_status filter_compile_apart(const catalog_collection *c, str text, const char *const *field, uint32_t n, arena *a,
+                                   filter **rest, filter **own, sinter_error *e);
 /* Lets all items pass but these; the array is sorted and kept. */
 filter *filter_without(arena *a, uint32_t *item, uint32_t n);
 
 /* ---- analysis and query (analysis*.c, query.c) ------------------------------------------------------------------- */
+
+/* What two spellings of a text have in common: NFKC, casefolded, marks stripped from Latin letters, HTML entities decoded,
+ * typographic signs plain. Bytes that are not UTF-8 become spaces. In `a`. */
+str text_normalise(arena *a, str in);
 
 /* How a collection turns text into words: languages, stop words, units. Built once a snapshot; immutable. */
 typedef struct text_analyzer text_analyzer;
@@ -150,9 +184,13 @@ typedef struct text_hits {
  * the newest view set. With `exact_total` all matches are counted. */
 sinter_status text_search(text_reader *r, const text_query *q, const text_scorer *s, const filter *f, const catalog_set *set,
                           uint32_t limit, bool want_packed, bool exact_total, arena *a, text_hits *out, sinter_error *e);
-/* All matches in ordinal order, calling fn for each block: for sorts over all matches. */
-sinter_status text_match_all(text_reader *r, const text_query *q, const filter *f, const catalog_set *set,
-                             void (*fn)(void *ctx, const uint32_t *item, uint32_t n), void *ctx, sinter_error *e);
+/* The same, while `watch` (may be NULL) sees all matches; what it takes out is neither counted nor a hit. */
+sinter_status text_search_watched(text_reader *r, const text_query *q, const text_scorer *s, const filter *f,
+                                  const catalog_set *set, uint32_t limit, bool want_packed, bool exact_total, match_watch *watch,
+                                  arena *a, text_hits *out, sinter_error *e);
+/* All matches in ordinal order, shown to the watcher: for sorts and counts over all matches. */
+sinter_status text_match_all(text_reader *r, const text_query *q, const filter *f, const catalog_set *set, match_watch *watch,
+                             sinter_error *e);
 /* Packed words of given items (any order), as text_hits.packed: for candidates of other sources. */
 sinter_status text_packed(text_reader *r, const text_query *q, const uint32_t *item, uint32_t n, arena *a, uint32_t **packed,
                           sinter_error *e);

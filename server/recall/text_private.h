@@ -9,12 +9,6 @@
 extern "C" {
 #endif
 
-/* ---- normalise.c ------------------------------------------------------------------------------------------------ */
-
-/* NFKC, casefolded, marks stripped from Latin letters, HTML entities decoded, typographic signs plain. Bytes that are not
- * UTF-8 become spaces. In `a`. */
-str text_normalise(arena *a, str in);
-
 /* ---- tokens (tokenise.c, units.c) --------------------------------------------------------------------------------- */
 
 typedef enum {

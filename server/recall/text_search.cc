@@ -52,14 +52,15 @@ struct phrase {
 
 /* A query on one reader: open lists and what must hold. */
 struct plan {
-    plan(text_reader *reader, const text_query *query, const filter *must, const catalog_set *columns)
-        : r(reader), q(query), f(must), set(columns)
+    plan(text_reader *reader, const text_query *query, const filter *must, const catalog_set *columns, match_watch *watcher)
+        : r(reader), q(query), f(must), set(columns), watch(watcher)
     {
     }
     text_reader *r;
     const text_query *q;
     const filter *f;
     const catalog_set *set;
+    match_watch *watch; /* NULL: nobody looks */
     uint32_t rows = 0;
     std::vector<stream> scoring, excluded;
     std::vector<std::vector<stream>> clauses; /* keyword terms of the filter: one of each must hold */
@@ -337,6 +338,8 @@ template <class F> void each_window(plan &p, bool want_packed, F fn)
     uint8_t *pass = reinterpret_cast<uint8_t *>(item + WINDOW);
     for (uint32_t base = next_base(p, 0, all); base < all; base = next_base(p, base + WINDOW, all)) {
         bitmap touched = {}, live;
+        if (!match_goes_on(p.watch, base))
+            return;
         all_live(p, base, live);
         if (p.rows) {
             fill_rows(p, base, touched);
@@ -346,6 +349,8 @@ template <class F> void each_window(plan &p, bool want_packed, F fn)
         drop_excluded(p, base, live);
         keep_clauses(p, base, live);
         uint32_t n = thin_out(p, base, live, item, pass);
+        if (n && p.watch && p.watch->fn)
+            n = p.watch->fn(p.watch->ctx, item, n);
         for (uint32_t w = 0; want_packed && w < p.rows; w++) {
             const uint32_t *row = p.r->window.data() + size_t(w) * WINDOW;
             for (uint32_t i = 0; i < n; i++)
@@ -471,9 +476,16 @@ extern "C" sinter_status text_search(text_reader *r, const text_query *q, const 
                                      const catalog_set *set, uint32_t limit, bool want_packed, bool exact_total, arena *a,
                                      text_hits *out, sinter_error *e)
 {
+    return text_search_watched(r, q, s, f, set, limit, want_packed, exact_total, nullptr, a, out, e);
+}
+
+extern "C" sinter_status text_search_watched(text_reader *r, const text_query *q, const text_scorer *s, const filter *f,
+                                             const catalog_set *set, uint32_t limit, bool want_packed, bool exact_total,
+                                             match_watch *watch, arena *a, text_hits *out, sinter_error *e)
+{
     *out = text_hits{};
     try {
-        plan p{r, q, f, set};
+        plan p{r, q, f, set, watch};
         make_plan(p);
         best b(r, limit, p.rows, want_packed);
         std::vector<float> score(WINDOW);
@@ -488,7 +500,7 @@ extern "C" sinter_status text_search(text_reader *r, const text_query *q, const 
             return exact;
         });
         out->n_words = p.rows;
-        out->total_is_exact = exact;
+        out->total_is_exact = exact && !(watch && watch->stopped);
         write_hits(b, want_packed, a, out);
         return SINTER_OK;
     } catch (const Xapian::Error &error) {
@@ -498,15 +510,12 @@ extern "C" sinter_status text_search(text_reader *r, const text_query *q, const 
 }
 
 extern "C" sinter_status text_match_all(text_reader *r, const text_query *q, const filter *f, const catalog_set *set,
-                                        void (*fn)(void *ctx, const uint32_t *item, uint32_t n), void *ctx, sinter_error *e)
+                                        match_watch *watch, sinter_error *e)
 {
     try {
-        plan p{r, q, f, set};
+        plan p{r, q, f, set, watch};
         make_plan(p);
-        each_window(p, false, [&](const uint32_t *item, uint32_t n, const uint32_t *) {
-            fn(ctx, item, n);
-            return true;
-        });
+        each_window(p, false, [](const uint32_t *, uint32_t, const uint32_t *) { return true; });
         return SINTER_OK;
     } catch (const Xapian::Error &error) {
         std::fill(r->window.begin(), r->window.end(), 0);
@@ -518,7 +527,7 @@ extern "C" sinter_status text_packed(text_reader *r, const text_query *q, const 
                                      uint32_t **packed, sinter_error *e)
 {
     try {
-        plan p{r, q, nullptr, nullptr};
+        plan p{r, q, nullptr, nullptr, nullptr};
         make_plan(p);
         *packed = static_cast<uint32_t *>(arena_zalloc(a, sizeof(uint32_t) * (size_t(p.rows) * n + 1)));
         uint32_t *order = static_cast<uint32_t *>(arena_alloc(a, sizeof(uint32_t) * (n + 1)));

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Speed of a search over gRPC against its floor: stock Xapian in process plus a bare gRPC echo of the same sizes.
  *
- *   bench_search --sinter FILE --config FILE --scratch DIR [--row rules|top10|check] [--documents N] [--queries N] [--loop SECONDS]
+ *   bench_search --sinter FILE --config FILE --scratch DIR [--row rules|top10|facets|check] [--documents N] [--queries N] [--loop SECONDS]
  *
  * Query by query, the floor's two parts and the server are asked in turn, in one order and then in the other; one connection, one
  * request in flight, nothing cached. All queries are gone through three times, and a query's time is the middle one of its three,
- * for floor and server alike: on a shared machine the scheduler's pauses would else outweigh the work. Prints the bars of speed/search/rules and speed/search/top10. --loop only asks the server, for
- * a profiler. Documents and the floor's index in DIR are used again where they are there. */
+ * for floor and server alike: on a shared machine the scheduler's pauses would else outweigh the work. Prints the bars of
+ * speed/search/rules, speed/search/top10 and speed/search/facets, where the same question with and without facets is asked in
+ * turn, and the difference stands above the floor. --loop only asks the server, for a profiler. Documents and the floor's index in DIR are used again where they are there. */
 #include "bench_floor.h"
 #include "bench_server.h"
 
@@ -57,13 +58,13 @@ static double time_xapian(bench *b, const corpus_query *q, uint32_t limit)
 }
 
 /* The answer is unpacked within the time, as a client would; the request was packed before, as the echo's was. */
-static double time_ours(bench *b, const uint8_t *request, size_t size, uint32_t *answer_size)
+static double time_ours(bench *b, const uint8_t *request, size_t size, size_t facets, uint32_t *answer_size)
 {
     uint64_t start = clock_mono_ns();
     rpc_answer a = rpc_call(b->ask, SEARCH_METHOD, request, size);
     Sinter__V1__SearchResponse *r = sinter__v1__search_response__unpack(NULL, a.size, a.bytes);
     double ms = since_ms(start);
-    if (!r || r->n_hits != 10 || r->n_degraded || r->hits[0]->n_fields != 2) {
+    if (!r || r->n_hits != 10 || r->n_degraded || r->hits[0]->n_fields != 2 || r->n_facets != facets) {
         fprintf(stderr, "bench: not the answer that was asked for: %zu hits, %zu degraded\n", r ? r->n_hits : 0, r ? r->n_degraded : 0);
         exit(1);
     }
@@ -152,22 +153,23 @@ static void ask_one(bench *b, const corpus_query *q, const char *pipeline, uint3
                     double out[3])
 {
     uint8_t request[REQUEST_ROOM];
-    size_t size = server_request(q, pipeline, false, request, sizeof request);
-    if (!floor_first) out[2] = time_ours(b, request, size, answer_size);
+    size_t size = server_request(q, pipeline, REQUEST_PLAIN, request, sizeof request);
+    if (!floor_first) out[2] = time_ours(b, request, size, 0, answer_size);
     out[0] = time_xapian(b, q, limit);
     out[1] = time_echo(b, size, *answer_size);
-    if (floor_first) out[2] = time_ours(b, request, size, answer_size);
+    if (floor_first) out[2] = time_ours(b, request, size, 0, answer_size);
 }
 
 /* Back to back, what the server does after an answer (the log) delays the next one, too. */
-static void closed_loop(bench *b, const char *pipeline, double seconds)
+static void closed_loop(bench *b, const char *pipeline, request_kind kind, double seconds)
 {
     uint32_t done = 0, size;
     double cpu = child_cpu(&b->server);
     uint64_t start = clock_mono_ns();
     uint8_t request[REQUEST_ROOM];
     for (; since_ms(start) < seconds * 1e3; done++)
-        time_ours(b, request, server_request(&b->c.query[done % b->c.n_queries], pipeline, false, request, sizeof request), &size);
+        time_ours(b, request, server_request(&b->c.query[done % b->c.n_queries], pipeline, kind, request, sizeof request),
+                  kind == REQUEST_FACETS ? 3 : 0, &size);
     printf("     back to back     %.3f ms a request, %.3f ms of the server's CPU\n", since_ms(start) / done,
            (child_cpu(&b->server) - cpu) * 1e3 / done);
 }
@@ -196,12 +198,69 @@ static bool run_row(bench *b, const char *name, const char *pipeline, uint32_t l
     }
     free(round);
     bool good = print_bar(name, &t, goal);
-    closed_loop(b, pipeline, 2);
+    closed_loop(b, pipeline, REQUEST_PLAIN, 2);
     free(t.xapian);
     free(t.echo);
     free(t.ours);
     free(t.floor);
     return good;
+}
+
+/* ---- what facets add ---- */
+
+static void ask_both(bench *b, const corpus_query *q, const char *pipeline, uint32_t limit, uint32_t turn, uint32_t *answer_size,
+                     double out[4])
+{
+    uint8_t request[REQUEST_ROOM];
+    uint32_t larger;
+    ask_one(b, q, pipeline, limit, turn & 1, answer_size, out);
+    size_t size = server_request(q, pipeline, REQUEST_FACETS, request, sizeof request);
+    if (turn & 2) {
+        out[3] = time_ours(b, request, size, 3, &larger);
+        return;
+    }
+    /* The other way round: the question without facets is asked again behind the one with them. */
+    out[3] = time_ours(b, request, size, 3, &larger);
+    size = server_request(q, pipeline, REQUEST_PLAIN, request, sizeof request);
+    out[2] = time_ours(b, request, size, 0, answer_size);
+}
+
+/* Medians of each query's rounds; `added`: the question with facets less the one without. */
+static bool run_facets(bench *b, const char *name, const char *pipeline, uint32_t limit, double goal)
+{
+    enum { PARTIES = 4, TURNS = 4 };
+    uint32_t n = b->o.queries, size = 1000;
+    double one[PARTIES], low, high;
+    double *turn = xcalloc((size_t)n * PARTIES * TURNS, sizeof *turn), *floor = xcalloc(n, sizeof *floor),
+           *added = xcalloc(n, sizeof *added), *ours = xcalloc(n, sizeof *ours), *with = xcalloc(n, sizeof *with);
+    for (uint32_t i = 0; i < WARM_UP; i++) ask_both(b, &b->c.query[n + i], pipeline, limit, i, &size, one);
+    for (uint32_t k = 0; k < TURNS; k++)
+        for (uint32_t i = 0; i < n; i++) {
+            ask_both(b, &b->c.query[i], pipeline, limit, i + k, &size, one);
+            for (uint32_t p = 0; p < PARTIES; p++) turn[((size_t)i * PARTIES + p) * TURNS + k] = one[p];
+        }
+    for (uint32_t i = 0; i < n; i++) {
+        double middle[PARTIES];
+        for (uint32_t p = 0; p < PARTIES; p++) middle[p] = quantile(&turn[((size_t)i * PARTIES + p) * TURNS], TURNS, 0.5);
+        floor[i] = middle[0] + middle[1];
+        ours[i] = middle[2];
+        with[i] = middle[3];
+        added[i] = with[i] - ours[i];
+    }
+    double ratio = mean(added, n) / mean(floor, n);
+    interval(added, floor, n, &low, &high);
+    printf("bar %s added_ratio %.3f %.3f %.3f goal <= %g %s\n", name, ratio, low, high, goal, ratio <= goal ? "pass" : "fail");
+    print_part("floor (both)", floor, n);
+    print_part("without facets", ours, n);
+    print_part("with facets", with, n);
+    closed_loop(b, pipeline, REQUEST_PLAIN, 2);
+    closed_loop(b, pipeline, REQUEST_FACETS, 2);
+    free(turn);
+    free(floor);
+    free(added);
+    free(ours);
+    free(with);
+    return ratio <= goal;
 }
 
 /* ---- features against the raw text ---- */
@@ -260,7 +319,7 @@ static bool check_features(bench *b)
     uint8_t request[REQUEST_ROOM];
     for (uint32_t i = 0; i < CHECKED_REQUESTS; i++) {
         const corpus_query *q = &b->c.query[i];
-        rpc_answer a = rpc_call(b->ask, SEARCH_METHOD, request, server_request(q, "docs", true, request, sizeof request));
+        rpc_answer a = rpc_call(b->ask, SEARCH_METHOD, request, server_request(q, "docs", REQUEST_EXPLAINED, request, sizeof request));
         Sinter__V1__SearchResponse *r = sinter__v1__search_response__unpack(NULL, a.size, a.bytes);
         uint32_t before = right;
         for (size_t h = 0; r && h < r->n_hits; h++) right += check_hit(&b->c, q, r->hits[h]);
@@ -336,7 +395,7 @@ static void read_options(int argc, char **argv, options *o)
         else o->sinter = NULL, argc = 0;
     }
     if (o->sinter && o->config && o->scratch && o->queries >= CHECKED_REQUESTS) return;
-    fprintf(stderr, "usage: bench_search --sinter FILE --config FILE --scratch DIR [--row rules|top10|check] [--documents N] [--queries N] "
+    fprintf(stderr, "usage: bench_search --sinter FILE --config FILE --scratch DIR [--row rules|top10|facets|check] [--documents N] [--queries N] "
                     "[--loop SECONDS]\n");
     exit(2);
 }
@@ -353,12 +412,14 @@ int main(int argc, char **argv)
     const char *row = b.o.row;
     bench_open(&b);
     if (b.o.loop > 0) {
-        closed_loop(&b, row && strcmp(row, "top10") == 0 ? "plain" : "docs", b.o.loop);
+        closed_loop(&b, row && strcmp(row, "rules") != 0 ? "plain" : "docs", row && strcmp(row, "facets") == 0 ? REQUEST_FACETS : REQUEST_PLAIN,
+                    b.o.loop);
     } else {
         printf("     stock Xapian %s, %u documents, %u queries\n", floor_version(), b.o.documents, b.o.queries);
         if (!row || strcmp(row, "rules") == 0) good &= run_row(&b, "speed/search/rules", "docs", 1000, 1.3);
         if (!row || strcmp(row, "rules") == 0 || strcmp(row, "check") == 0) good &= check_features(&b);
         if (!row || strcmp(row, "top10") == 0) good &= run_row(&b, "speed/search/top10", "plain", 10, 0.75);
+        if (!row || strcmp(row, "facets") == 0) good &= run_facets(&b, "speed/search/facets", "plain", 10, 0.3);
     }
     bench_close(&b);
     return good ? 0 : 1;

@@ -219,8 +219,43 @@ void server_fill(const char *address, const corpus *c)
     free(room);
 }
 
-size_t server_request(const corpus_query *q, const char *pipeline, bool explained, uint8_t *out, size_t room)
+/* A brand's values, a stock's, and prices in five ranges: what a shop shows beside its hits. */
+typedef struct facets_asked {
+    Sinter__V1__FacetRequest facet[3], *facets[3];
+    Sinter__V1__FacetRange range[5], *ranges[5];
+    Sinter__V1__Value bound[4];
+} facets_asked;
+
+static void ask_facets(Sinter__V1__SearchRequest *in, facets_asked *f)
 {
+    static const double bounds[4] = {3, 10, 50, 200};
+    static const char *names[3] = {"brand", "stock", "price"};
+    for (int i = 0; i < 3; i++) {
+        sinter__v1__facet_request__init(&f->facet[i]);
+        f->facet[i].field = (char *)(uintptr_t)names[i];
+        f->facets[i] = &f->facet[i];
+    }
+    for (int i = 0; i < 4; i++) {
+        sinter__v1__value__init(&f->bound[i]);
+        f->bound[i].kind_case = SINTER__V1__VALUE__KIND_NUMBER_VALUE;
+        f->bound[i].number_value = bounds[i];
+    }
+    for (int i = 0; i < 5; i++) {
+        sinter__v1__facet_range__init(&f->range[i]);
+        f->range[i].from = i > 0 ? &f->bound[i - 1] : NULL;
+        f->range[i].to = i < 4 ? &f->bound[i] : NULL;
+        f->ranges[i] = &f->range[i];
+    }
+    f->facet[2].ranges = f->ranges;
+    f->facet[2].n_ranges = 5;
+    in->facets = f->facets;
+    in->n_facets = 3;
+}
+
+size_t server_request(const corpus_query *q, const char *pipeline, request_kind kind, uint8_t *out, size_t room)
+{
+    bool explained = kind == REQUEST_EXPLAINED;
+    facets_asked asked;
     char text[64];
     char *fields[] = {(char *)(uintptr_t)"title", (char *)(uintptr_t)"body"};
     Sinter__V1__SearchRequest in = SINTER__V1__SEARCH_REQUEST__INIT;
@@ -235,6 +270,7 @@ size_t server_request(const corpus_query *q, const char *pipeline, bool explaine
         in.fields = fields;
         in.n_fields = 2;
     }
+    if (kind == REQUEST_FACETS) ask_facets(&in, &asked);
     size_t size = sinter__v1__search_request__get_packed_size(&in);
     if (size > room) give_up("request", "too large");
     sinter__v1__search_request__pack(&in, out);

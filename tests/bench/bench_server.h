@@ -24,8 +24,10 @@ double child_cpu(const child *c);
 
 /* Puts all documents into collection `docs` over gRPC and waits until they are found. */
 void server_fill(const char *address, const corpus *c);
-/* A packed SearchRequest. `page` 10 with title and body, or 1,000 with everything explained. */
-size_t server_request(const corpus_query *q, const char *pipeline, bool explained, uint8_t *out, size_t room);
+/* A packed SearchRequest: a page of 10 with title and body, the same with facets of three fields over all matches, or 1,000 hits
+ * with everything explained. */
+typedef enum { REQUEST_PLAIN, REQUEST_FACETS, REQUEST_EXPLAINED } request_kind;
+size_t server_request(const corpus_query *q, const char *pipeline, request_kind kind, uint8_t *out, size_t room);
 #define SEARCH_METHOD "/sinter.v1.SearchService/Search"
 
 #endif

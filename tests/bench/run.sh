@@ -46,7 +46,7 @@ prefixes=$*
 status=0
 started=$(date +%s)
 search=no
-for row in search/rules search/top10; do
+for row in search/rules search/top10 search/facets; do
     if wanted "speed/$row"; then search=yes; fi
 done
 
@@ -56,7 +56,7 @@ if wanted speed/train/reference; then targets="$targets deep_reference"; fi
 if [ $search = yes ]; then targets="$targets bench_search sinter plugin_fusion plugin_function plugin_rules"; fi
 if [ -z "$targets" ]; then
     echo "no row begins with: $prefixes" >&2
-    echo "rows: speed/fusion/weighted speed/fusion/voting speed/fusion/network speed/train/reference speed/search/rules speed/search/top10" >&2
+    echo "rows: speed/fusion/weighted speed/fusion/voting speed/fusion/network speed/train/reference speed/search/rules speed/search/top10 speed/search/facets" >&2
     exit 2
 fi
 grep -qs "SINTER_TESTS:BOOL=ON" "$build/CMakeCache.txt" || cmake --preset release -DSINTER_TESTS=ON > /dev/null
@@ -75,8 +75,14 @@ if [ $search = yes ]; then
     cp -r tests/bench/config "$scratch/config"
     printf 'data_dir: %s\nplugin_dirs: [%s]\n' "$scratch/data" "$PWD/$build/plugins" >> "$scratch/config/sinter.yaml"
     set -- --sinter "$PWD/$build/bin/sinter" --config "$scratch/config/sinter.yaml" --scratch "$scratch"
-    if ! wanted speed/search/top10; then set -- "$@" --row rules; elif ! wanted speed/search/rules; then set -- "$@" --row top10; fi
-    measured $build/bin/bench_search "$@"
+    rows=
+    for row in rules top10 facets; do
+        if wanted "speed/search/$row"; then rows="$rows $row"; fi
+    done
+    [ "$rows" = " rules top10 facets" ] && rows=all
+    for row in $rows; do
+        if [ "$row" = all ]; then measured $build/bin/bench_search "$@"; else measured $build/bin/bench_search "$@" --row "$row"; fi
+    done
     [ "${KEEP:-0}" = 1 ] || rm -rf "$scratch/data" "$scratch"/floor-* "$scratch"/filled-*
 fi
 exit $status
