@@ -125,6 +125,15 @@ sinter_status catalog_apply(catalog_collection *c, const Sinter__Storage__V1__Re
     return put ? apply_put(c, rec, before, text_changed) : apply_delete(c, rec, text_changed);
 }
 
+void catalog_refill(catalog_collection *c, const Sinter__Storage__V1__Record *rec) {
+    uint32_t row = rec->item_put->ordinal;
+    uint64_t known = word_rows_get(&c->record, row >> SINTER_CHUNK_BITS, row & (SINTER_CHUNK_ROWS - 1));
+    if (rec->sequence != known || !row_lives(c, row)) return;
+    c->applies++;
+    arena_reset(c->scratch);
+    put_fields(c, rec->item_put->item, row);
+}
+
 void catalog_expect(catalog_collection *c, uint32_t ordinals) {
     if (ordinals > c->n_items) c->n_items = ordinals;
 }

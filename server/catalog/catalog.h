@@ -25,20 +25,35 @@
 
 typedef struct catalog_collection catalog_collection;
 
+/* What is replaced while others read it; C++ has no such word and only reads. */
+#ifdef __cplusplus
+#define CATALOG_SHARED(T) T
+#else
+#define CATALOG_SHARED(T) _Atomic(T)
+#endif
+
 /* A resolved field: declared, or made by a pattern. Addresses are stable for the life of the collection. */
 typedef struct catalog_field {
     const char *name;
-    const config_field *declared; /* the declaration, or the pattern's */
+    CATALOG_SHARED(const config_field *) declared; /* the declaration, or the pattern's; catalog_adopt puts another here */
     field_type type;
     uint32_t number;  /* dense, in order of first appearance: declared fields first. Not stable across rebuilds */
     uint32_t column;  /* index of its column; UINT32_MAX: text */
-    bool from_pattern;
+    CATALOG_SHARED(bool) from_pattern;
+    CATALOG_SHARED(bool) gone; /* no longer declared: found by no name */
 } catalog_field;
 
 /* Opens an empty collection; its columns are filled by catalog_apply. `schema` must outlive it. */
 sinter_status catalog_open(const config_collection *schema, uint32_t number, const char *uuid, epoch_domain *epochs,
                            catalog_collection **out, sinter_error *e);
 void catalog_close(catalog_collection *c);
+/* Takes another declaration of the same collection (config_same_index): fields that are new get columns, empty ones; fields
+ * that it lacks are found no more. Both schemas must outlive the collection. catalog_adoptable says why not: a field of another
+ * type than its column, or too many. [view thread; adoptable: any] */
+sinter_status catalog_adoptable(const catalog_collection *c, const config_collection *schema, sinter_error *e);
+void catalog_adopt(catalog_collection *c, const config_collection *schema);
+/* Fills columns of fields that were adopted from an item's record, where the columns hold that very record. [view thread] */
+void catalog_refill(catalog_collection *c, const Sinter__Storage__V1__Record *rec);
 const config_collection *catalog_schema(const catalog_collection *c);
 uint32_t catalog_number(const catalog_collection *c);
 const char *catalog_uuid(const catalog_collection *c);
@@ -52,6 +67,14 @@ const char *catalog_name(const catalog_collection *c);
  * refusal returns INVALID and fills violations (paths begin with `prefix`, e.g. "items[3]"). [any thread] */
 sinter_status catalog_check_item(catalog_collection *c, const Sinter__V1__Item *item, const char *prefix, arena *a,
                                  Sinter__V1__Item **normal, Sinter__V1__FieldViolation ***violations, size_t *n_violations);
+
+/* Checks what can be told of an update without its item; violations as above. [any thread] */
+sinter_status catalog_check_update(catalog_collection *c, const Sinter__V1__ItemUpdate *u, const char *prefix, arena *a,
+                                   Sinter__V1__FieldViolation ***violations, size_t *n_violations);
+/* The item that an update makes of `before` (NULL: a new one), normal as catalog_check_item makes it; in `a`. Conditions are
+ * the caller's. On INVALID *violation is the first thing that is wrong. [any thread] */
+sinter_status catalog_update_item(catalog_collection *c, const Sinter__V1__ItemUpdate *u, const Sinter__V1__Item *before,
+                                  arena *a, Sinter__V1__Item **out, const Sinter__V1__FieldViolation **violation);
 
 /* Known fields by name; NULL: none. Includes pattern fields seen so far. [any thread, lock-free] */
 const catalog_field *catalog_find_field(const catalog_collection *c, const char *name);

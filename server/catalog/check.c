@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_VIOLATIONS = 50, MOST_KEYWORDS = 1000, SHOWN_BYTES = 40, MOST_NAMES = 10 };
+enum { MOST_KEYWORDS = 1000, SHOWN_BYTES = 40, MOST_NAMES = 10 };
 
 /* Seconds of 0001-01-01 and 9999-12-31, what a protobuf Timestamp may hold. */
 static const int64_t FIRST_SECOND = -62135596800, LAST_SECOND = 253402300799;
@@ -33,7 +33,7 @@ static const struct {
 /* ---- quoting what came ------------------------------------------------------------------------------------------------ */
 
 /* Bytes from outside, fit for a message: cut at a character, whatever is not text becomes '?'. */
-static const char *shown(arena *a, const char *s, size_t most) {
+const char *check_shown(arena *a, const char *s, size_t most) {
     size_t n = strnlen(s, most + 1), bad;
     bool cut = n > most;
     if (cut) {
@@ -55,7 +55,7 @@ static const char *shown(arena *a, const char *s, size_t most) {
 static const char *kind_of(const Sinter__V1__Value *v, arena *a) {
     switch (v->kind_case) {
     case SINTER__V1__VALUE__KIND_STRING_VALUE:
-        return arena_printf(a, "\"%s\" is a string", shown(a, v->string_value, SHOWN_BYTES));
+        return arena_printf(a, "\"%s\" is a string", check_shown(a, v->string_value, SHOWN_BYTES));
     case SINTER__V1__VALUE__KIND_NUMBER_VALUE: return arena_printf(a, "%.17g is a number", v->number_value);
     case SINTER__V1__VALUE__KIND_INTEGER_VALUE: return arena_printf(a, "%" PRId64 " is an integer", v->integer_value);
     case SINTER__V1__VALUE__KIND_BOOLEAN_VALUE: return v->boolean_value ? "true is a boolean" : "false is a boolean";
@@ -90,7 +90,7 @@ static const char *check_text(const config_field *f, const Sinter__V1__Value *in
 static const char *keyword_problem(const char *s, arena *a) {
     size_t n = strlen(s);
     if (n <= CATALOG_MAX_KEYWORD_BYTES) return NULL;
-    return arena_printf(a, "\"%s\" is %zu bytes long", shown(a, s, SHOWN_BYTES), n);
+    return arena_printf(a, "\"%s\" is %zu bytes long", check_shown(a, s, SHOWN_BYTES), n);
 }
 
 static const char *check_keyword(const config_field *f, const Sinter__V1__Value *in, arena *a, const Sinter__V1__Value **out) {
@@ -164,10 +164,10 @@ static const char *check_timestamp(const config_field *f, const Sinter__V1__Valu
     int64_t ms;
     if (in->kind_case != SINTER__V1__VALUE__KIND_STRING_VALUE) return kind_of(in, a);
     if (!time_parse_ms(str_of(in->string_value), &ms))
-        return arena_printf(a, "\"%s\" is not a time", shown(a, in->string_value, SHOWN_BYTES));
+        return arena_printf(a, "\"%s\" is not a time", check_shown(a, in->string_value, SHOWN_BYTES));
     Google__Protobuf__Timestamp t = timestamp_of(ms);
     if (t.seconds < FIRST_SECOND || t.seconds > LAST_SECOND)
-        return arena_printf(a, "\"%s\" is out of range", shown(a, in->string_value, SHOWN_BYTES));
+        return arena_printf(a, "\"%s\" is out of range", check_shown(a, in->string_value, SHOWN_BYTES));
     Sinter__V1__Value *v = value_new(a, SINTER__V1__VALUE__KIND_TIMESTAMP_VALUE);
     v->timestamp_value = arena_alloc(a, sizeof *v->timestamp_value);
     *v->timestamp_value = t;
@@ -211,25 +211,17 @@ const char *check_value(const config_field *f, const Sinter__V1__Value *in, aren
 
 /* ---- a whole item ------------------------------------------------------------------------------------------------------------ */
 
-typedef struct checker {
-    catalog_collection *c;
-    arena *a;
-    const char *prefix;
-    Sinter__V1__FieldViolation *violation[MOST_VIOLATIONS];
-    size_t n;
-} checker;
-
-static void refuse(checker *k, const char *path, const char *name, const char *description) {
+void check_refuse(checker *k, const char *path, const char *name, const char *description) {
     if (k->n == MOST_VIOLATIONS) return;
     Sinter__V1__FieldViolation *v = arena_alloc(k->a, sizeof *v);
     sinter__v1__field_violation__init(v);
-    v->field = arena_printf(k->a, "%s%s%s%s", k->prefix, k->prefix[0] ? "." : "", path, name ? shown(k->a, name, 256) : "");
+    v->field = arena_printf(k->a, "%s%s%s%s", k->prefix, k->prefix[0] ? "." : "", path, name ? check_shown(k->a, name, 256) : "");
     v->description = arena_strdup(k->a, description);
     k->violation[k->n++] = v;
 }
 
 static void refuse_field(checker *k, const char *name, const char *description) {
-    refuse(k, "fields.", name, description);
+    check_refuse(k, "fields.", name, description);
 }
 
 static const char *declared_names(const checker *k) {
@@ -240,14 +232,14 @@ static const char *declared_names(const checker *k) {
     return s->n_fields > MOST_NAMES ? arena_printf(k->a, "%s, … (%u in all)", names, s->n_fields) : names;
 }
 
-static void refuse_unknown(checker *k, const char *name) {
+void check_refuse_unknown(checker *k, const char *path, const char *name) {
     const char *near = catalog_near_field(k->c, name);
-    refuse_field(k, name,
+    check_refuse(k, path, name,
                  near ? arena_printf(k->a, "the collection has no such field; did you mean \"%s\"?", near)
                       : arena_printf(k->a, "the collection has no such field; it declares %s", declared_names(k)));
 }
 
-static const char *takes(const config_field *f, arena *a) {
+const char *check_takes(const config_field *f, arena *a) {
     const char *article = f->type == FIELD_INTEGER ? "an" : "a";
     if (f->type == FIELD_VECTOR)
         return arena_printf(a, "a vector field of dimension %u takes %u finite numbers", f->dimension, f->dimension);
@@ -277,7 +269,7 @@ static Sinter__V1__Item__FieldsEntry **sorted_fields(const Sinter__V1__Item *ite
 static Sinter__V1__Item__FieldsEntry *check_entry(checker *k, Sinter__V1__Item__FieldsEntry *entry, const config_field *f) {
     const Sinter__V1__Value *v;
     const char *problem = check_value(f, entry->value, k->a, &v);
-    if (problem) refuse_field(k, entry->key, arena_printf(k->a, "%s; %s", problem, takes(f, k->a)));
+    if (problem) refuse_field(k, entry->key, arena_printf(k->a, "%s; %s", problem, check_takes(f, k->a)));
     if (problem || !v) return NULL;
     if (v == entry->value) return entry;
     Sinter__V1__Item__FieldsEntry *fresh = arena_alloc(k->a, sizeof *fresh);
@@ -318,7 +310,7 @@ static void check_fields(checker *k, const Sinter__V1__Item *item, Sinter__V1__I
         const config_field *f = declaration_of(k, name, fresh);
         const char *bad_name = f && f->pattern ? id_problem(name, strlen(name)) : NULL;
         if (!f) {
-            refuse_unknown(k, name);
+            check_refuse_unknown(k, "fields.", name);
         } else if (bad_name) {
             refuse_field(k, name, arena_printf(k->a, "its name %s; a name is 1 to 256 bytes of UTF-8 without control characters", bad_name));
         } else {
@@ -337,7 +329,7 @@ static void check_required(checker *k, const Sinter__V1__Item *item, const Sinte
         const Sinter__V1__Value *given = catalog_item_value(item, f->name);
         const Sinter__V1__Value *v;
         if (given && check_value(f, given, k->a, &v)) continue; /* told already */
-        refuse_field(k, f->name, arena_printf(k->a, "is missing; the field is required: %s", takes(f, k->a)));
+        refuse_field(k, f->name, arena_printf(k->a, "is missing; the field is required: %s", check_takes(f, k->a)));
     }
 }
 
@@ -356,9 +348,9 @@ sinter_status catalog_check_item(catalog_collection *c, const Sinter__V1__Item *
     sinter__v1__item__init(out);
     out->id = item->id;
     const char *bad_id = id_problem(item->id, strlen(item->id));
-    if (bad_id) refuse(k, "id", NULL, arena_printf(a, "%s; an id is 1 to 256 bytes of UTF-8 without control characters", bad_id));
+    if (bad_id) check_refuse(k, "id", NULL, arena_printf(a, "%s; an id is 1 to 256 bytes of UTF-8 without control characters", bad_id));
     if (item->n_fields > CATALOG_MAX_FIELDS) {
-        refuse(k, "fields", NULL, arena_printf(a, "holds %zu fields; an item has at most %u", item->n_fields, CATALOG_MAX_FIELDS));
+        check_refuse(k, "fields", NULL, arena_printf(a, "holds %zu fields; an item has at most %u", item->n_fields, CATALOG_MAX_FIELDS));
     } else {
         new_fields fresh = {ARENA_ARRAY(a, const char *, item->n_fields + 1),
                             ARENA_ARRAY(a, const config_field *, item->n_fields + 1), 0};

@@ -51,7 +51,7 @@ typedef struct replaced {
 } replaced;
 
 struct catalog_collection {
-    const config_collection *schema;
+    _Atomic(const config_collection *) schema;
     uint32_t number;
     char uuid[64];
     epoch_domain *epochs;
@@ -95,6 +95,22 @@ bool schema_make_fields(catalog_collection *c, const char *const *name, const co
 /* check.c: converts a value to the declared kind. NULL: *out is the value (`in` itself where nothing had to change; NULL:
  * a null). Else what is wrong with it, a text in `a`. */
 const char *check_value(const config_field *f, const Sinter__V1__Value *in, arena *a, const Sinter__V1__Value **out);
+
+/* What is wrong with one item, as it is found. */
+enum { MOST_VIOLATIONS = 50 };
+typedef struct checker {
+    catalog_collection *c;
+    arena *a;
+    const char *prefix;
+    Sinter__V1__FieldViolation *violation[MOST_VIOLATIONS];
+    size_t n;
+} checker;
+/* `name` (may be NULL) stands behind `path`, as readable text. */
+void check_refuse(checker *k, const char *path, const char *name, const char *description);
+void check_refuse_unknown(checker *k, const char *path, const char *name);
+/* What a field takes, for messages. */
+const char *check_takes(const config_field *f, arena *a);
+const char *check_shown(arena *a, const char *s, size_t most);
 
 /* columns.c: the columns being built. [view thread] */
 void columns_put(catalog_collection *c, const catalog_field *f, uint32_t row, const Sinter__V1__Value *v);

@@ -28,22 +28,32 @@ static bool matches(const char *pattern, const char *name) {
     return *pattern == '\0';
 }
 
-const config_field *catalog_declared(const catalog_collection *c, const char *name) {
+static const config_field *declared_by(const config_collection *s, const char *name) {
     const config_field *found = NULL;
-    for (uint32_t i = 0; i < c->schema->n_fields; i++) {
-        const config_field *f = &c->schema->field[i];
+    for (uint32_t i = 0; i < s->n_fields; i++) {
+        const config_field *f = &s->field[i];
         if (!f->pattern && strcmp(f->name, name) == 0) return f; /* a whole name beats a pattern */
         if (!found && f->pattern && matches(f->name, name)) found = f;
     }
     return found;
 }
 
-const catalog_field *catalog_find_field(const catalog_collection *c, const char *name) {
+const config_field *catalog_declared(const catalog_collection *c, const char *name) {
+    return declared_by(c->schema, name);
+}
+
+/* Also one that is gone. */
+static const catalog_field *find_any(const catalog_collection *c, const char *name) {
     uint64_t h = hash64(name, strlen(name));
     for (uint32_t i = (uint32_t)h & (FIELD_SLOTS - 1);; i = (i + 1) & (FIELD_SLOTS - 1)) {
         const catalog_field *f = atomic_load_explicit(&c->by_name[i], memory_order_acquire);
         if (!f || strcmp(f->name, name) == 0) return f;
     }
+}
+
+const catalog_field *catalog_find_field(const catalog_collection *c, const char *name) {
+    const catalog_field *f = find_any(c, name);
+    return f && !f->gone ? f : NULL;
 }
 
 /* Under the lock; the name is new and there is room. */
@@ -74,13 +84,54 @@ bool schema_make_fields(catalog_collection *c, const char *const *name, const co
     pthread_mutex_lock(&c->lock);
     uint32_t fresh = 0;
     for (uint32_t i = 0; i < n; i++)
-        fresh += !catalog_find_field(c, name[i]);
+        fresh += !find_any(c, name[i]);
     bool room = atomic_load_explicit(&c->n_fields, memory_order_relaxed) + fresh <= CATALOG_MAX_FIELDS;
     for (uint32_t i = 0; room && i < n; i++) {
-        if (!catalog_find_field(c, name[i])) make_field(c, name[i], declared[i]);
+        if (!find_any(c, name[i])) make_field(c, name[i], declared[i]);
     }
     pthread_mutex_unlock(&c->lock);
     return room;
+}
+
+/* ---- another declaration -------------------------------------------------------------------------------------------- */
+
+static sinter_status refuse_type(const catalog_field *f, const config_field *is, sinter_error *e) {
+    conf_error(e, is->at, "take another name, or restart with 'sinter serve --rebuild-index'",
+               "the field '%s' is of type %s, and its column of type %s", f->name, FIELD_TYPE_NAMES[is->type], FIELD_TYPE_NAMES[f->type]);
+    if (e) e->status = SINTER_PRECONDITION;
+    return SINTER_PRECONDITION;
+}
+
+sinter_status catalog_adoptable(const catalog_collection *c, const config_collection *schema, sinter_error *e) {
+    uint32_t n = atomic_load_explicit(&c->n_fields, memory_order_acquire), fresh = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const catalog_field *f = atomic_load_explicit(&c->by_number[i], memory_order_acquire);
+        const config_field *was = f->declared, *is = declared_by(schema, f->name);
+        if (is && (is->type != f->type || (f->type == FIELD_VECTOR && is->dimension != was->dimension))) return refuse_type(f, is, e);
+    }
+    for (uint32_t i = 0; i < schema->n_fields; i++)
+        fresh += !schema->field[i].pattern && !find_any(c, schema->field[i].name);
+    if (n + fresh <= CATALOG_MAX_FIELDS) return SINTER_OK;
+    return error_set(e, SINTER_PRECONDITION, schema->file, "declare fewer, or restart the server, which drops fields that are no longer used",
+                     "the collection has %u fields, and %u more are declared; at most %u fit", n, fresh, CATALOG_MAX_FIELDS);
+}
+
+void catalog_adopt(catalog_collection *c, const config_collection *schema) {
+    pthread_mutex_lock(&c->lock);
+    c->schema = schema;
+    uint32_t n = atomic_load_explicit(&c->n_fields, memory_order_acquire);
+    for (uint32_t i = 0; i < n; i++) {
+        catalog_field *f = (catalog_field *)(uintptr_t)atomic_load_explicit(&c->by_number[i], memory_order_acquire);
+        const config_field *is = declared_by(schema, f->name);
+        if (is) f->declared = is;
+        if (is) f->from_pattern = is->pattern;
+        f->gone = !is;
+    }
+    for (uint32_t i = 0; i < schema->n_fields; i++) {
+        const config_field *f = &schema->field[i];
+        if (!f->pattern && !find_any(c, f->name)) make_field(c, f->name, f);
+    }
+    pthread_mutex_unlock(&c->lock);
 }
 
 const catalog_field *schema_resolve(catalog_collection *c, const char *name, bool *full) {
@@ -94,18 +145,23 @@ const catalog_field *schema_resolve(catalog_collection *c, const char *name, boo
 }
 
 uint32_t catalog_fields(const catalog_collection *c, const catalog_field **out) {
-    uint32_t n = atomic_load_explicit(&c->n_fields, memory_order_acquire);
-    for (uint32_t i = 0; i < n; i++)
-        out[i] = atomic_load_explicit(&c->by_number[i], memory_order_acquire);
-    return n;
+    uint32_t n = atomic_load_explicit(&c->n_fields, memory_order_acquire), live = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const catalog_field *f = atomic_load_explicit(&c->by_number[i], memory_order_acquire);
+        if (!f->gone) out[live++] = f;
+    }
+    return live;
 }
 
 const char *catalog_near_field(const catalog_collection *c, const char *name) {
     uint32_t n = atomic_load_explicit(&c->n_fields, memory_order_acquire);
-    const char **names = xcalloc(n, sizeof *names);
-    for (uint32_t i = 0; i < n; i++)
-        names[i] = atomic_load_explicit(&c->by_number[i], memory_order_acquire)->name;
-    const char *near = near_name(name, names, n);
+    const char **names = xcalloc(n + 1, sizeof *names);
+    uint32_t live = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const catalog_field *f = atomic_load_explicit(&c->by_number[i], memory_order_acquire);
+        if (!f->gone) names[live++] = f->name;
+    }
+    const char *near = near_name(name, names, live);
     free(names);
     return near;
 }
@@ -132,7 +188,7 @@ sinter_status catalog_open(const config_collection *schema, uint32_t number, con
     c->record.words = SINTER_CHUNK_ROWS;
     for (uint32_t i = 0; i < schema->n_fields; i++) {
         const config_field *f = &schema->field[i];
-        if (!f->pattern && !catalog_find_field(c, f->name)) make_field(c, f->name, f);
+        if (!f->pattern && !find_any(c, f->name)) make_field(c, f->name, f);
     }
     catalog_publish(c, 0);
     *out = c;
@@ -171,5 +227,6 @@ const char *catalog_uuid(const catalog_collection *c) {
 }
 
 const char *catalog_name(const catalog_collection *c) {
-    return c->schema->name;
+    const config_collection *s = c->schema;
+    return s->name;
 }

@@ -13,6 +13,7 @@ static int command_version(int argc, char **argv) {
     return EXIT_OK;
 }
 
+int command_delete(int argc, char **argv);
 int command_demo(int argc, char **argv);
 int command_evaluate(int argc, char **argv);
 int command_events(int argc, char **argv);
@@ -27,6 +28,7 @@ int command_model(int argc, char **argv);
 int command_train(int argc, char **argv);
 
 const struct command COMMANDS[] = {
+    {"delete", "delete items by their ids or by a filter", command_delete},
     {"demo", "a seeded shop with planted tastes: generate, play, judge", command_demo},
     {"evaluate", "measure pipelines against judged queries", command_evaluate},
     {"events", "record what people did from a JSONL, CSV or TSV file", command_events},

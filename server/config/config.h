@@ -231,6 +231,8 @@ const config_pipeline *config_find_pipeline(const config *c, const char *name);
 /* Which of group, language, cap or type differ, so that the index of `was` cannot serve `is`: OK, or PRECONDITION with
  * file:line:column of what changed. */
 sinter_status config_same_index(const config_collection *was, const config_collection *is, sinter_error *e);
+/* Whether the fields are declared alike in every way, and the list of languages with them. */
+bool config_same_fields(const config_collection *was, const config_collection *is);
 /* Whether profiles built for `was` serve `is`: weights may differ and types be added at the end; anything else is
  * PRECONDITION with file:line:column. */
 sinter_status config_same_events(const config_collection *was, const config_collection *is, sinter_error *e);

@@ -84,17 +84,33 @@ sinter_status config_same_index(const config_collection *was, const config_colle
     return s;
 }
 
-/* ---- stages ------------------------------------------------------------------------------------------------------------------ */
-
-static bool same_text(const char *a, const char *b)
+static bool same_string(const char *a, const char *b)
 {
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
+bool config_same_fields(const config_collection *was, const config_collection *is)
+{
+    if (was->n_fields != is->n_fields || was->n_languages != is->n_languages) return false;
+    for (uint32_t i = 0; i < was->n_languages; i++)
+        if (strcmp(was->language[i], is->language[i]) != 0) return false;
+    for (uint32_t i = 0; i < was->n_fields; i++) {
+        const config_field *a = &was->field[i], *b = &is->field[i];
+        bool flags = a->searchable == b->searchable && a->filterable == b->filterable && a->sortable == b->sortable &&
+                     a->stored == b->stored && a->required == b->required;
+        if (strcmp(a->name, b->name) != 0 || a->type != b->type || !flags || a->group_index != b->group_index ||
+            a->weight != b->weight || a->dimension != b->dimension || !same_string(a->language, b->language))
+            return false;
+    }
+    return true;
+}
+
+/* ---- stages ------------------------------------------------------------------------------------------------------------------ */
+
 static bool same_node(const conf_node *a, const conf_node *b)
 {
     if (a->kind != b->kind || a->n != b->n) return false;
-    if (a->kind == CONF_SCALAR) return a->quoted == b->quoted && same_text(a->text, b->text);
+    if (a->kind == CONF_SCALAR) return a->quoted == b->quoted && same_string(a->text, b->text);
     for (uint32_t i = 0; i < a->n; i++) {
         const conf_node *other = a->kind == CONF_MAP ? conf_get(b, a->key[i]->text) : b->value[i];
         if (!other || !same_node(a->value[i], other)) return false;
@@ -126,7 +142,7 @@ bool config_same_rankers(const config_stage *a, const config_stage *b)
     if (a->n_rank != b->n_rank) return false;
     for (uint32_t i = 0; i < a->n_rank; i++) {
         const config_use *x = &a->rank[i], *y = &b->rank[i];
-        if (!same_text(x->name, y->name) || !same_text(x->path, y->path) || !x->options != !y->options) return false;
+        if (!same_string(x->name, y->name) || !same_string(x->path, y->path) || !x->options != !y->options) return false;
         if (x->options && !same_options(x->options, y->options)) return false;
     }
     return true;

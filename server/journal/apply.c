@@ -87,6 +87,7 @@ int build_commit(build *b, const store *s)
 void build_free(build *b)
 {
     free(b->counter);
+    if (b->change) arena_free(b->change);
     buffer_free(&b->scratch);
 }
 
@@ -97,6 +98,8 @@ typedef struct step {
     const store *s;
     journal_result *r;
     record_stamp stamp;
+    arena **memory; /* of what the result holds */
+    uint32_t n, at; /* ops of the write, the one being applied */
 } step;
 
 static int append_record(step *t)
@@ -113,26 +116,26 @@ static int append_record(step *t)
 static void next_sequence(step *t)
 {
     t->stamp.sequence = ++t->b->sequence;
+    t->stamp.continued = t->at + 1 < t->n;
 }
 
-static int put_item(step *t, const journal_op *op)
+/* `item` is the entry that the id has; sequence 0: none. */
+static int put_state(step *t, const journal_op *op, item_entry item, str bytes)
 {
     build *b = t->b;
     counter *c = &b->counter[op->collection];
     item_key key;
     item_key_of(&key, op->collection, op->id);
-    item_entry item = {0};
-    int code = store_get_fixed(b->txn, t->s->t.items, key.bytes, key.n, &item, sizeof item);
-    if (code && code != MDB_NOTFOUND) return code;
-    if (code == MDB_NOTFOUND) {
+    if (!item.sequence) {
         item.ordinal = c->now.ordinals++;
         c->now.live++;
         c->changed = true;
     }
     next_sequence(t);
     item.sequence = t->stamp.sequence;
-    record_item_put(&b->scratch, &t->stamp, op->collection, item.ordinal, op->bytes);
+    record_item_put(&b->scratch, &t->stamp, op->collection, item.ordinal, bytes);
     unsigned char ordinal_key[8];
+    int code;
     ordinal_key_of(ordinal_key, op->collection, item.ordinal);
     code = append_record(t);
     if (!code) code = put(b, t->s->t.items, key.bytes, key.n, &item, sizeof item, 0);
@@ -140,19 +143,30 @@ static int put_item(step *t, const journal_op *op)
     return code;
 }
 
-static int delete_item(step *t, const journal_op *op)
+/* The entry of an item; sequence 0: none. */
+static int find_item(step *t, const journal_op *op, item_entry *item)
+{
+    item_key key;
+    item_key_of(&key, op->collection, op->id);
+    *item = (item_entry){0};
+    int code = store_get_fixed(t->b->txn, t->s->t.items, key.bytes, key.n, item, sizeof *item);
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
+static int put_item(step *t, const journal_op *op)
+{
+    item_entry item;
+    int code = find_item(t, op, &item);
+    return code ? code : put_state(t, op, item, op->bytes);
+}
+
+static int delete_state(step *t, const journal_op *op, item_entry item)
 {
     build *b = t->b;
     counter *c = &b->counter[op->collection];
     item_key key;
+    int code;
     item_key_of(&key, op->collection, op->id);
-    item_entry item;
-    int code = store_get_fixed(b->txn, t->s->t.items, key.bytes, key.n, &item, sizeof item);
-    if (code == MDB_NOTFOUND) {
-        t->r->unknown++;
-        return 0;
-    }
-    if (code) return code;
     c->now.live--;
     c->changed = true;
     next_sequence(t);
@@ -164,6 +178,72 @@ static int delete_item(step *t, const journal_op *op)
     if (!code) code = mdb_del(b->txn, t->s->t.items, &item_k, NULL);
     if (!code) code = mdb_del(b->txn, t->s->t.ordinals, &ordinal_k, NULL);
     return code == MDB_NOTFOUND ? MDB_CORRUPTED : code;
+}
+
+static int delete_item(step *t, const journal_op *op)
+{
+    item_entry item;
+    int code = find_item(t, op, &item);
+    if (code) return code;
+    if (item.sequence && (!op->only_ordinal || op->only_ordinal == item.ordinal + 1)) return delete_state(t, op, item);
+    t->r->unknown++;
+    return 0;
+}
+
+/* ---- changes --------------------------------------------------------------------------------------------------- */
+
+static void refuse(step *t, sinter_status status, const char *field, const char *what)
+{
+    enum { FIRST = 8 };
+    journal_result *r = t->r;
+    if (!*t->memory) *t->memory = arena_new(1024);
+    if (r->n_refused == 0 || (r->n_refused >= FIRST && (r->n_refused & (r->n_refused - 1)) == 0)) {
+        journal_refusal *more = ARENA_ARRAY(*t->memory, journal_refusal, r->n_refused ? 2 * (size_t)r->n_refused : FIRST);
+        if (r->n_refused) memcpy(more, r->refused, r->n_refused * sizeof *more);
+        r->refused = more;
+    }
+    ((journal_refusal *)(uintptr_t)r->refused)[r->n_refused++] =
+        (journal_refusal){.op = t->at,
+                          .status = status,
+                          .field = field ? arena_strdup(*t->memory, field) : NULL,
+                          .what = what ? arena_strdup(*t->memory, what) : NULL};
+}
+
+/* The state that an entry stands for, in the arena of changes. */
+static int item_state(step *t, const journal_op *op, uint64_t sequence, const Sinter__V1__Item **out)
+{
+    MDB_val v;
+    int code;
+    Sinter__Storage__V1__Record *rec;
+    (void)op;
+    if (!store_get(t->b->txn, t->s->t.log, &sequence, sizeof sequence, &v, &code))
+        return code == MDB_NOTFOUND ? MDB_CORRUPTED : code;
+    if (record_read((str){v.mv_data, v.mv_size}, sequence, t->b->change, &rec, NULL)) return MDB_CORRUPTED;
+    if (rec->body_case != SINTER__STORAGE__V1__RECORD__BODY_ITEM_PUT || !rec->item_put->item) return MDB_CORRUPTED;
+    *out = rec->item_put->item;
+    return 0;
+}
+
+static int change_item(step *t, const journal_op *op)
+{
+    item_entry item;
+    str id;
+    int code = find_item(t, op, &item);
+    if (code) return code;
+    if (!t->b->change) t->b->change = arena_new(1 << 16);
+    arena_reset(t->b->change);
+    journal_change c = {.sequence = item.sequence, .bytes = op->bytes, .a = t->b->change, .status = SINTER_CONFLICT};
+    if (item.sequence) code = item_state(t, op, item.sequence, &c.before);
+    if (code) return code;
+    switch (op->change(op->change_ctx, &c)) {
+    case JOURNAL_CHANGE_PUT:
+        if (record_scan_item(c.item, &id) && str_eq(id, op->id)) return put_state(t, op, item, c.item);
+        refuse(t, SINTER_INTERNAL, NULL, "the change made another item");
+        return 0;
+    case JOURNAL_CHANGE_DELETE: return item.sequence ? delete_state(t, op, item) : 0;
+    case JOURNAL_CHANGE_REFUSE: refuse(t, c.status, c.field, c.what); return 0;
+    default: return 0;
+    }
 }
 
 /* An id stored before, by an earlier write or earlier in this one, makes no record. */
@@ -211,6 +291,7 @@ static int apply_op(step *t, const journal_op *op)
     case JOURNAL_PUT: return put_item(t, op);
     case JOURNAL_DELETE: return delete_item(t, op);
     case JOURNAL_EVENT: return put_event(t, op);
+    case JOURNAL_CHANGE: return change_item(t, op);
     case JOURNAL_MAKE_COLLECTION: return make_collection(t, op);
     default: return put_record(t, op);
     }
@@ -218,27 +299,41 @@ static int apply_op(step *t, const journal_op *op)
 
 /* ---- one write ----------------------------------------------------------------------------------------------- */
 
-/* Each operation made a record, was a delete of nothing, or an event that had been stored. */
+/* Of a write of events, each made a record or had been stored. */
 static uint32_t events_then(const journal_write *w, const write_entry *stored)
 {
+    if (!w->n || w->op[0].kind != JOURNAL_EVENT) return 0;
     uint64_t told = (uint64_t)stored->applied + stored->unknown;
     return w->n > told ? w->n - (uint32_t)told : 0;
 }
 
+/* What was refused then, without the words of then. */
+static const journal_refusal *refused_then(const void *stored, uint32_t n, arena **memory)
+{
+    if (!n) return NULL;
+    if (!*memory) *memory = arena_new(1024);
+    journal_refusal *out = ARENA_ARRAY(*memory, journal_refusal, n);
+    for (uint32_t i = 0; i < n; i++) {
+        refused_entry x;
+        memcpy(&x, (const char *)stored + i * sizeof x, sizeof x);
+        out[i] = (journal_refusal){.op = x.op, .status = (sinter_status)x.status};
+    }
+    return out;
+}
+
 /* Answers a repeated write with what was stored; false: it is new, or *code says what failed. */
-static bool answered_before(build *b, const store *s, const journal_write *write, journal_result *r, int *code)
+static bool answered_before(build *b, const store *s, const journal_write *write, journal_result *r, arena **memory, int *code)
 {
     write_entry w;
-    str write_id = write->write_id;
-    *code = store_get_fixed(b->txn, s->t.writes, write_id.s, write_id.n, &w, sizeof w);
+    const void *refused;
+    uint32_t n_refused;
+    *code = write_entry_get(b->txn, &s->t, write->write_id, &w, &refused, &n_refused);
     if (*code == MDB_NOTFOUND)
         *code = 0;
     else if (!*code) {
-        if (w.sum != write_entry_sum(write_id, &w)) {
-            *code = MDB_CORRUPTED;
-            return false;
-        }
-        *r = (journal_result){.sequence = w.sequence,
+        *r = (journal_result){.n_refused = n_refused,
+                              .refused = refused_then(refused, n_refused, memory),
+                              .sequence = w.sequence,
                               .applied = w.applied,
                               .unknown = w.unknown,
                               .repeated_events = events_then(write, &w),
@@ -264,7 +359,7 @@ static int check_ops(build *b, const store *s, const journal_write *w, journal_r
 {
     for (uint32_t i = 0; i < w->n && !r->status; i++) {
         bool event = w->op[i].kind == JOURNAL_EVENT;
-        if (!event && w->op[i].kind != JOURNAL_PUT && w->op[i].kind != JOURNAL_DELETE) continue;
+        if (!event && w->op[i].kind != JOURNAL_PUT && w->op[i].kind != JOURNAL_DELETE && w->op[i].kind != JOURNAL_CHANGE) continue;
         uint32_t number = w->op[i].collection;
         int code = load_counter(b, s, number);
         if (code && code != MDB_NOTFOUND) return code;
@@ -281,15 +376,21 @@ static int check_ops(build *b, const store *s, const journal_write *w, journal_r
 static int remember(build *b, const store *s, str write_id, const journal_result *r)
 {
     write_entry w = {.sequence = r->sequence, .applied = r->applied, .unknown = r->unknown};
-    w.sum = write_entry_sum(write_id, &w);
-    return put(b, s->t.writes, write_id.s, write_id.n, &w, sizeof w, 0);
+    buffer *out = &b->scratch;
+    buffer_clear(out);
+    buffer_append(out, &w, sizeof w);
+    for (uint32_t i = 0; i < r->n_refused; i++)
+        buffer_append(out, &(refused_entry){r->refused[i].op, (uint32_t)r->refused[i].status}, sizeof(refused_entry));
+    w.sum = write_entry_sum(write_id, &w, out->data + sizeof w, r->n_refused);
+    memcpy(out->data, &w, sizeof w);
+    return put(b, s->t.writes, write_id.s, write_id.n, out->data, out->len, 0);
 }
 
-int build_write(build *b, const store *s, const journal_write *w, journal_result *r, sinter_error *e)
+int build_write(build *b, const store *s, const journal_write *w, journal_result *r, arena **memory, sinter_error *e)
 {
     *r = (journal_result){0};
     int code = 0;
-    if (w->write_id.n && answered_before(b, s, w, r, &code)) return 0;
+    if (w->write_id.n && answered_before(b, s, w, r, memory, &code)) return 0;
     if (code) return code;
     if (w->fence != UINT64_MAX && w->fence != b->sequence) {
         r->status =
@@ -299,9 +400,10 @@ int build_write(build *b, const store *s, const journal_write *w, journal_result
     }
     code = check_ops(b, s, w, r, e);
     if (code || r->status) return code;
-    step t = {.b = b, .s = s, .r = r, .stamp = {.write_id = w->write_id, .time_ms = clock_wall_ms()}};
-    for (uint32_t i = 0; i < w->n && !code; i++)
-        code = apply_op(&t, &w->op[i]);
+    step t = {.b = b, .s = s, .r = r, .memory = memory, .n = w->n,
+              .stamp = {.write_id = w->write_id, .time_ms = clock_wall_ms()}};
+    for (; t.at < w->n && !code; t.at++)
+        code = apply_op(&t, &w->op[t.at]);
     r->sequence = b->sequence;
     if (!code && w->write_id.n) code = remember(b, s, w->write_id, r);
     return code;

@@ -74,13 +74,35 @@ typedef enum {
     JOURNAL_EVENT,  /* `id`: of the event; `bytes`: a packed EventPut. An id stored before in this collection makes no record
                        and is counted as repeated_events */
     JOURNAL_RECORD, /* `bytes`: a packed Record whose body is anything else; the writer sets sequence and time */
+    JOURNAL_CHANGE, /* `change` says what becomes of the item `id`, seeing its newest state: see below */
 } journal_op_kind;
+
+/* A read and a write in one: on the writer thread, in the order of the log, so that no write comes between. */
+typedef struct journal_change {
+    const Sinter__V1__Item *before; /* NULL: there is no such item */
+    uint64_t sequence;              /* of its record; 0 */
+    str bytes;                      /* of the op */
+    arena *a;                       /* for what is set below */
+    str item;                       /* JOURNAL_CHANGE_PUT: the packed item, of the same id */
+    const char *field, *what;       /* JOURNAL_CHANGE_REFUSE: what was wrong, for people; may be NULL */
+    sinter_status status;           /* JOURNAL_CHANGE_REFUSE: CONFLICT, NOT_FOUND or INVALID */
+} journal_change;
+typedef enum {
+    JOURNAL_CHANGE_PUT,    /* `item` is the new state */
+    JOURNAL_CHANGE_DELETE, /* the item goes */
+    JOURNAL_CHANGE_REFUSE, /* no record: told in journal_result.refused */
+    JOURNAL_CHANGE_KEEP    /* no record, and nothing to tell */
+} journal_verb;
+typedef journal_verb journal_change_fn(void *ctx, journal_change *c); /* must not block */
 
 typedef struct journal_op {
     journal_op_kind kind;
     uint32_t collection;
     str id; /* of the item or event */
     str bytes;
+    uint32_t only_ordinal;     /* DELETE: of this ordinal + 1, else it counts as unknown; 0: whichever */
+    journal_change_fn *change; /* CHANGE; it and its ctx must live until the write is done */
+    void *change_ctx;
 } journal_op;
 
 /* One write: all of its records are committed together, or none. */
@@ -92,12 +114,21 @@ typedef struct journal_write {
     uint64_t fence; /* last sequence that the caller saw, or UINT64_MAX: no fence. Another: CONFLICT */
 } journal_write;
 
+/* An op that its change refused; the rest of the write was stored. */
+typedef struct journal_refusal {
+    uint32_t op;
+    sinter_status status;
+    const char *field, *what; /* NULL: unknown, as of a repeated write */
+} journal_refusal;
+
 typedef struct journal_result {
     sinter_status status;   /* OK: durable. CONFLICT, EXHAUSTED (disk full), UNKNOWN (fsync failed), IO */
     uint64_t sequence;      /* of the last record; of the newest durable record where the write made none */
     uint32_t applied;       /* ops that made a record */
     uint32_t unknown;       /* deletes of unknown ids */
     uint32_t repeated_events; /* events whose id was stored before, or earlier in this write */
+    uint32_t n_refused;
+    const journal_refusal *refused; /* [n_refused] by op; dead after the call */
     bool repeated;          /* the write_id was stored before; the fields are those of then */
     const sinter_error *error; /* when status is not OK; dead after the call */
 } journal_result;
@@ -108,7 +139,7 @@ typedef void journal_done(void *ctx, const journal_result *r);
 /* Copies the write and returns; `done` is called exactly once if this returned OK (also at close). EXHAUSTED when the
  * queue is full, PRECONDITION after a failed fsync until the journal was reopened. `done` may be NULL (impressions). */
 sinter_status journal_append(journal *j, const journal_write *w, journal_done *done, void *ctx, sinter_error *e);
-/* The same, waiting for the result: never on a lane. */
+/* The same, waiting for the result: never on a lane. `refused` is NULL in it. */
 sinter_status journal_append_wait(journal *j, const journal_write *w, journal_result *r, sinter_error *e);
 
 /* Called on the writer thread after each commit with the newest durable sequence. One listener; set before appends. */
@@ -144,6 +175,8 @@ sinter_status journal_tail(journal_reader *r, uint64_t after, uint32_t limit,
 /* Newest state of an item. NOT_FOUND: never seen or deleted. `ordinal` and `sequence` may be NULL. */
 sinter_status journal_item(journal_reader *r, uint32_t collection, str id, uint32_t *ordinal, uint64_t *sequence,
                            sinter_error *e);
+/* What a write of this id was answered; NOT_FOUND: none was stored. */
+sinter_status journal_written(journal_reader *r, str write_id, journal_result *out, sinter_error *e);
 /* Newest record's sequence of an ordinal; NOT_FOUND: never given, or deleted since. */
 sinter_status journal_ordinal(journal_reader *r, uint32_t collection, uint32_t ordinal, uint64_t *sequence, sinter_error *e);
 /* Ordinals given so far, deleted ones included; items that live. */

@@ -97,9 +97,27 @@ void ordinal_key_of(unsigned char k[8], uint32_t collection, uint32_t ordinal)
     big_endian_write(k + 4, ordinal);
 }
 
-uint64_t write_entry_sum(str write_id, const write_entry *w)
+uint64_t write_entry_sum(str write_id, const write_entry *w, const void *refused, uint32_t n)
 {
-    return hash64_seed(write_id.s, write_id.n, hash64(w, offsetof(write_entry, sum)));
+    uint64_t sum = hash64_seed(write_id.s, write_id.n, hash64(w, offsetof(write_entry, sum)));
+    return n ? hash64_seed(refused, n * sizeof(refused_entry), sum) : sum;
+}
+
+int write_entry_read(str write_id, MDB_val v, write_entry *w, const void **refused, uint32_t *n)
+{
+    if (v.mv_size < sizeof *w || (v.mv_size - sizeof *w) % sizeof(refused_entry)) return MDB_CORRUPTED;
+    memcpy(w, v.mv_data, sizeof *w);
+    *refused = (const char *)v.mv_data + sizeof *w;
+    *n = (uint32_t)((v.mv_size - sizeof *w) / sizeof(refused_entry));
+    return w->sum == write_entry_sum(write_id, w, *refused, *n) ? 0 : MDB_CORRUPTED;
+}
+
+int write_entry_get(MDB_txn *txn, const tables *t, str write_id, write_entry *w, const void **refused, uint32_t *n)
+{
+    MDB_val v;
+    int code;
+    if (!store_get(txn, t->writes, write_id.s, write_id.n, &v, &code)) return code;
+    return write_entry_read(write_id, v, w, refused, n);
 }
 
 bool store_get(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t n, MDB_val *value, int *code)

@@ -311,6 +311,23 @@ sinter_status journal_ordinal(journal_reader *r, uint32_t collection, uint32_t o
     return SINTER_OK;
 }
 
+sinter_status journal_written(journal_reader *r, str write_id, journal_result *out, sinter_error *e)
+{
+    write_entry w;
+    const void *refused;
+    *out = (journal_result){.repeated = true};
+    sinter_status s = begin(r, e);
+    if (s) return s;
+    int code = write_entry_get(r->txn, &r->j->store.t, write_id, &w, &refused, &out->n_refused);
+    end(r);
+    if (code == MDB_NOTFOUND) return error_set(e, SINTER_NOT_FOUND, NULL, NULL, "no such write was stored");
+    if (code) return store_fail(e, &r->j->store, code, "read");
+    out->sequence = w.sequence;
+    out->applied = w.applied;
+    out->unknown = w.unknown;
+    return SINTER_OK;
+}
+
 sinter_status journal_count(journal_reader *r, uint32_t collection, uint32_t *ordinals, uint32_t *live, sinter_error *e)
 {
     count_entry c = {0};

@@ -11,7 +11,7 @@ enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
 /* Field numbers of storage/v1/journal.proto. */
 enum { RECORD_SEQUENCE = 1, RECORD_WRITE_ID = 2, RECORD_TIME_MS = 3, RECORD_ITEM_PUT = 4, RECORD_ITEM_DELETE = 5 };
-enum { RECORD_COLLECTION_MADE = 6, RECORD_EVENT_PUT = 11 };
+enum { RECORD_COLLECTION_MADE = 6, RECORD_EVENT_PUT = 11, RECORD_CONTINUED = 15 };
 enum { MADE_COLLECTION = 1, MADE_NAME = 2, MADE_UUID = 3 };
 enum { ITEM_COLLECTION = 1, ITEM_ORDINAL = 2, ITEM_BODY = 3 }; /* of ItemPut and ItemDelete alike */
 
@@ -65,6 +65,7 @@ static void put_stamp(buffer *b, const record_stamp *t)
     put_number(b, RECORD_SEQUENCE, t->sequence);
     put_bytes(b, RECORD_WRITE_ID, t->write_id);
     put_number(b, RECORD_TIME_MS, (uint64_t)t->time_ms);
+    put_number(b, RECORD_CONTINUED, t->continued);
 }
 
 static void begin(buffer *b)
@@ -273,7 +274,7 @@ bool record_scan_body(str record, uint32_t *found)
         uint32_t field, wire;
         str body;
         if (!get_field(&c, &field, &wire, &body)) return false;
-        if (field >= RECORD_ITEM_PUT) *found = field;
+        if (field >= RECORD_ITEM_PUT && field != RECORD_CONTINUED) *found = field;
     }
     return true;
 }

@@ -16,6 +16,7 @@ typedef struct record_stamp {
     uint64_t sequence; /* not 0 */
     str write_id;      /* may be empty */
     int64_t time_ms;
+    bool continued; /* more of the same write may follow */
 } record_stamp;
 
 /* Each replaces what `out` holds by the stored bytes. */

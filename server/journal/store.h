@@ -7,7 +7,7 @@
  *   ordinals    collection + ordinal (both big-endian)       → sequence of the newest record; live items only
  *   counts      collection (native uint32, MDB_INTEGERKEY)   → count_entry
  *   collections name                                         → collection_entry
- *   writes      write_id                                     → write_entry
+ *   writes      write_id                                     → write_entry, then a refused_entry each
  *   events      collection (big-endian) + event id           → sequence of its record
  *   meta        "format", "kind", "trimmed"                  → uint64 */
 #ifndef SINTER_JOURNAL_STORE_H
@@ -43,7 +43,10 @@ typedef struct write_entry {
     uint32_t applied, unknown;
     uint64_t sum;
 } write_entry;
-uint64_t write_entry_sum(str write_id, const write_entry *w);
+typedef struct refused_entry {
+    uint32_t op, status;
+} refused_entry;
+uint64_t write_entry_sum(str write_id, const write_entry *w, const void *refused, uint32_t n);
 
 /* Keys with a collection in front sort by it, then by what follows. */
 typedef struct item_key {
@@ -60,6 +63,10 @@ typedef struct tables {
 
 /* `events` of a journal that is opened read-only and was last written before there were events. */
 #define NO_TABLE ((MDB_dbi)-1)
+
+/* Takes a stored value apart; 0, MDB_NOTFOUND, or MDB_CORRUPTED. *refused points into the map, unaligned. */
+int write_entry_get(MDB_txn *txn, const tables *t, str write_id, write_entry *w, const void **refused, uint32_t *n);
+int write_entry_read(str write_id, MDB_val v, write_entry *w, const void **refused, uint32_t *n);
 
 /* An open environment: what reading needs. */
 typedef struct store {
@@ -100,6 +107,7 @@ typedef struct build {
     uint64_t records, bytes; /* in this transaction */
     bool changed;
     buffer scratch;
+    arena *change;        /* of one JOURNAL_CHANGE; NULL until there is one */
     uint32_t collections; /* highest number */
 } build;
 
@@ -107,8 +115,8 @@ enum { JOURNAL_MAKE_COLLECTION = 100 }; /* internal op: `id` is the name, `bytes
 
 int build_begin(build *b, const store *s);
 /* Applies one write. Returns 0 with r->status set (OK, or a refusal that left the transaction as it was), or LMDB's
- * code of a failure after which the transaction must be aborted. */
-int build_write(build *b, const store *s, const journal_write *w, journal_result *r, sinter_error *e);
+ * code of a failure after which the transaction must be aborted. What r->refused holds lives in *memory, made if need be. */
+int build_write(build *b, const store *s, const journal_write *w, journal_result *r, arena **memory, sinter_error *e);
 int build_commit(build *b, const store *s);
 void build_abort(build *b);
 void build_free(build *b);

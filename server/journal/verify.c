@@ -254,9 +254,10 @@ static sinter_status walk_writes(walk *w, MDB_cursor *c, sinter_error *e)
     while ((code = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
         write_entry n;
         step(w);
-        if (v.mv_size != sizeof n) return store_fail(e, &w->s, MDB_CORRUPTED, "walk");
-        memcpy(&n, v.mv_data, sizeof n);
-        if (n.sum != write_entry_sum((str){k.mv_data, k.mv_size}, &n))
+        const void *refused;
+        uint32_t n_refused;
+        if (v.mv_size < sizeof n) return store_fail(e, &w->s, MDB_CORRUPTED, "walk");
+        if (write_entry_read((str){k.mv_data, k.mv_size}, v, &n, &refused, &n_refused))
             bad_entry(w, n.sequence, e, "writes", "its checksum does not hold");
         else if (n.sequence > w->v->last)
             bad_entry(w, n.sequence, e, "writes", "the record is missing");

@@ -26,6 +26,7 @@ struct entry {
     uint64_t bytes;
     journal_result result;
     sinter_error *error;
+    arena *memory; /* of the result; NULL */
 };
 
 /* ---- queueing: any thread ------------------------------------------------------------------------------------ */
@@ -99,6 +100,14 @@ static sinter_status check_record(const journal_op *op, uint32_t i, sinter_error
     return SINTER_OK;
 }
 
+static sinter_status check_change(const journal *j, const journal_op *op, uint32_t i, sinter_error *e)
+{
+    if (j->store.kind != JOURNAL_CATALOGUE) return refuse_op(e, i, "items belong in the catalogue's journal");
+    const char *problem = id_problem(op->id.s, op->id.n);
+    if (problem) return refuse_op(e, i, problem);
+    return op->change ? SINTER_OK : refuse_op(e, i, "a change without its function");
+}
+
 static sinter_status check_write(const journal *j, const journal_write *w, sinter_error *e)
 {
     if (w->write_id.n > WRITE_ID_MOST)
@@ -111,6 +120,8 @@ static sinter_status check_write(const journal *j, const journal_write *w, sinte
             s = check_event(j, &w->op[i], i, e);
         else if (w->op[i].kind == JOURNAL_RECORD)
             s = check_record(&w->op[i], i, e);
+        else if (w->op[i].kind == JOURNAL_CHANGE)
+            s = check_change(j, &w->op[i], i, e);
         else if ((int)w->op[i].kind != JOURNAL_MAKE_COLLECTION)
             s = refuse_op(e, i, "no such kind of operation");
         if (s) return s;
@@ -130,14 +141,21 @@ static bool lingers(const journal *j)
     return j->options.linger_ms && j->queued_bytes < GROUP_BYTES && j->queued_records < j->options.queue_records / 2;
 }
 
+/* A write that is larger than the queue may be has to wait for half of it only. */
+static bool is_full(const journal *j, const entry *n)
+{
+    uint64_t records = j->queued_records, bytes = j->queued_bytes;
+    if (!j->first || (n->write.n > j->options.queue_records && records <= j->options.queue_records / 2)) return false;
+    return records + n->write.n > j->options.queue_records || bytes + n->bytes > j->options.queue_bytes;
+}
+
 static sinter_status enqueue(journal *j, entry *n, sinter_error *e)
 {
     sinter_status s = SINTER_OK;
     pthread_mutex_lock(&j->lock);
     if (j->closing)
         s = error_set(e, SINTER_PRECONDITION, j->store.dir, NULL, "the journal is closing");
-    else if (j->first && (j->queued_records + n->write.n > j->options.queue_records ||
-                          j->queued_bytes + n->bytes > j->options.queue_bytes))
+    else if (is_full(j, n))
         s = error_set(e, SINTER_EXHAUSTED, j->store.dir, "try again in a moment", "the queue of the journal is full");
     else {
         /* A writer that lingers wakes by itself; one that works looks at the queue before it sleeps. */
@@ -184,6 +202,7 @@ static void wake_waiter(void *ctx, const journal_result *r)
     *w->r = *r;
     if (r->error && w->e) *w->e = *r->error;
     w->r->error = w->e;
+    w->r->refused = NULL;
     w->finished = true;
     pthread_cond_signal(&w->done);
     pthread_mutex_unlock(&w->lock);
@@ -249,7 +268,7 @@ static bool try_commit(journal *j, build *b, entry *group, bool *retry, sinter_e
     int code = build_begin(b, &j->store);
     for (entry *n = group; n && !code; n = n->next) {
         sinter_error why = SINTER_ERROR_INIT;
-        code = build_write(b, &j->store, &n->write, &n->result, &why);
+        code = build_write(b, &j->store, &n->write, &n->result, &n->memory, &why);
         if (!code && n->result.status) entry_fail(n, n->result.status, &why);
     }
     if (code) {
@@ -279,6 +298,7 @@ static void forget_results(entry *group)
     for (entry *n = group; n; n = n->next) {
         free(n->error);
         n->error = NULL;
+        if (n->memory) arena_reset(n->memory);
         n->result = (journal_result){0};
     }
 }
@@ -324,6 +344,7 @@ static void finish(journal *j, entry *n)
     if (n->result.repeated) atomic_fetch_add(&j->repeated, 1);
     if (n->result.status) atomic_fetch_add(&j->refused, 1);
     if (n->done) n->done(n->ctx, &n->result);
+    if (n->memory) arena_free(n->memory);
     free(n->error);
     free(n);
 }

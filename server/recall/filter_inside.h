@@ -123,6 +123,9 @@ typedef struct instruction {
     uint32_t arg;
 } instruction;
 
+/* filter_match.c: latitude and longitude within the condition's distance. */
+bool filter_is_within(const condition *x, const double *place);
+
 struct filter {
     arena *own; /* NULL: lives in the caller's */
     condition *const *condition; /* [n_conditions] */

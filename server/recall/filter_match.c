@@ -148,14 +148,14 @@ double geo_km(double latitude, double longitude, const double *place) {
     return km_between(latitude, longitude, cos(latitude * M_PI / 180), place);
 }
 
-static bool is_within(const condition *x, const double *place) {
+bool filter_is_within(const condition *x, const double *place) {
     return km_between(x->u.within.latitude, x->u.within.longitude, x->u.within.cos_latitude, place) <= x->u.within.km;
 }
 
 static void within(const condition *x, ROWS) {
     for (uint32_t i = 0; i < n; i++) {
         bool ok = column_has(c, item[i]);
-        if (ok) ok = is_within(x, (const double *)c->chunk[item[i] >> SINTER_CHUNK_BITS]->data + 2 * (item[i] & (SINTER_CHUNK_ROWS - 1)));
+        if (ok) ok = filter_is_within(x, (const double *)c->chunk[item[i] >> SINTER_CHUNK_BITS]->data + 2 * (item[i] & (SINTER_CHUNK_ROWS - 1)));
         out[i] = ok ^ negate;
     }
 }

@@ -54,6 +54,8 @@ typedef struct filter filter;
 sinter_status filter_compile(const catalog_collection *c, str text, arena *a, filter **out, sinter_error *e);
 void filter_free(filter *f);
 bool filter_test(const filter *f, const catalog_set *set, uint32_t item);
+/* The same of an item's values as the journal has them: for conditions of writes. [any thread] */
+bool filter_test_item(const filter *f /* NULL: all */, const catalog_collection *c, const Sinter__V1__Item *item);
 /* out[i] = 1 where items[i] passes, column by column. */
 void filter_match(const filter *f, const catalog_set *set, const uint32_t *item, uint32_t n, uint8_t *out);
 /* Live items that pass, ascending, at most `limit` from `first` on; returns how many; *count_all (may be NULL): all that pass. */

@@ -34,6 +34,7 @@ static sinter_status read_items(worker *w, const Sinter__V1__GetItemsRequest *q,
         }
         if (status != SINTER_OK) return status;
         fields_mask(v, item, fields, n_fields);
+        r->sequences[r->n_sequences++] = sequence;
         r->items[r->n_items++] = item;
         if (arena_used(w->memory) > GET_BYTES)
             return error_set(e, SINTER_EXHAUSTED, "ids", "ask for fewer items, or for fewer fields",
@@ -54,6 +55,7 @@ void get_run(worker *w, call *c, const ProtobufCMessage *request)
     if (status == SINTER_OK) {
         r.request_id = request_id_make(w->memory);
         r.items = ARENA_ARRAY(w->memory, Sinter__V1__Item *, q->n_ids + 1);
+        r.sequences = ARENA_ARRAY(w->memory, uint64_t, q->n_ids + 1);
         r.not_found = ARENA_ARRAY(w->memory, char *, q->n_ids + 1);
         status = read_items(w, q, v, &r, &e);
     }
@@ -119,6 +121,7 @@ static sinter_status read_page(page *p, sinter_error *e)
     journal_reader *reader = pipeline_lane_journal(p->w->lane);
     size_t before = arena_used(p->w->memory);
     p->r.items = ARENA_ARRAY(p->w->memory, Sinter__V1__Item *, p->n + 1);
+    p->r.ordinals = ARENA_ARRAY(p->w->memory, uint32_t, p->n + 1);
     for (uint32_t i = 0; i < p->n; i++) {
         Sinter__V1__Item *item = NULL;
         sinter_status status = SINTER_OK;
@@ -130,6 +133,7 @@ static sinter_status read_page(page *p, sinter_error *e)
         if (status == SINTER_NOT_FOUND) continue; /* deleted since it was chosen */
         if (status != SINTER_OK) return status;
         fields_mask(p->v, item, p->q->fields, p->q->n_fields);
+        p->r.ordinals[p->r.n_ordinals++] = p->ordinal[i];
         p->r.items[p->r.n_items++] = item;
     }
     if (p->n < p->size) p->at->ended = true;

@@ -19,6 +19,7 @@
 #include "base/base.h"
 #include "pipeline/pipeline.h"
 #include "rpc/rpc.h"
+#include <sinter/v1/catalog.pb-c.h>
 
 typedef struct server server;
 typedef struct call call;
@@ -182,6 +183,9 @@ void call_nudge(call *c);
 void call_dispatch(call *c);
 /* Unpacks the payload and runs the handler. */
 void call_run(worker *w, call *c);
+/* park.c: leaves the lane until every write up to `sequence` is shown, then runs the handler again with c->waited set; where
+ * it cannot wait, the call has failed. */
+void call_park(call *c, uint64_t sequence);
 bool call_over(call *c); /* cancelled or past its deadline: answered so here */
 
 /* ---- lanes.c ---- */
@@ -199,12 +203,15 @@ char **lines_of(const char *text, arena *a, size_t *n); /* the lines of a text, 
 
 /* ---- handlers, one file a service ---- */
 method_run search_run;
-method_run upsert_run, delete_run, get_run, list_run, list_collections_run;
+method_run upsert_run, update_run, delete_run, get_run, list_run, list_collections_run;
 method_run record_events_run, stream_events_run;
 method_run status_run, reload_run;
 method_run health_check_run, health_watch_run;
 method_run reflection_run;
 void list_dispose(void *state);
+void sweep_dispose(void *state);
+/* delete_filter.c: DeleteItems by a filter; every run of the handler comes here. */
+void sweep_run(worker *w, call *c, const Sinter__V1__DeleteItemsRequest *q, const view_collection *v);
 void watch_dispose(void *state);
 void reload_dispose(void *state);
 method_run deploy_run, models_run;

@@ -114,6 +114,13 @@ void stream_answer(place *p, const ProtobufCMessage *tail)
     pthread_mutex_unlock(&s->lock);
 }
 
+void stream_collection(stream *s, const char *named)
+{
+    if (!*named || (s->collection && strcmp(s->collection, named) == 0)) return;
+    free(s->collection);
+    s->collection = xstrdup(named);
+}
+
 void stream_receive(stream *s, call *c)
 {
     pthread_mutex_lock(&s->lock);

@@ -34,7 +34,7 @@ struct stream {
     bool sending, stalled, half_closed;
     sinter_status refusal; /* ends the stream once every batch taken before is answered */
     sinter_error refusal_error;
-    char *collection; /* UpsertItems: named by a message, meant by the ones after it */
+    char *collection; /* UpsertItems, UpdateItems: named by a message, meant by the ones after it */
 };
 
 stream *stream_of(call *c);
@@ -46,6 +46,8 @@ void stream_head(place *p, const ProtobufCMessage *head, uint32_t records);
 /* Each finishes the place. */
 void stream_answer(place *p, const ProtobufCMessage *tail);
 void stream_fail(place *p, sinter_status status, const sinter_error *e);
+/* What a message says of the collection is meant by the ones after it, too. */
+void stream_collection(stream *s, const char *named);
 /* Last in a handler: asks for the next message, or leaves that to stream_sent. The message is dead afterwards. */
 void stream_receive(stream *s, call *c);
 

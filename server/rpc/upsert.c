@@ -73,10 +73,7 @@ static void check_items(batch *b, arena *a, const Sinter__V1__UpsertItemsRequest
 static sinter_status check_batch(worker *w, stream *s, const Sinter__V1__UpsertItemsRequest *q,
                                  const view_collection **v, sinter_error *e)
 {
-    if (*q->collection && (!s->collection || strcmp(s->collection, q->collection) != 0)) {
-        free(s->collection);
-        s->collection = xstrdup(q->collection);
-    }
+    stream_collection(s, q->collection);
     sinter_status status = collection_find(w, s->collection ? s->collection : "", v, e);
     if (status == SINTER_OK && *q->write_id) status = ids_check(&q->write_id, 1, 1, "write_id", e);
     if (status == SINTER_OK && q->n_items > MOST_ITEMS)

@@ -71,7 +71,7 @@ static void feed_break(feed *f, const sinter_error *why)
 static void index_put(views *v, feed *f, const record *rec)
 {
     sinter_error e = SINTER_ERROR_INIT;
-    (void)v;
+    v->documents++;
     if (text_index_put(f->index, f->catalog, rec->item_put->ordinal, rec->item_put->item, &e)) {
         feed_break(f, &e);
         return;

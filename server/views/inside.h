@@ -83,6 +83,8 @@ struct views {
 
     uint64_t at; /* sequence that columns and profiles have applied */
     uint64_t shown_at, shown_published_at; /* the same of the impressions' log */
+    bool continued; /* the record there may have others of its write behind it: none of them is shown alone */
+    uint64_t documents; /* of state.documents */
     uint64_t published_ns;
     uint64_t published_at; /* v->at of the newest set */
     bool publish_now;

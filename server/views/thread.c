@@ -34,18 +34,22 @@ static bool apply_record(void *ctx, const record *rec)
 {
     views *v = ctx;
     feed *f = views_feed(v, rec);
+    v->continued = rec->continued;
     if (f) feed_apply(v, f, rec);
     return true;
 }
 
-/* True: there may be more. */
+/* Some records, up to the end of a write. True: there may be more. */
 static bool follow(views *v, uint64_t *blocked_ns)
 {
     sinter_error e = SINTER_ERROR_INIT;
     uint64_t last, now = clock_mono_ns();
     if (v->at >= journal_last_sequence(v->journal) || now < *blocked_ns) return false;
-    sinter_status s = journal_tail(v->reader, v->at, TAIL_RECORDS, apply_record, v, &last, &e);
-    v->at = last;
+    sinter_status s;
+    do {
+        s = journal_tail(v->reader, v->at, TAIL_RECORDS, apply_record, v, &last, &e);
+        v->at = last;
+    } while (!s && v->continued && v->at < journal_last_sequence(v->journal));
     for (uint32_t i = 0; i < v->n; i++) {
         if (v->feed[i].state == FEED_LIVE) v->feed[i].index_at = v->at;
     }
@@ -114,6 +118,7 @@ static void tell_state(views *v)
     const view_set *set = v->holder->set;
     pthread_mutex_lock(&v->lock);
     v->state.sequence = set->sequence;
+    v->state.documents = v->documents;
     v->state.ready = true;
     for (uint32_t i = 0; i < v->n; i++) {
         tell_collection(&v->feed[i], &set->collection[i], &v->collection_state[i]);

@@ -100,15 +100,15 @@ static void what_is_no_event_is_refused_before_it_is_queued(void **state)
         journal_op op;
         sinter_status status;
     } CASES[] = {
-        {j, {JOURNAL_EVENT, shop, STR("e2"), good}, SINTER_INVALID},
-        {j, {JOURNAL_EVENT, shop + 1, STR("e1"), good}, SINTER_INVALID},
-        {j, {JOURNAL_EVENT, shop, STR(""), good}, SINTER_INVALID},
-        {j, {JOURNAL_EVENT, shop, {long_id, sizeof long_id}, good}, SINTER_INVALID},
-        {j, {JOURNAL_EVENT, shop, STR("e1"), {good.s, good.n - 1}}, SINTER_INVALID},
-        {j, {JOURNAL_EVENT, shop, STR("e1"), STR("")}, SINTER_INVALID},
-        {j, {JOURNAL_EVENT, shop, STR("e1"), {twice.data, twice.len}}, SINTER_INVALID},
-        {wrong, {JOURNAL_EVENT, shop, STR("e1"), good}, SINTER_INVALID},
-        {j, {JOURNAL_RECORD, 0, STR(""), STR("\x5a\x00")}, SINTER_INVALID}, /* an event that would not be remembered */
+        {j, {.kind = JOURNAL_EVENT, .collection = shop, .id = STR("e2"), .bytes = good}, SINTER_INVALID},
+        {j, {.kind = JOURNAL_EVENT, .collection = shop + 1, .id = STR("e1"), .bytes = good}, SINTER_INVALID},
+        {j, {.kind = JOURNAL_EVENT, .collection = shop, .id = STR(""), .bytes = good}, SINTER_INVALID},
+        {j, {.kind = JOURNAL_EVENT, .collection = shop, .id = {long_id, sizeof long_id}, .bytes = good}, SINTER_INVALID},
+        {j, {.kind = JOURNAL_EVENT, .collection = shop, .id = STR("e1"), .bytes = {good.s, good.n - 1}}, SINTER_INVALID},
+        {j, {.kind = JOURNAL_EVENT, .collection = shop, .id = STR("e1"), .bytes = STR("")}, SINTER_INVALID},
+        {j, {.kind = JOURNAL_EVENT, .collection = shop, .id = STR("e1"), .bytes = {twice.data, twice.len}}, SINTER_INVALID},
+        {wrong, {.kind = JOURNAL_EVENT, .collection = shop, .id = STR("e1"), .bytes = good}, SINTER_INVALID},
+        {j, {.kind = JOURNAL_RECORD, .collection = 0, .id = STR(""), .bytes = STR("\x5a\x00")}, SINTER_INVALID}, /* an event that would not be remembered */
     };
     for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
         sinter_error e = SINTER_ERROR_INIT;
@@ -117,7 +117,7 @@ static void what_is_no_event_is_refused_before_it_is_queued(void **state)
         assert_string_equal(e.where, "op[0]");
     }
     str stranger = event_pack(7, "e1", "a");
-    journal_op op = {JOURNAL_EVENT, 7, STR("e1"), stranger};
+    journal_op op = {.kind = JOURNAL_EVENT, .collection = 7, .id = STR("e1"), .bytes = stranger};
     assert_int_equal(journal_append_wait(j, &(journal_write){.op = &op, .n = 1, .fence = UINT64_MAX}, NULL, NULL),
                      SINTER_NOT_FOUND);
     assert_int_equal(journal_last_sequence(j), 1);
