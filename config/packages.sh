@@ -4,6 +4,7 @@ PACKAGES_BUILD="cmake ninja-build gcc g++ pkg-config libgrpc-dev libprotobuf-c-d
  libprotobuf-dev libuv1-dev libxapian-dev libopenblas-dev libyaml-dev liblmdb-dev libxxhash-dev libutf8proc-dev libjansson-dev"
 PACKAGES_TEST="libcmocka-dev python3 python3-grpcio python3-protobuf python3-numpy python3-sklearn python3-torch protobuf-compiler-grpc gcovr strace ccache
  git locales patch procps"
+PACKAGES_DEB="dpkg-dev file" # for cpack
 
 # True when all are there; $missing names those that are not.
 packages_present() {

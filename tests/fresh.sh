@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Proves both commands in a bare system: Debian 12 as debootstrap's minbase makes it, a clean clone inside, nothing else.
+# Proves both commands in a bare system: Debian 12 as debootstrap's minbase makes it, a clean clone inside, nothing else. Then
+# the Debian package of that build in a second one (tests/fresh_package.sh).
 #
 #   sh tests/fresh.sh         config/quickstart.sh, then tests/run.sh quick
 #   sh tests/fresh.sh full    the same with the whole of tests/run.sh
+#   sh tests/fresh.sh package only the last step: build/release, packed here, in a second bare system
 #   KEEP=1 sh tests/fresh.sh  leaves the system's folder and says where it is
 #
 # Needs root, debootstrap (installed where missing) and mounting; where mounting isn't allowed it says SKIP. Mirror, keys and
@@ -19,9 +21,9 @@ STARTED=$(date +%s)
 clock() { printf '[%4d s] %s\n' $(($(date +%s) - STARTED)) "$*"; }
 
 case $WHAT in
-quick | full) ;;
--h | --help) sed -n '3,10s/^# \{0,1\}//p' tests/fresh.sh; exit 0 ;;
-*) echo "fresh: quick or full, not '$WHAT'" >&2; exit 2 ;;
+quick | full | package) ;;
+-h | --help) sed -n '3,12s/^# \{0,1\}//p' tests/fresh.sh; exit 0 ;;
+*) echo "fresh: quick, full or package, not '$WHAT'" >&2; exit 2 ;;
 esac
 
 # In a mount namespace of its own nothing that is mounted here can stay behind, however this ends.
@@ -40,21 +42,24 @@ mirror_of_machine() {
     apt-get indextargets --format '$(REPO_URI) $(CODENAME) $(ORIGIN)' 2>/dev/null | awk '$2 == "bookworm" && $3 == "Debian" { print $1; exit }' | grep .
 }
 
-SYSTEM=$(mktemp -d "${TMPDIR:-/var/tmp}/sinter-fresh-XXXXXX") || fail "no scratch folder"
-chmod 755 "$SYSTEM" # users inside, such as apt's, go through it
+SCRATCH=$(mktemp -d "${TMPDIR:-/var/tmp}/sinter-fresh-XXXXXX") || fail "no scratch folder"
+chmod 755 "$SCRATCH" # users inside, such as apt's, go through it
+SYSTEM=$SCRATCH/system PLAIN=$SCRATCH/plain
 finish() {
     if [ "${KEEP-}" = 1 ]; then
-        echo "kept: $SYSTEM"
+        echo "kept: $SCRATCH"
         return
     fi
-    umount -R -l "$SYSTEM/dev" 2>/dev/null
-    umount -l "$SYSTEM/proc" 2>/dev/null
+    for root in "$SYSTEM" "$PLAIN"; do
+        umount -R -l "$root/dev" 2>/dev/null
+        umount -l "$root/proc" 2>/dev/null
+    done
     # What is still mounted below is not ours to remove.
-    if grep -q " $SYSTEM/" /proc/self/mounts; then
-        echo "still mounted, so left as it is: $SYSTEM"
+    if grep -q " $SCRATCH/" /proc/self/mounts; then
+        echo "still mounted, so left as it is: $SCRATCH"
         return
     fi
-    rm -rf --one-file-system "$SYSTEM"
+    rm -rf --one-file-system "$SCRATCH"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
@@ -63,9 +68,6 @@ MIRROR=$(mirror_of_machine) || fail "the machine's apt has no Debian 12 source"
 clock "debootstrap into $SYSTEM"
 debootstrap --variant=minbase bookworm "$SYSTEM" "$MIRROR" >"$SYSTEM.log" 2>&1 || { tail -n 20 "$SYSTEM.log"; fail "debootstrap failed"; }
 rm -f "$SYSTEM.log"
-
-mount -t proc proc "$SYSTEM/proc" 2>/dev/null || skip "mounting /proc isn't allowed here"
-mount --rbind /dev "$SYSTEM/dev" 2>/dev/null || skip "mounting /dev isn't allowed here"
 
 # apt inside reads what apt outside reads: Debian's own sources, keys, proxies, certificates. Sources of others need packages that
 # a bare system lacks, and are left out.
@@ -82,48 +84,82 @@ cp -Lr /etc/apt/trusted.gpg.d "$SYSTEM/etc/apt/" 2>/dev/null
 [ -d /etc/ssl/certs ] && mkdir -p "$SYSTEM/etc/ssl" && cp -Lr /etc/ssl/certs "$SYSTEM/etc/ssl/" 2>/dev/null
 cp -L /etc/resolv.conf /etc/hosts "$SYSTEM/etc/" 2>/dev/null
 
-# The clone has what is committed, and no remote, hook or setting of this one.
-clock "clone"
-git -c safe.directory='*' clone -q --no-hardlinks "$SOURCE" "$SYSTEM/root/sinter" || fail "git clone failed"
-rm -f "$SYSTEM/root/sinter/.git/config.worktree"
+# The package goes into a system that knows nothing of the build.
+cp -a --reflink=auto "$SYSTEM" "$PLAIN" || fail "no room for a second system"
+for root in "$SYSTEM" "$PLAIN"; do
+    mount -t proc proc "$root/proc" 2>/dev/null || skip "mounting /proc isn't allowed here"
+    mount --rbind /dev "$root/dev" 2>/dev/null || skip "mounting /dev isn't allowed here"
+done
 
+# inside SYSTEM SECONDS COMMAND…, in a clean environment but for the way out.
 inside() {
-    seconds=$1
-    shift
-    # A clean environment but for the way out.
-    timeout --foreground -k 30 "$seconds" chroot "$SYSTEM" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 CI=true \
+    root=$1 seconds=$2
+    shift 2
+    timeout --foreground -k 30 "$seconds" chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 CI=true \
         ${http_proxy+"http_proxy=$http_proxy"} ${https_proxy+"https_proxy=$https_proxy"} ${no_proxy+"no_proxy=$no_proxy"} \
         ${OPENBLAS_CORETYPE+"OPENBLAS_CORETYPE=$OPENBLAS_CORETYPE"} ${OPENBLAS_L2_SIZE+"OPENBLAS_L2_SIZE=$OPENBLAS_L2_SIZE"} \
         sh -c "cd /root/sinter && $*" </dev/null 2>&1
 }
 
+# package FOLDER: what is installed from its .deb files.
+package() {
+    mkdir -p "$PLAIN/root/sinter"
+    cp "$1"/*.deb "$SOURCE/tests/fresh_package.sh" "$PLAIN/root/sinter/" || return 1
+    inside "$PLAIN" 900 sh fresh_package.sh /root/sinter
+}
+
 passed=0
 failed=0
+finished() {
+    clock "done"
+    echo "$passed passed, $failed failed, 0 skipped"
+    [ $failed = 0 ]
+    exit
+}
 result() { # NAME CODE
     if [ "$2" = 0 ]; then passed=$((passed + 1)); clock "ok   $1"; else failed=$((failed + 1)); clock "FAIL $1 ended with $2"; fi
 }
 
+if [ "$WHAT" = package ]; then
+    clock "cpack of build/release"
+    . config/packages.sh
+    packages_install $PACKAGES_DEB || fail "packages of cpack could not be installed"
+    cpack --config build/release/CPackConfig.cmake -B "$SCRATCH/packages" >"$SCRATCH/cpack.log" 2>&1 || { tail -n 20 "$SCRATCH/cpack.log"; fail "cpack"; }
+    package "$SCRATCH/packages"
+    result "the package, in a bare system" $?
+    finished
+fi
+
+# The clone has what is committed, and no remote, hook or setting of this one.
+clock "clone"
+git -c safe.directory='*' clone -q --no-hardlinks "$SOURCE" "$SYSTEM/root/sinter" || fail "git clone failed"
+rm -f "$SYSTEM/root/sinter/.git/config.worktree"
+
 clock "sh config/quickstart.sh"
-inside 1200 sh config/quickstart.sh
+inside "$SYSTEM" 1200 sh config/quickstart.sh
 result "quickstart, from nothing" $?
 clock "sh config/quickstart.sh, again"
 again=$(date +%s)
-inside 120 sh config/quickstart.sh >"$SYSTEM/again.txt"
+inside "$SYSTEM" 120 sh config/quickstart.sh >"$SYSTEM/again.txt"
 code=$?
 [ $code = 0 ] || tail -n 20 "$SYSTEM/again.txt"
 [ $(($(date +%s) - again)) -lt 60 ] || code="more than a minute"
 result "quickstart, again" "$code"
-inside 60 sh config/quickstart.sh --stop
+inside "$SYSTEM" 60 sh config/quickstart.sh --stop
 result "quickstart --stop" $?
 
 part=quick
 [ "$WHAT" = full ] && part=""
 clock "sh tests/run.sh $part"
-inside 3600 sh tests/run.sh $part
+inside "$SYSTEM" 3600 sh tests/run.sh $part
 result "tests/run.sh $part" $?
 
-inside 60 sh config/quickstart.sh --clean
+clock "cpack, and the package in a bare system"
+inside "$SYSTEM" 600 '. config/packages.sh && packages_install $PACKAGES_DEB && cpack --config build/release/CPackConfig.cmake -B build/packages'
+result "cpack" $?
+package "$SYSTEM/root/sinter/build/packages"
+result "the package, in a bare system" $?
+
+inside "$SYSTEM" 60 sh config/quickstart.sh --clean
 result "quickstart --clean" $?
-clock "done"
-echo "$passed passed, $failed failed, 0 skipped"
-[ $failed = 0 ]
+finished

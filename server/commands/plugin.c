@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* `sinter plugin list | check`: what is there, and whether one keeps the contract. A check runs in a child process, so
+/* `sinter plugin list | check | new`: what is there, whether one keeps the contract, and the start of another. A check runs in a child process, so
  * that a plugin that crashes or hangs is a verdict and not the end of the command. */
 #include <dirent.h>
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include "config/config.h"
 #include "plugin/plugin.h"
 #include "plugin_check.h"
+#include "plugin_new.h"
 
 int command_plugin(int argc, char **argv); /* named in table.c */
 extern char **environ;
@@ -27,11 +28,13 @@ enum { CHECK_MOST_MS = 60000 };
 static void help(FILE *out)
 {
     fputs("usage: sinter plugin list [-c CONFIG | DIR…] [--json]\n"
-          "       sinter plugin check FILE.so [--options FILE.yaml] [--model DIR] [--json]\n\n"
+          "       sinter plugin check FILE.so [--options FILE.yaml] [--model DIR] [--json]\n"
+          "       sinter plugin new --role ROLE NAME [DIR]\n\n"
           "  list    the plugins in a configuration's plugin_dirs, or in folders: roles, versions, options\n"
           "  check   load one in a child process and try it: exports, options, repeatability, block independence,\n"
-          "          explanations, finite scores, memory given back, time a row\n\n"
-          "  -c, --config CONFIG     sinter.yaml (default: config/sinter.yaml)\n"
+          "          explanations, finite scores, memory given back, time a row\n"
+          "  new     write a folder with one that works as it stands: source, tests, build files; sinter plugin new --help\n\n"
+          "  -c, --config CONFIG     sinter.yaml (default: config/sinter.yaml, else the installed one)\n"
           "  --options FILE.yaml     a map of the plugin's options, as under its use in a pipeline\n"
           "  --model DIR             the folder of a trained model, for plugins that rank by one\n"
           "  --json                  results as JSON\n\n"
@@ -337,10 +340,11 @@ static int check(const char *file, const char *options, const char *model, bool 
 
 int command_plugin(int argc, char **argv)
 {
-    const char *verb = argc > 1 ? argv[1] : "", *config_path = "config/sinter.yaml", *options = NULL, *model = NULL;
+    const char *verb = argc > 1 ? argv[1] : "", *config_path = config_default_path(), *options = NULL, *model = NULL;
     char *name[64];
     size_t n = 0;
     bool json = false;
+    if (strcmp(verb, "new") == 0) return plugin_new(argc - 1, argv + 1);
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             help(stdout);

@@ -16,11 +16,12 @@
 int command_serve(int argc, char **argv);
 
 static const char HELP[] =
-    "usage: sinter serve -c config/sinter.yaml [--port-file FILE] [--rebuild-index]\n"
-    "       sinter serve -c config/sinter.yaml --check\n\n"
+    "usage: sinter serve [-c CONFIG] [--port-file FILE] [--rebuild-index]\n"
+    "       sinter serve [-c CONFIG] --check\n\n"
     "Serves gRPC at the configuration's `listen` until SIGINT or SIGTERM, then answers what it has taken and ends.\n"
     "SIGHUP reads the configuration again; one with an error changes nothing.\n\n"
-    "  -c, --config FILE    the configuration; collections/ and pipelines/ lie beside it\n"
+    "  -c, --config CONFIG  sinter.yaml; collections/ and pipelines/ lie beside it (default: config/sinter.yaml, else the\n"
+    "                       installed one)\n"
     "      --port-file FILE gets HOST:PORT once listening, for `listen: 127.0.0.1:0`\n"
     "      --rebuild-index  deletes the text indexes; they are rebuilt from the journal while the server runs\n"
     "      --check          reads the configuration, says what is wrong with it, and ends\n"
@@ -58,9 +59,8 @@ static int parse(int argc, char **argv, serve_arguments *out)
         fprintf(stderr, "sinter serve: '%s' is one argument too many; sinter serve --help\n", argv[optind]);
         return EXIT_USAGE;
     }
-    if (out->config) return -1;
-    fputs("sinter serve: which configuration? -c config/sinter.yaml\n", stderr);
-    return EXIT_USAGE;
+    if (!out->config) out->config = config_default_path();
+    return -1;
 }
 
 /* OpenBLAS reads its thread count when it is loaded, before main: only a fresh start of the program can set it. */

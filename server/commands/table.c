@@ -40,7 +40,7 @@ const struct command COMMANDS[] = {
     {"status", "what a running server serves, and how it fares", command_status},
     {"model", "list the models of a running server, or deploy one", command_model},
     {"train", "train a ranker or a fusion on what the journal holds", command_train},
-    {"plugin", "list plugins, or check that one keeps the contract", command_plugin},
+    {"plugin", "list plugins, check one against the contract, begin a new one", command_plugin},
     {"version", "print the version", command_version},
 };
 const size_t COMMANDS_N = ARRAY_LEN(COMMANDS);

@@ -28,7 +28,7 @@ typedef struct train_arguments {
 
 #define AT(member) offsetof(train_arguments, member)
 static const option_row rows[] = {
-    {"--config", "FILE", "sinter.yaml (default: config/sinter.yaml); -c FILE means the same", OPTION_TEXT, AT(config)},
+    {"--config", "FILE", "-c FILE means the same (default: config/sinter.yaml, else the installed one)", OPTION_TEXT, AT(config)},
     {"--since", "SEQ|TIME", "read the journal after this record, or from this time on (default: all; a fusion: what its "
      "rankers were not trained on)", OPTION_TEXT, AT(since)},
     {"--until", "SEQ|TIME", "up to this record, or before this time (default: the newest)", OPTION_TEXT, AT(until)},
@@ -124,7 +124,7 @@ static int train(const train_arguments *a, const char *what)
         error_set(&e, SINTER_INVALID, "--memory", "write 512MiB or 4GiB", "'%s' is no size", a->memory);
         return failed(&e);
     }
-    if (config_load(a->config ? a->config : "config/sinter.yaml", &c, &e) != SINTER_OK) {
+    if (config_load(a->config ? a->config : config_default_path(), &c, &e) != SINTER_OK) {
         failed(&e);
         return EXIT_USAGE;
     }

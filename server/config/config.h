@@ -198,7 +198,7 @@ typedef struct config_server {
     const char *listen;             /* "127.0.0.1:7700"; host:port, port 0: any free */
     bool insecure;                  /* allows an address that is not loopback without TLS */
     const char *data_dir;           /* absolute */
-    const char *const *plugin_dirs; /* [n_plugin_dirs] absolute, in order of search */
+    const char *const *plugin_dirs; /* [n_plugin_dirs] absolute, in order of search; those installed with the server last */
     uint32_t n_plugin_dirs;
     uint32_t lanes; /* 0: one a core */
     uint64_t max_message_bytes;
@@ -224,6 +224,9 @@ typedef struct config {
     arena *memory;
 } config;
 
+/* What commands read where no -c names a configuration: config/sinter.yaml below the working directory, and where there is
+ * none, that of the installation (/etc/sinter/sinter.yaml, or PREFIX/etc/sinter/sinter.yaml). Static. [main thread] */
+const char *config_default_path(void);
 sinter_status config_load(const char *path, config **out, sinter_error *e);
 void config_free(config *c);
 const config_collection *config_find_collection(const config *c, const char *name);

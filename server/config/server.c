@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct server_raw {
     config_server s;
@@ -63,14 +64,15 @@ const walk_table WALK_LOG = {"log", LOG_KEYS, ARRAY_LEN(LOG_KEYS), false};
 static sinter_status read_plugin_dirs(const conf_node *at, const char *file, config_server *out, arena *a,
                                       sinter_error *e)
 {
-    uint32_t n = at ? at->n : 1;
+    const char *installed = installed_plugins(a), *beside = at ? NULL : walk_path(file, "../plugins", a);
+    if (beside && installed && access(beside, F_OK) != 0) beside = NULL;
+    uint32_t n = at ? at->n : beside != NULL;
     const char **dir = ARENA_ARRAY(a, const char *, n + 1);
     out->plugin_dirs = dir;
-    out->n_plugin_dirs = n;
-    if (!at) {
-        dir[0] = walk_path(file, "../plugins", a);
-        return SINTER_OK;
-    }
+    out->n_plugin_dirs = n + (installed != NULL);
+    dir[n] = installed;
+    if (beside) dir[0] = beside;
+    if (!at) return SINTER_OK;
     sinter_status s = walk_is(at, CONF_LIST, "plugin_dirs", e);
     for (uint32_t i = 0; s == SINTER_OK && i < n; i++) {
         s = walk_is(at->value[i], CONF_SCALAR, "an entry of plugin_dirs", e);

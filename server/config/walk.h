@@ -43,6 +43,9 @@ sinter_status walk_unknown(const conf_node *at, const char *what, const char *na
 /* `path` as seen from the folder of `file`, absolute; in `a`. */
 const char *walk_path(const char *file, const char *path, arena *a);
 
+/* The folder of the plugins that were installed with this binary; NULL: it is not installed, or they are not. */
+const char *installed_plugins(arena *a);
+
 /* The room's tables, for the test that compares them with config/README.md. */
 extern const walk_table WALK_SERVER, WALK_LIMITS, WALK_LOG, WALK_COLLECTION, WALK_FIELD, WALK_GROUP, WALK_PIPELINE,
     WALK_STAGE, WALK_USE, WALK_SOURCE, WALK_FEATURE, WALK_DIVERSITY, WALK_EXPLORE, WALK_PROFILES, WALK_COUNTERS,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The main thread: opens the house, listens, then turns the libuv loop for signals and timers until everything is
  * drained. */
+#include "notify.h"
 #include "server.h"
 
 #include <signal.h>
@@ -37,6 +38,7 @@ static void on_stop(uv_signal_t *signal, int number)
     }
     log_info("drain", "%s: no new calls; %d are being answered", number == SIGINT ? "SIGINT" : "SIGTERM",
              atomic_load(&h->s.live));
+    notify_manager("STOPPING=1");
     uv_timer_start(&h->grace, grace_over, h->s.limits.drain_ns / 1000000, 0);
     server_drain(&h->s);
 }
@@ -115,7 +117,10 @@ static sinter_status run(house *h, const rpc_options *o, sinter_error *e)
     status = server_start(&h->s, h->listen, &port, e);
     if (status == SINTER_OK) {
         status = write_port(h, o, port, e);
-        if (status != SINTER_OK) server_drain(&h->s);
+        if (status == SINTER_OK)
+            notify_manager("READY=1");
+        else
+            server_drain(&h->s);
         uv_run(&h->loop, UV_RUN_DEFAULT);
         server_stop(&h->s);
         log_info("drain", "every call is answered");
