@@ -77,7 +77,9 @@ def passes(case):
 
 def apply(patch, back=False):
     command = ["patch", "-p1", "-s", "-f", "--no-backup-if-mismatch", "-i", str(patch)] + (["-R"] if back else [])
-    code, output = run(command, 30, cwd=str(TREE))
+    code, output = run([*command, "--dry-run"], 30, cwd=str(TREE))  # else the hunks that do fit would stay
+    if code == 0:
+        code, output = run(command, 30, cwd=str(TREE))
     if code != 0:
         raise RuntimeError(f"{patch.name} does not {'come off' if back else 'apply'}: {output.strip()[:300]}")
 
