@@ -146,6 +146,22 @@ static void put_rule(FILE *out, const Sinter__V1__RuleFired *f)
     fprintf(out, " (in %s)\n", f->stage);
 }
 
+/* Words that the item holds by a synonym alone. */
+static void put_words(FILE *out, const Sinter__V1__SourceScore *s)
+{
+    for (size_t i = 0; i < s->n_words; i++) {
+        const Sinter__V1__WordMatch *w = s->words[i];
+        if (w->exact) continue;
+        fputs("      word       ", out);
+        search_put_text(out, w->word, 40);
+        for (size_t k = 0; k < w->n_synonyms; k++) {
+            fputs(k ? ", " : ": its synonym ", out);
+            search_put_text(out, w->synonyms[k], 40);
+        }
+        fputc('\n', out);
+    }
+}
+
 static void put_ledger(FILE *out, const search_view *v, const Sinter__V1__Explanation *x, double most)
 {
     size_t scoring = 0;
@@ -153,6 +169,8 @@ static void put_ledger(FILE *out, const search_view *v, const Sinter__V1__Explan
         scoring += x->stages[i]->n_rankers > 0;
     for (size_t i = 0; i < x->n_stages; i++)
         put_stage(out, v, x->stages[i], scoring > 1, most);
+    for (size_t i = 0; i < x->n_sources; i++)
+        put_words(out, x->sources[i]);
     for (size_t i = 0; i < x->n_rules; i++)
         put_rule(out, x->rules[i]);
 }

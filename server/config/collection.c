@@ -14,6 +14,8 @@ const char *const FIELD_TYPE_NAMES[FIELD_TYPES] = {"text",    "keyword",   "keyw
 
 #define AT(f) offsetof(collection_raw, f)
 static const char *const OPERATORS[] = {"or", "and", NULL};
+static const char *const WHEN_EMPTY[] = {
+    [CONFIG_EMPTY_SEARCH] = "search", [CONFIG_EMPTY_SUGGEST] = "suggest", [CONFIG_EMPTY_NOTHING] = "nothing", NULL};
 static const walk_key COLLECTION_KEYS[] = {
     {"fields", WALK_NODE, AT(fields), NULL, 0, 0, NULL, true, "declare at least one: 'fields: {title: text}'"},
     {"groups", WALK_NODE, AT(groups), NULL, 0, 0, NULL, false, "weight and b of field groups, by name"},
@@ -27,9 +29,13 @@ static const walk_key COLLECTION_KEYS[] = {
      "with or: words that must match, such as 2 or 75%"},
     {"units", WALK_BOOL, AT(c.units), "false", 0, 0, NULL, false, "normalise units and dimensions (13x13, 1/2 in)"},
     {"spelling", WALK_BOOL, AT(c.spelling), "true", 0, 0, NULL, false, "correct words that no item has"},
+    {"when_empty", WALK_STRING, AT(when_empty), "search", 0, 0, WHEN_EMPTY, false,
+     "where the words find nothing: search another spelling or fewer words, suggest them, or nothing"},
     {"stop_words", WALK_STRING, AT(c.stop_words), NULL, 0, 0, NULL, false,
      "default (a list for each language), none, or a file with a word a line; without it: none"},
-    {"synonyms", WALK_NODE, AT(synonyms), NULL, 0, 0, NULL, false, "not implemented: refused"},
+    {"synonyms", WALK_STRING, AT(c.synonyms), NULL, 0, 0, NULL, false, "a file of synonyms, below; without it: none"},
+    {"synonym_weight", WALK_DOUBLE, AT(c.synonym_weight), "0.8", 0, 1, NULL, false,
+     "what a synonym counts beside the word itself"},
     {"title", WALK_STRING, AT(c.title_field), NULL, 0, 0, NULL, false,
      "the field a person calls an item by; without it: the first text field"},
     {"age", WALK_STRING, AT(c.age_field), NULL, 0, 0, NULL, false, "the timestamp field behind item.age_days"},
@@ -350,22 +356,26 @@ static sinter_status check_stop_words(const conf_node *root, config_collection *
                       "stop_words: no file '%s'", path);
 }
 
+static sinter_status check_synonyms(const conf_node *root, config_collection *c, arena *a, sinter_error *e)
+{
+    if (!c->synonyms) return SINTER_OK;
+    c->synonyms = walk_path(root->file, c->synonyms, a);
+    if (access(c->synonyms, R_OK) == 0) return SINTER_OK;
+    return conf_error(e, conf_get(root, "synonyms"), "write a file relative to this one", "synonyms: no file '%s'", c->synonyms);
+}
+
 sinter_status collection_read(const char *name, const conf_node *root, config_collection *out, arena *a,
                               sinter_error *e)
 {
     collection_raw raw = {0};
     sinter_status s = walk_map(root, &WALK_COLLECTION, &raw, a, e);
     if (s != SINTER_OK) return s;
-    if (raw.synonyms) {
-        conf_error(e, raw.synonyms, "use a rewriter of the rules plugin", "synonyms is not implemented");
-        if (e) e->status = SINTER_UNIMPLEMENTED;
-        return SINTER_UNIMPLEMENTED;
-    }
     config_collection c = raw.c;
     c.name = name;
     c.file = root->file;
     c.at = root;
     c.operator_and = strcmp(raw.operator, "and") == 0;
+    while (strcmp(WHEN_EMPTY[c.when_empty], raw.when_empty) != 0) c.when_empty++;
     const conf_node *at = conf_get(root, "language");
     s = read_language(at ? at : root, &raw.language, e);
     if (s == SINTER_OK) s = read_fields(&raw, &c, a, e);
@@ -375,6 +385,7 @@ sinter_status collection_read(const char *name, const conf_node *root, config_co
     if (s == SINTER_OK) s = check_age(root, &c, e);
     if (s == SINTER_OK) s = check_minimum(root, &c, e);
     if (s == SINTER_OK) s = check_stop_words(root, &c, a, e);
+    if (s == SINTER_OK) s = check_synonyms(root, &c, a, e);
     if (s == SINTER_OK) s = events_resolve(&raw, &c, a, e);
     *out = c;
     return s;

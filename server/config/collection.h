@@ -7,8 +7,8 @@
 
 typedef struct collection_raw {
     config_collection c;
-    const conf_node *fields, *groups, *synonyms, *events, *profiles, *counters, *rates;
-    const char *language, *operator;
+    const conf_node *fields, *groups, *events, *profiles, *counters, *rates;
+    const char *language, *operator, *when_empty;
     double b;
 } collection_raw;
 

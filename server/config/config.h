@@ -91,6 +91,13 @@ typedef struct config_event {
 } config_event;
 #define CONFIG_MAX_EVENTS 32u
 
+/* What happens where the words of a query find nothing. */
+typedef enum {
+    CONFIG_EMPTY_SEARCH,  /* another spelling, or fewer words, are searched instead */
+    CONFIG_EMPTY_SUGGEST, /* they are only named */
+    CONFIG_EMPTY_NOTHING,
+} config_when_empty;
+
 typedef struct config_collection {
     const char *name, *file;
     const conf_node *at;
@@ -104,10 +111,12 @@ typedef struct config_collection {
     double coverage_bonus;            /* added weight of matching all words; 0: none */
     bool units;                       /* dimensions and units are normalised */
     bool spelling;                    /* default of QueryOptions.typos */
+    config_when_empty when_empty;     /* default of QueryOptions.when_empty */
     bool operator_and;                /* default operator */
     const char *minimum_should_match; /* "" or "2" or "75%" */
     const char *stop_words;           /* NULL: none; "default": by language; else a file, absolute */
-    const char *synonyms;             /* reserved: refused when set */
+    const char *synonyms;             /* file of synonyms, absolute; NULL: none */
+    double synonym_weight;            /* what a synonym's count is worth beside the word's own, 0-1 */
     const char *age_field;            /* timestamp field behind item.age_days; NULL: none */
     const char *title_field;          /* what a person calls an item; for transcripts. NULL: first text field */
     const char *default_pipeline;

@@ -20,11 +20,12 @@ static Sinter__V1__FeatureShare *feature_share(search *s, const char *name, doub
 
 /* ---- sources ------------------------------------------------------------------------------------------------------------ */
 
-/* Every text and query feature of the page's items, as columns. */
+/* Every text and query feature of the page's items, as columns, and which words they hold. */
 typedef struct page_features {
     uint32_t n;
     feature *feature;
-    float **column; /* [n][n_page] */
+    float **column;        /* [n][n_page] */
+    uint64_t *alternative; /* [scoring words][n_page] as text_alternatives gives them; NULL: no words */
 } page_features;
 
 static sinter_status fill_page_features(search *s, page_features *out, sinter_error *e)
@@ -40,6 +41,7 @@ static sinter_status fill_page_features(search *s, page_features *out, sinter_er
     for (uint32_t i = 0; i < s->n_page; i++) item[i] = s->page[i].item;
     sinter_status st = SINTER_OK;
     if (!s->query->empty) st = text_packed(s->reader, s->query, item, s->n_page, s->a, &packed, e);
+    if (!st && !s->query->empty) st = text_alternatives(s->reader, s->query, item, s->n_page, s->a, &out->alternative, e);
     if (st) return st;
     feature_source src = search_source(s);
     src.item = item;
@@ -53,6 +55,27 @@ static sinter_status fill_page_features(search *s, page_features *out, sinter_er
         out->n++;
     }
     return SINTER_OK;
+}
+
+static void explain_words(search *s, uint32_t at, const uint64_t *alternative, Sinter__V1__SourceScore *out)
+{
+    const text_query *q = s->query;
+    out->words = ARENA_ARRAY(s->a, Sinter__V1__WordMatch *, q->n_words + 1);
+    for (uint32_t i = 0, row = 0; i < q->n_words; i++) {
+        const text_word *w = &q->word[i];
+        if (w->excluded || w->stop) continue;
+        uint64_t held = alternative[(size_t)row++ * s->n_page + at];
+        if (!held) continue;
+        Sinter__V1__WordMatch *m = ARENA_NEW(s->a, Sinter__V1__WordMatch);
+        sinter__v1__word_match__init(m);
+        m->word = arena_strndup(s->a, w->surface.s, w->surface.n);
+        m->exact = held & 1;
+        m->synonyms = ARENA_ARRAY(s->a, char *, w->n_synonyms + 1);
+        for (uint32_t k = 0; k < w->n_synonyms; k++)
+            if (held >> (k + 1) & 1)
+                m->synonyms[m->n_synonyms++] = arena_strndup(s->a, w->synonym[k]->surface.s, w->synonym[k]->surface.n);
+        out->words[out->n_words++] = m;
+    }
 }
 
 static void explain_sources(search *s, uint32_t at, const page_features *pf, Sinter__V1__Explanation *x)
@@ -73,6 +96,7 @@ static void explain_sources(search *s, uint32_t at, const page_features *pf, Sin
             out->features = ARENA_ARRAY(s->a, Sinter__V1__FeatureShare *, pf->n + 1);
             for (uint32_t f = 0; f < pf->n; f++)
                 out->features[out->n_features++] = feature_share(s, pf->feature[f].name, pf->column[f][at]);
+            if (pf->alternative) explain_words(s, at, pf->alternative, out);
         }
         x->sources[x->n_sources++] = out;
     }

@@ -173,3 +173,18 @@ uint32_t search_count_facets(search *s, uint32_t *item, uint32_t n)
         if (f->run[k].own == FACET_NO_OWN) count_one(s, &f->run[k], item, n);
     return n;
 }
+
+/* A facet whose field's own conditions are set aside may have counted where nothing was found. */
+void search_forget_facets(search *s)
+{
+    for (uint32_t k = 0; s->facets && k < s->facets->n; k++) {
+        facet_run *x = &s->facets->run[k];
+        for (uint32_t i = 0; i < x->n_touched; i++) x->count[x->touched[i]] = 0;
+        if (x->tally.a) tally_init(&x->tally, s->a);
+        if (x->between) memset(x->between, 0, (x->n_bounds + 1) * sizeof *x->between);
+        x->n_touched = x->n_keys = 0;
+        x->matches = x->missing = x->n_values = x->most = 0;
+        x->least = UINT64_MAX;
+        x->sum = 0;
+    }
+}

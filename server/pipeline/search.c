@@ -79,12 +79,37 @@ static sinter_status past_deadline(const search *s, const char *step, sinter_err
     return error_set(e, SINTER_DEADLINE, step, "allow more time", "the deadline passed before an answer was ready");
 }
 
+static sinter_status recall(search *s, sinter_error *e)
+{
+    return s->n_sort > 0 ? search_sorted(s, e) : search_candidates(s, e);
+}
+
+/* Once more with other words where the first found nothing: as if they had been asked for. */
+static sinter_status recall_something(search *s, sinter_error *e)
+{
+    size_t notes = s->n_notes, degraded = s->out->n_degraded;
+    bool again;
+    sinter_status st = recall(s, e);
+    if (st || s->out->total) return st;
+    size_t said = s->n_notes;
+    s->n_notes = notes; /* what recall noted it will note again */
+    if ((st = search_relax(s, &again, e))) return st;
+    if (!again) {
+        s->n_notes = said;
+        return SINTER_OK;
+    }
+    s->out->n_degraded = degraded;
+    memset(&s->found, 0, sizeof s->found);
+    s->all_seen = false;
+    search_forget_facets(s);
+    return recall(s, e);
+}
+
 /* From here on a late answer is still an answer: rankers are skipped one by one. */
 static sinter_status rank(search *s, sinter_error *e)
 {
     sinter_status st;
-    if (s->n_sort > 0) return search_sorted(s, e);
-    if ((st = search_candidates(s, e))) return st;
+    if ((st = recall_something(s, e)) || s->n_sort > 0) return st;
     if ((st = past_deadline(s, "recall", e))) return st;
     if ((st = search_stages(s, e))) return st;
     if ((st = search_finish(s, e))) return st;

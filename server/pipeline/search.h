@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* One request under way, and the steps it goes through, in the order of the files that hold them:
- * request.c → words.c → candidates.c → stages.c → finish.c → page.c → facets.c → hydrate.c → explain.c → impression.c.
+ * request.c → words.c → candidates.c → relax.c → stages.c → finish.c → page.c → facets.c → hydrate.c → explain.c → impression.c.
  * Everything lives in the lane's arena. Private to the room. */
 #ifndef SINTER_PIPELINE_SEARCH_H
 #define SINTER_PIPELINE_SEARCH_H
@@ -115,6 +115,10 @@ typedef struct search {
 
     text_query *query;
     text_query_options query_options;
+    bool typos;                   /* unknown words are corrected */
+    config_when_empty when_empty;
+    char **dropped;               /* [n_dropped] words that the search went on without */
+    uint32_t n_dropped;
     text_scorer *scorer;          /* NULL: no words */
     filter *filter;               /* NULL: none */
     facets *facets;               /* NULL: none asked for */
@@ -152,6 +156,7 @@ sinter_status search_words(search *s, sinter_error *e);          /* words.c: par
 sinter_status search_seen(search *s, sinter_error *e);           /* seen.c: the person's own items leave the filter */
 sinter_status search_candidates(search *s, sinter_error *e);     /* candidates.c: run sources, merge */
 sinter_status search_sorted(search *s, sinter_error *e);         /* sorted.c: instead of candidates and stages */
+sinter_status search_relax(search *s, bool *again, sinter_error *e); /* relax.c: nothing found: other words; again: recall them */
 sinter_status search_stages(search *s, sinter_error *e);         /* stages.c */
 sinter_status search_finish(search *s, sinter_error *e);         /* finish.c */
 sinter_status search_diversity(search *s, const snap_finish *f, entry *list, uint32_t n, sinter_error *e); /* diversity.c */
@@ -168,6 +173,7 @@ sinter_status search_split_filter(search *s, sinter_error *e);
 void search_narrow(search *s, filter *f);
 /* facets.c: counts a block of matches of what is left of the filter; moves those of the whole filter to the front. */
 uint32_t search_count_facets(search *s, uint32_t *item, uint32_t n);
+void search_forget_facets(search *s); /* what was counted: other words are searched instead */
 
 /* walk.c: a walk over matches that ends at the timeout, and counts what is to be counted over all of them if it is the first. */
 typedef struct walk {

@@ -365,6 +365,9 @@ static sinter_status build_pipeline(builder *b, const config_pipeline *c, snap_p
     b->p = p;
     b->services = &b->args->services[p->collection];
     b->hash = hash_node(c->at, hash64(c->name, strlen(c->name)));
+    const text_word_files *words = &b->s->collection[p->collection].word_files;
+    mix(b, &words->stop_words, sizeof words->stop_words);
+    mix(b, &words->synonyms, sizeof words->synonyms);
     for (uint32_t i = 0; i < c->n_stages; i++) p->n_rankers += c->stage[i].n_rank;
     p->ranker_name = ARENA_ARRAY(b->a, const char *, p->n_rankers + 1);
     p->ranker = ARENA_ARRAY(b->a, snap_ranker *, p->n_rankers + 1);
@@ -393,6 +396,7 @@ static sinter_status build_collections(builder *b, sinter_error *e)
                              "collection '%s' is gone from the configuration", catalog_name(c->catalog));
         sinter_status st = text_analyzer_new(c->schema, &c->analyzer, e);
         if (st) return st;
+        c->word_files = text_analyzer_files(c->analyzer);
         text_weights_of(c->schema, &c->weights);
         c->default_pipeline = UINT32_MAX;
     }
@@ -536,8 +540,19 @@ static void model_changes(const snap_pipeline *p, const snap_pipeline *q, buffer
                           model_text(was.use[i]));
 }
 
+static void word_changes(const snap_collection *was, const snap_collection *is, buffer *out)
+{
+    const text_word_files *x = &was->word_files, *y = &is->word_files;
+    if (x->synonyms != y->synonyms)
+        buffer_printf(out, "collection %s: %u entries of synonyms, were %u\n", is->schema->name, y->n_synonyms, x->n_synonyms);
+    if (x->stop_words != y->stop_words)
+        buffer_printf(out, "collection %s: %u stop words, were %u\n", is->schema->name, y->n_stop_words, x->n_stop_words);
+}
+
 void snapshot_changes(const snapshot *was, const snapshot *is, buffer *out)
 {
+    for (uint32_t i = 0; i < is->n_collections && i < was->n_collections; i++)
+        word_changes(&was->collection[i], &is->collection[i], out);
     for (uint32_t i = 0; i < is->n_pipelines; i++) {
         const snap_pipeline *p = &is->pipeline[i], *q = snapshot_pipeline(was, p->config->name);
         if (!q)

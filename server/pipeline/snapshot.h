@@ -81,6 +81,7 @@ typedef struct snap_collection {
     const config_collection *schema;
     catalog_collection *catalog;
     text_analyzer *analyzer;
+    text_word_files word_files;
     text_weights weights;
     uint32_t default_pipeline; /* UINT32_MAX: none declared; a plain text pipeline is made */
     /* What impressions record: features and rankers over all pipelines of the collection, each once. */

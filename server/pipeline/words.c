@@ -37,12 +37,22 @@ void search_public_query(search *s)
                                      .page_size = s->page_size};
 }
 
-static sinter_status read_options(search *s, bool *typos, sinter_error *e)
+static sinter_status read_options(search *s, sinter_error *e)
 {
+    static const config_when_empty WHEN_EMPTY[] = {
+        [SINTER__V1__QUERY_OPTIONS__WHEN_EMPTY__WHEN_EMPTY_NOTHING] = CONFIG_EMPTY_NOTHING,
+        [SINTER__V1__QUERY_OPTIONS__WHEN_EMPTY__WHEN_EMPTY_SUGGEST] = CONFIG_EMPTY_SUGGEST,
+        [SINTER__V1__QUERY_OPTIONS__WHEN_EMPTY__WHEN_EMPTY_SEARCH] = CONFIG_EMPTY_SEARCH,
+    };
     const Sinter__V1__QueryOptions *o = s->in->options;
     s->query_options.operator_and = -1;
-    *typos = s->collection->schema->spelling;
+    s->typos = s->collection->schema->spelling;
+    s->when_empty = s->collection->schema->when_empty;
     if (!o) return SINTER_OK;
+    if (o->when_empty > SINTER__V1__QUERY_OPTIONS__WHEN_EMPTY__WHEN_EMPTY_SEARCH)
+        return error_set(e, SINTER_INVALID, "options.when_empty", "WHEN_EMPTY_NOTHING, WHEN_EMPTY_SUGGEST or WHEN_EMPTY_SEARCH",
+                         "when_empty %d", (int)o->when_empty);
+    if (o->when_empty) s->when_empty = WHEN_EMPTY[o->when_empty];
     if (o->operator_ > SINTER__V1__QUERY_OPTIONS__OPERATOR__OPERATOR_AND)
         return error_set(e, SINTER_INVALID, "options.operator", "OPERATOR_OR or OPERATOR_AND", "operator %d", (int)o->operator_);
     if (o->typos > SINTER__V1__QUERY_OPTIONS__TYPOS__TYPOS_ON)
@@ -50,7 +60,7 @@ static sinter_status read_options(search *s, bool *typos, sinter_error *e)
     if (o->operator_ != SINTER__V1__QUERY_OPTIONS__OPERATOR__OPERATOR_UNSPECIFIED)
         s->query_options.operator_and = o->operator_ == SINTER__V1__QUERY_OPTIONS__OPERATOR__OPERATOR_AND;
     if (o->typos != SINTER__V1__QUERY_OPTIONS__TYPOS__TYPOS_UNSPECIFIED)
-        *typos = o->typos == SINTER__V1__QUERY_OPTIONS__TYPOS__TYPOS_ON;
+        s->typos = o->typos == SINTER__V1__QUERY_OPTIONS__TYPOS__TYPOS_ON;
     s->query_options.minimum_should_match = o->minimum_should_match;
     s->query_options.language = o->language;
     return SINTER_OK;
@@ -146,15 +156,14 @@ static sinter_status rewrite(search *s, const snap_use *use, rewriting *w, sinte
 
 sinter_status search_words(search *s, sinter_error *e)
 {
-    bool typos;
-    sinter_status st = read_options(s, &typos, e);
+    sinter_status st = read_options(s, e);
     if (st) return st;
     if (s->in->filter[0]) {
         st = filter_compile(s->collection->catalog, str_of(s->in->filter), s->a, &s->filter, e);
         if (st) return st;
         if ((st = search_split_filter(s, e))) return st;
     }
-    if ((st = parse(s, s->in->query, typos, e))) return st;
+    if ((st = parse(s, s->in->query, s->typos, e))) return st;
     if (s->query->n_dropped) {
         char note[96];
         snprintf(note, sizeof note, "query: %u words beyond the first %u dropped", s->query->n_dropped, TEXT_MAX_WORDS);

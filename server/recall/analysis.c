@@ -84,6 +84,8 @@ sinter_status text_analyzer_new(const config_collection *schema, text_analyzer *
     if (t->neutral || !t->n_codes)
         t->code[t->n_codes++] = TEXT_NO_LANGUAGE;
     sinter_status s = read_stops(t, e);
+    if (s == SINTER_OK && schema->synonyms)
+        s = text_synonyms_read(t, schema->synonyms, e);
     if (s != SINTER_OK) {
         text_analyzer_free(t);
         return s;
@@ -96,6 +98,7 @@ void text_analyzer_free(text_analyzer *t)
 {
     if (!t)
         return;
+    text_synonyms_free(t->synonyms);
     free(t->stop);
     free(t);
 }

@@ -5,6 +5,8 @@
  *   tf    = Σ groups weight · count ÷ (1 − b + b · length ÷ average length)
  *   idf   = ln(1 + (N − n + ½) ÷ (n + ½)) · boost
  *
+ * A count that a synonym brought is taken synonym_weight times.
+ *
  * One function adds them up, so that recall's score, the feature and the explanation agree bit for bit. */
 #include "text_private.h"
 
@@ -53,7 +55,8 @@ text_scorer *text_scorer_make(const text_layout *l, const text_statistics *st, c
 
 static inline double frequency_of(const text_scorer *s, uint32_t packed, uint32_t group)
 {
-    return (double)text_count(s->layout, group, packed) * (double)s->norm[group][text_level(s->layout, group, packed)];
+    double tf = (double)text_count(s->layout, group, packed) * (double)s->norm[group][text_level(s->layout, group, packed)];
+    return text_of_synonym(packed, group) ? tf * s->synonym_weight : tf;
 }
 
 static inline double word_part(const text_scorer *s, uint32_t word, double tf)
@@ -68,9 +71,9 @@ typedef struct reading {
     const float *norm;
 } reading;
 
-/* `groups` is a constant where this is called, so that the loop over them unrolls. */
+/* `groups` and `synonyms` are constants where this is called, so that the loop over groups unrolls. */
 static inline __attribute__((always_inline)) void add_up(const text_scorer *s, const uint32_t *packed, uint32_t n, float *restrict out,
-                                                         uint32_t stride, const uint32_t groups)
+                                                         uint32_t stride, const uint32_t groups, const bool synonyms)
 {
     reading r[CONFIG_MAX_GROUPS];
     const text_layout *l = s->layout;
@@ -85,7 +88,8 @@ static inline __attribute__((always_inline)) void add_up(const text_scorer *s, c
                 continue;
             for (uint32_t g = 0; g < groups; g++) {
                 uint32_t field = p >> r[g].shift;
-                tf += (double)(field & r[g].count_mask) * (double)r[g].norm[field >> r[g].count_bits & r[g].level_mask];
+                double part = (double)(field & r[g].count_mask) * (double)r[g].norm[field >> r[g].count_bits & r[g].level_mask];
+                tf += synonyms && text_of_synonym(p, g) ? part * s->synonym_weight : part;
             }
             sum += word_part(s, w, tf);
         }
@@ -95,12 +99,16 @@ static inline __attribute__((always_inline)) void add_up(const text_scorer *s, c
 
 void text_bm25f(const text_scorer *s, const uint32_t *packed, uint32_t n, float *out, uint32_t stride)
 {
-    switch (s->layout->n_groups) {
-    case 1: add_up(s, packed, n, out, stride, 1); break;
-    case 2: add_up(s, packed, n, out, stride, 2); break;
-    case 3: add_up(s, packed, n, out, stride, 3); break;
-    default: add_up(s, packed, n, out, stride, s->layout->n_groups); break;
-    }
+    uint32_t groups = s->layout->n_groups;
+    if (s->synonyms)
+        add_up(s, packed, n, out, stride, groups, true);
+    else
+        switch (groups) {
+        case 1: add_up(s, packed, n, out, stride, 1, false); break;
+        case 2: add_up(s, packed, n, out, stride, 2, false); break;
+        case 3: add_up(s, packed, n, out, stride, 3, false); break;
+        default: add_up(s, packed, n, out, stride, groups, false); break;
+        }
 }
 
 static float group_score(const text_scorer *s, const uint32_t *packed, uint32_t n, uint32_t i, uint32_t g)

@@ -17,6 +17,8 @@ typedef struct parser {
     text_word word[TEXT_MAX_WORDS];
     uint32_t n, dropped;
     int32_t phrases;
+    text_said said[2 * TEXT_MAX_WORDS];
+    uint32_t n_said, runs;
     buffer normalised;
 } parser;
 
@@ -83,18 +85,20 @@ static bool same_word(const text_word *x, const text_word *y)
            x->optional == y->optional && str_eq(x->term[0], y->term[0]);
 }
 
-static void add_word(parser *p, const text_word *w)
+/* Where it stands; UINT32_MAX: it was dropped. */
+static uint32_t add_word(parser *p, const text_word *w)
 {
     for (uint32_t i = 0; i < p->n; i++)
         if (same_word(&p->word[i], w)) {
             p->word[i].boost += w->boost;
-            return;
+            return i;
         }
     if (p->n == TEXT_MAX_WORDS) {
         p->dropped++;
-        return;
+        return UINT32_MAX;
     }
-    p->word[p->n++] = *w;
+    p->word[p->n] = *w;
+    return p->n++;
 }
 
 static bool base_token(const text_token *k)
@@ -137,6 +141,7 @@ static void add_segment(parser *p, const segment *s)
     const text_token *whole = s->excluded && !s->quoted ? whole_token(&tokens) : NULL;
     bool phrase = !whole && tokens.positions > 1 && (s->quoted || s->excluded);
     int32_t number = phrase ? p->phrases++ : -1;
+    uint32_t run = p->runs++;
     for (uint32_t i = 0; i < tokens.n; i++) {
         const text_token *k = &tokens.token[i];
         if (whole ? k != whole : !base_token(k) && (phrase || s->quoted || k->kind == TOKEN_JOINED))
@@ -150,7 +155,9 @@ static void add_segment(parser *p, const segment *s)
             buffer_printf(&p->normalised, "%s%.*s", p->normalised.len ? " " : "", (int)k->text.n, k->text.s);
         if (!phrase && !s->excluded && base_token(k))
             add_joined(p, &tokens, k, &w);
-        add_word(p, &w);
+        uint32_t at = add_word(p, &w);
+        if (base_token(k) && !s->quoted && !s->excluded && p->n_said < ARRAY_LEN(p->said))
+            p->said[p->n_said++] = (text_said){.surface = k->text, .stemmed = is_stemmed(k), .run = run, .word = at};
     }
 }
 
@@ -307,17 +314,21 @@ static void drop_stops(parser *p)
             for (uint32_t i = 0; i < p->n; i++)
                 p->word[i].stop &= p->word[i].phrase != f;
     bool all = all_stop(p, -1);
-    uint32_t n = 0;
+    uint32_t n = 0, now[TEXT_MAX_WORDS];
     for (uint32_t i = 0; i < p->n; i++) {
         text_word *w = &p->word[i];
         if (all || w->excluded)
             w->stop = false;
-        if (w->stop && w->phrase < 0)
+        now[i] = w->stop && w->phrase < 0 ? UINT32_MAX : n;
+        if (now[i] == UINT32_MAX)
             p->dropped++;
         else
             p->word[n++] = *w;
     }
     p->n = n;
+    for (uint32_t i = 0; i < p->n_said; i++)
+        if (p->said[i].word != UINT32_MAX)
+            p->said[i].word = now[p->said[i].word];
 }
 
 static sinter_status minimum_of(const char *text, uint32_t words, uint32_t *out, sinter_error *e)
@@ -366,7 +377,11 @@ sinter_status text_query_parse(const text_analyzer *t, const catalog_collection 
     if (s == SINTER_OK)
         s = parse(p, text, e);
     if (s == SINTER_OK) {
+        text_synonyms_match(t, &p->tags, p->said, p->n_said, p->word, p->n, a);
         drop_stops(p);
+        q->said = p->said;
+        q->n_said = p->n_said;
+        q->synonym_weight = t->schema->synonym_weight;
         q->text = arena_strndup(a, text.s ? text.s : "", text.n);
         q->normalised = arena_strndup(a, p->normalised.len ? p->normalised.data : "", p->normalised.len);
         q->word = p->word;

@@ -80,12 +80,35 @@ filter *filter_without(arena *a, uint32_t *item, uint32_t n);
  * typographic signs plain. Bytes that are not UTF-8 become spaces. In `a`. */
 str text_normalise(arena *a, str in);
 
-/* How a collection turns text into words: languages, stop words, units. Built once a snapshot; immutable. */
+/* How a collection turns text into words: languages, stop words, synonyms, units. Built once a snapshot; immutable. Reads the
+ * files that the schema names: INVALID with file:line:column. */
 typedef struct text_analyzer text_analyzer;
 sinter_status text_analyzer_new(const config_collection *schema, text_analyzer **out, sinter_error *e);
 void text_analyzer_free(text_analyzer *t);
 
-/* One word of a query. Its terms (one per language) are alternatives, joined by their maximum. */
+/* What an analyzer goes by beside its schema, for telling what a reload changes; hashes are 0 where there is none. */
+typedef struct text_word_files {
+    uint64_t stop_words, synonyms; /* hashes of what was read */
+    uint32_t n_stop_words, n_synonyms; /* words; entries of the file */
+} text_word_files;
+text_word_files text_analyzer_files(const text_analyzer *t);
+
+/* One word of a synonym; its terms (one per language) are alternatives. */
+typedef struct text_part {
+    const str *term; /* [n_terms] */
+    uint32_t n_terms;
+} text_part;
+
+/* Another way to say a word of the query: one word, or several side by side. */
+typedef struct text_synonym {
+    str surface; /* normalised, as the file has it */
+    const text_part *part;
+    uint32_t n_parts;
+} text_synonym;
+#define TEXT_MAX_SYNONYMS 48u /* of one word */
+
+/* One word of a query. Its terms (one per language) are alternatives, joined by their maximum; so are its synonyms, which
+ * count `synonym_weight` times as much in each group. It is one word for idf, minimum_match and every feature. */
 typedef struct text_word {
     str surface;    /* normalised as typed */
     str stem;       /* in the first language */
@@ -99,7 +122,17 @@ typedef struct text_word {
     bool optional;    /* adds to the score; neither AND nor minimum_match asks for it (a measure beside its parts) */
     uint32_t position; /* within its phrase */
     double boost;     /* 1; more for a word typed more than once */
+    const text_synonym *const *synonym; /* [n_synonyms] at most TEXT_MAX_SYNONYMS */
+    uint32_t n_synonyms;
 } text_word;
+
+/* A plain word as it was typed: what synonyms of several words are looked up in. */
+typedef struct text_said {
+    str surface;
+    bool stemmed;
+    uint32_t run;  /* words of one run stand side by side */
+    uint32_t word; /* index into text_query.word; UINT32_MAX: it was dropped */
+} text_said;
 
 typedef struct text_query {
     const char *text;       /* as it came */
@@ -110,6 +143,9 @@ typedef struct text_query {
     uint32_t minimum_match; /* of the words neither excluded, stopped nor optional */
     bool empty;             /* no words: matches everything */
     const char *corrected;  /* set by text_correct; NULL */
+    const text_said *said;  /* [n_said] */
+    uint32_t n_said;
+    double synonym_weight;  /* of the collection */
 } text_query;
 
 /* Words that score: neither excluded nor stopped. The rows of packed words are these, in order. */
@@ -197,6 +233,11 @@ sinter_status text_match_all(text_reader *r, const text_query *q, const filter *
 sinter_status text_packed(text_reader *r, const text_query *q, const uint32_t *item, uint32_t n, arena *a, uint32_t **packed,
                           sinter_error *e);
 
+/* Which alternatives of each scoring word given items hold: bit 0 of (*out)[row * n + i]: the word itself, bit k + 1: its
+ * synonym k. For explanations. */
+sinter_status text_alternatives(text_reader *r, const text_query *q, const uint32_t *item, uint32_t n, arena *a, uint64_t **out,
+                                sinter_error *e);
+
 /* ---- features of packed words: pure functions (bm25f.c) ------------------------------------------------------------------ */
 
 /* The one scoring function; text_search's score is this, bit for bit. packed: [n_words][n]. out[i * stride]. */
@@ -217,9 +258,14 @@ sinter_status text_proximity(text_reader *r, const text_query *q, uint32_t group
 
 /* ---- spelling from the collection's own words (spelling.cc) ----------------------------------------------------------------- */
 
-/* Words that the collection does not know are replaced by its nearest; sets q->corrected when any was. */
+/* Words that the collection does not know are replaced by its nearest, joined with a neighbour or split in two where that makes words
+ * that it knows; sets q->corrected when any was. */
 sinter_status text_correct(text_reader *r, const text_analyzer *t, const catalog_collection *c, text_query **q,
                            const text_query_options *o, arena *a, sinter_error *e);
+/* Where a query finds nothing: at most `most` queries with one word in another spelling that more items hold, or joined with its
+ * neighbour, likeliest first; each has `corrected`. */
+sinter_status text_variants(text_reader *r, const text_analyzer *t, const text_query *q, const text_query_options *o, uint32_t most,
+                            arena *a, text_query **out, uint32_t *n, sinter_error *e);
 
 #ifdef __cplusplus
 }

@@ -156,30 +156,46 @@ static void load_words(const Xapian::Database &db, word_lists &out, uint32_t *ke
 uint32_t word_letters(const char *s, size_t n)
 {
     uint32_t set = 0;
-    for (size_t i = 0; i < n; i++)
-        set |= 1u << (s[i] >= 'a' && s[i] <= 'z' ? s[i] - 'a' : 26 + (unsigned char)s[i] % 6);
+    for (size_t i = 0; i < n;) {
+        uint32_t point = (unsigned char)s[i++];
+        for (; i < n && (s[i] & 0xc0) == 0x80; i++)
+            point = point * 64 + (unsigned char)s[i];
+        set |= 1u << (point >= 'a' && point <= 'z' ? point - 'a' : 26 + point % 6);
+    }
     return set;
 }
 
-void word_list::add(const char *s, size_t n)
+static size_t letters_in(str w)
 {
-    if (start.empty())
-        start.push_back(0);
-    text.append(s, n);
-    start.push_back(uint32_t(text.size()));
-    letters.push_back(word_letters(s, n));
+    size_t n = 0;
+    for (size_t i = 0; i < w.n; i++)
+        n += (w.s[i] & 0xc0) != 0x80;
+    return n;
 }
 
 void word_list::load(const std::string &joined)
 {
+    std::vector<std::pair<size_t, str>> found;
     for (size_t at = 0; at < joined.size();) {
         size_t end = joined.find(' ', at);
         if (end == std::string::npos)
             end = joined.size();
-        if (end > at)
-            add(joined.data() + at, end - at);
+        str w = {joined.data() + at, end - at};
+        if (w.n && w.n <= WORD_MOST_BYTES)
+            found.emplace_back(letters_in(w), w);
         at = end + 1;
     }
+    std::stable_sort(found.begin(), found.end(), [](const auto &x, const auto &y) { return x.first < y.first; });
+    text.reserve(joined.size());
+    start.push_back(0);
+    for (const auto &[length, w] : found) {
+        text.append(w.s, w.n);
+        start.push_back(uint32_t(text.size()));
+        letters.push_back(word_letters(w.s, w.n));
+        begin[length + 1]++;
+    }
+    for (size_t n = 1; n < WORD_MOST_BYTES + 3; n++)
+        begin[n] += begin[n - 1];
 }
 
 /* New words of this commit go into the newest key until it is full, and into a list that readers share. */
@@ -270,7 +286,7 @@ static bool try_open(text_index *x, std::string &why, bool *schema_differs)
         x->committed = statistics_of(x->db, x->layout.n_groups, x->sum, x->documents);
         for (const auto &list : x->words)
             for (size_t i = 0; i < list->size(); i++)
-                x->known.insert(hash64(list->text.data() + list->start[i], list->start[i + 1] - list->start[i]));
+                x->known.insert(hash64(list->word(i).s, list->word(i).n));
         return true;
     } catch (const Xapian::DatabaseLockError &) {
         throw;

@@ -75,6 +75,7 @@ struct text_analyzer {
     bool neutral; /* some field is not stemmed */
     uint64_t *stop; /* [n_stop] sorted hashes of stop words of all the collection's languages */
     uint32_t n_stop;
+    struct text_synonyms *synonyms; /* NULL: none */
 };
 bool text_is_stop(const text_analyzer *t, str word);
 /* Index term of a token in a language: prefix, tag, stem; longer ones hashed. In `a`. */
@@ -85,6 +86,23 @@ str text_keyword_term(arena *a, const char *field, str value);
 /* The declaration that holds for a field name; NULL: none. */
 const config_field *text_field_of(const config_collection *schema, const char *name);
 const char *text_field_code(const config_collection *schema, const config_field *f);
+
+/* ---- synonyms (synonyms.c) ----------------------------------------------------------------------------------------- */
+
+typedef struct text_synonyms text_synonyms;
+/* Reads the schema's file into t->synonyms; its terms are of t's languages. */
+sinter_status text_synonyms_read(text_analyzer *t, const char *path, sinter_error *e);
+void text_synonyms_free(text_synonyms *s);
+struct text_tags;
+/* Gives words their synonyms: at each word the longest entry that begins there, and none that begins inside it. A run of
+ * nothing but stop words that is an entry stays. Words' earlier synonyms are forgotten. */
+void text_synonyms_match(const text_analyzer *t, const struct text_tags *tags, const text_said *said, uint32_t n_said,
+                         text_word *word, uint32_t n_words, arena *a);
+
+/* ---- spelling_scan.c -------------------------------------------------------------------------------------------------- */
+
+/* Of sets of letters, the places of those that `limit` (1 or 2) edits could make of `wanted`; out: room for n. Returns how many. */
+uint32_t text_close_letters(const uint32_t *letters, uint32_t n, uint32_t wanted, uint32_t limit, uint32_t *out);
 
 /* ---- query (query.c) -------------------------------------------------------------------------------------------------- */
 
@@ -123,14 +141,32 @@ static inline uint32_t text_level(const text_layout *l, uint32_t group, uint32_t
 {
     return packed >> (l->shift[group] + l->count_bits[group]) & ((1u << l->length_bits[group]) - 1);
 }
-/* Group by group the larger: how alternatives of one word are joined. */
-static inline uint32_t text_packed_max(const text_layout *l, uint32_t x, uint32_t y)
+/* The four bits above a posting say, group by group, that the count is of a synonym: it weighs less. */
+#define TEXT_SYNONYM_SHIFT 28u
+static inline bool text_of_synonym(uint32_t packed, uint32_t group)
+{
+    return packed >> (TEXT_SYNONYM_SHIFT + group) & 1;
+}
+static inline uint32_t text_packed_synonym(const text_layout *l, uint32_t packed)
+{
+    uint32_t out = packed;
+    for (uint32_t g = 0; g < l->n_groups; g++)
+        out |= (uint32_t)(text_count(l, g, packed) > 0) << (TEXT_SYNONYM_SHIFT + g);
+    return out;
+}
+/* Group by group the larger: how alternatives of one word are joined. A synonym's count is taken `weight` times. */
+static inline uint32_t text_packed_max(const text_layout *l, uint32_t x, uint32_t y, double weight)
 {
     uint32_t out = 0;
     if (!x || !y)
         return x | y;
-    for (uint32_t g = 0; g < l->n_groups; g++)
-        out |= text_count(l, g, x) >= text_count(l, g, y) ? x & l->mask[g] : y & l->mask[g];
+    for (uint32_t g = 0; g < l->n_groups; g++) {
+        double p = text_count(l, g, x), q = text_count(l, g, y);
+        uint32_t whole = l->mask[g] | 1u << (TEXT_SYNONYM_SHIFT + g);
+        p *= text_of_synonym(x, g) ? weight : 1;
+        q *= text_of_synonym(y, g) ? weight : 1;
+        out |= (p > q || (p == q && !text_of_synonym(x, g)) ? x : y) & whole;
+    }
     return out;
 }
 
@@ -167,6 +203,8 @@ struct text_scorer {
     uint32_t n_words;
     double *idf; /* [n_words] of scoring words, boost included */
     double idf_total;
+    bool synonyms; /* some word has them */
+    double synonym_weight;
     float average[CONFIG_MAX_GROUPS];
     float *norm[CONFIG_MAX_GROUPS]; /* [levels] weight ÷ (1 − b + b · length ÷ average) */
 };

@@ -23,9 +23,11 @@ struct stream {
     Xapian::PostingIterator at, end;
     uint32_t row;   /* of the scoring word */
     uint32_t mask;  /* of the groups it is bound to */
+    bool synonym;
     Xapian::docid id; /* where it stands; 0: at its end */
 
-    stream(const Xapian::Database &db, const std::string &term, uint32_t r, uint32_t m) : row(r), mask(m)
+    stream(const Xapian::Database &db, const std::string &term, uint32_t r, uint32_t m, bool of_synonym = false)
+        : row(r), mask(m), synonym(of_synonym)
     {
         at = db.postlist_begin(term);
         end = db.postlist_end(term);
@@ -43,6 +45,13 @@ struct stream {
             id = at == end ? 0 : *at;
         }
     }
+};
+
+/* A synonym of several words: a posting list that is made as it is read. */
+struct spoken {
+    const text_synonym *synonym;
+    uint32_t row, mask, groups;
+    std::vector<std::vector<stream>> part; /* lists of each of its words */
 };
 
 struct phrase {
@@ -63,6 +72,7 @@ struct plan {
     match_watch *watch; /* NULL: nobody looks */
     uint32_t rows = 0;
     std::vector<stream> scoring, excluded;
+    std::vector<spoken> said; /* synonyms of several words */
     std::vector<std::vector<stream>> clauses; /* keyword terms of the filter: one of each must hold */
     std::vector<phrase> phrases;
     std::vector<uint8_t> counted;  /* [rows] minimum match asks for it */
@@ -119,6 +129,45 @@ void add_clauses(plan &p, double postings)
         arena_free(a);
 }
 
+double frequency_of(const text_reader *r, const str *term, uint32_t n)
+{
+    double most = 0;
+    for (uint32_t k = 0; k < n; k++)
+        most = std::max(most, double(r->db.get_termfreq(to_string(term[k]))));
+    return most;
+}
+
+/* Documents that hold it, or for several words an upper bound: those that hold the rarest. */
+double frequency_of(const text_reader *r, const text_synonym &x)
+{
+    double least = HUGE_VAL;
+    for (uint32_t k = 0; k < x.n_parts; k++)
+        least = std::min(least, frequency_of(r, x.part[k].term, x.part[k].n_terms));
+    return least;
+}
+
+/* Returns how many postings they have. */
+double add_synonyms(plan &p, const text_word &w, uint32_t row, uint32_t mask)
+{
+    double postings = 0;
+    for (uint32_t i = 0; i < w.n_synonyms; i++) {
+        const text_synonym &x = *w.synonym[i];
+        postings += p.f ? frequency_of(p.r, x) : 0;
+        if (x.n_parts == 1) {
+            for (uint32_t k = 0; k < x.part[0].n_terms; k++)
+                p.scoring.emplace_back(p.r->db, to_string(x.part[0].term[k]), row, mask, true);
+            continue;
+        }
+        p.said.push_back({&x, row, mask, w.groups, {}});
+        for (uint32_t k = 0; k < x.n_parts; k++) {
+            p.said.back().part.emplace_back();
+            for (uint32_t l = 0; l < x.part[k].n_terms; l++)
+                p.said.back().part.back().emplace_back(p.r->db, to_string(x.part[k].term[l]), row, mask, true);
+        }
+    }
+    return postings;
+}
+
 void make_plan(plan &p)
 {
     std::vector<int32_t> numbers;
@@ -137,6 +186,7 @@ void make_plan(plan &p)
                 p.scoring.emplace_back(p.r->db, to_string(w.term[k]), p.rows, mask);
                 postings += p.f ? double(p.r->db.get_termfreq(to_string(w.term[k]))) : 0;
             }
+            postings += add_synonyms(p, w, p.rows, mask);
             p.counted.push_back(!w.optional);
             p.required.push_back(w.phrase >= 0);
             any_required |= w.phrase >= 0;
@@ -153,17 +203,20 @@ void make_plan(plan &p)
 
 /* ---- phrases --------------------------------------------------------------------------------------------------------- */
 
-void positions_of(const Xapian::Database &db, Xapian::docid id, const text_word &w, std::vector<uint32_t> &out)
+/* The posting that a synonym of several words would have in a document; `first`: its first word's. 0: it is not there. */
+uint32_t packed_of(const text_reader *r, Xapian::docid id, const spoken &x, uint32_t first)
 {
-    out.clear();
-    for (uint32_t k = 0; k < w.n_terms; k++) {
-        std::string term = to_string(w.term[k]);
-        for (auto at = db.positionlist_begin(id, term), end = db.positionlist_end(id, term); at != end; ++at)
-            if (!w.groups || w.groups >> (*at / TEXT_GROUP_POSITIONS) & 1)
-                out.push_back(*at);
-    }
-    if (w.n_terms > 1)
-        std::sort(out.begin(), out.end());
+    std::vector<uint32_t> at;
+    uint32_t count[CONFIG_MAX_GROUPS] = {}, packed = 0;
+    const text_layout *l = &r->layout;
+    text_positions(r->db, id, *x.synonym, x.groups, at);
+    for (uint32_t p : at)
+        if (p / TEXT_GROUP_POSITIONS < l->n_groups)
+            count[p / TEXT_GROUP_POSITIONS]++;
+    for (uint32_t g = 0; g < l->n_groups; g++)
+        if (count[g])
+            packed |= text_pack(l, g, count[g], text_level(l, g, first));
+    return text_packed_synonym(l, packed & x.mask);
 }
 
 /* Whether the words stand one after another, as typed; groups lie apart, so none is ever spanned. */
@@ -172,7 +225,7 @@ bool phrase_holds(const Xapian::Database &db, Xapian::docid id, const phrase &f)
     std::vector<uint32_t> start, here;
     for (size_t i = 0; i < f.word.size(); i++) {
         uint32_t offset = f.word[i]->position - f.word[0]->position;
-        positions_of(db, id, *f.word[i], i == 0 ? start : here);
+        text_positions(db, id, *f.word[i], i == 0 ? start : here);
         if (i)
             start.erase(std::remove_if(start.begin(), start.end(),
                                        [&](uint32_t p) { return !std::binary_search(here.begin(), here.end(), p + offset); }),
@@ -194,11 +247,55 @@ void fill_rows(plan &p, uint32_t base, bitmap touched)
         while (s.id && s.id < limit) {
             uint32_t packed = uint32_t(s.at.get_wdf()) & s.mask, at = s.id - 1 - base;
             if (packed) {
-                row[at] = row[at] ? text_packed_max(&p.r->layout, row[at], packed) : packed;
+                if (s.synonym)
+                    packed = text_packed_synonym(&p.r->layout, packed);
+                row[at] = row[at] ? text_packed_max(&p.r->layout, row[at], packed, p.q->synonym_weight) : packed;
                 touched[at >> 6] |= 1ull << (at & 63);
             }
             s.step();
         }
+    }
+}
+
+/* Documents of the window that hold every word of a synonym; first[]: the first word's posting. */
+void gather_parts(plan &p, spoken &x, uint32_t base, bitmap both, std::vector<uint32_t> &first)
+{
+    Xapian::docid limit = base + WINDOW + 1;
+    std::memset(both, 0xff, sizeof(bitmap));
+    for (size_t k = 0; k < x.part.size(); k++) {
+        bitmap here = {};
+        for (stream &s : x.part[k]) {
+            s.skip(base + 1);
+            for (; s.id && s.id < limit; s.step()) {
+                uint32_t packed = uint32_t(s.at.get_wdf()), at = s.id - 1 - base;
+                if (packed & x.mask)
+                    here[at >> 6] |= 1ull << (at & 63);
+                if (!k)
+                    first[at] = first[at] ? text_packed_max(&p.r->layout, first[at], packed, 1) : packed;
+            }
+        }
+        for (uint32_t w = 0; w < WINDOW_WORDS; w++)
+            both[w] &= here[w];
+    }
+}
+
+void fill_spoken(plan &p, uint32_t base, bitmap touched)
+{
+    std::vector<uint32_t> first;
+    for (spoken &x : p.said) {
+        bitmap both;
+        first.assign(WINDOW, 0);
+        gather_parts(p, x, base, both, first);
+        uint32_t *row = p.r->window.data() + size_t(x.row) * WINDOW;
+        for (uint32_t k = 0; k < WINDOW_WORDS; k++)
+            for (uint64_t bits = both[k]; bits; bits &= bits - 1) {
+                uint32_t at = k * 64 + uint32_t(__builtin_ctzll(bits));
+                uint32_t packed = packed_of(p.r, base + at + 1, x, first[at]);
+                if (!packed)
+                    continue;
+                row[at] = text_packed_max(&p.r->layout, row[at], packed, p.q->synonym_weight);
+                touched[k] |= 1ull << (at & 63);
+            }
     }
 }
 
@@ -301,8 +398,16 @@ uint32_t next_base(plan &p, uint32_t from, uint32_t all)
             s.skip(from + 1);
         first = std::max(first, least_item(clause));
     }
-    if (p.rows)
-        first = std::max(first, least_item(p.scoring));
+    if (p.rows) {
+        uint32_t least = least_item(p.scoring);
+        for (const spoken &x : p.said) {
+            uint32_t all_parts = 0;
+            for (const std::vector<stream> &part : x.part)
+                all_parts = std::max(all_parts, least_item(part));
+            least = std::min(least, all_parts);
+        }
+        first = std::max(first, least);
+    }
     return first >= all ? all : std::max(from, first / WINDOW * WINDOW);
 }
 
@@ -343,6 +448,8 @@ template <class F> void each_window(plan &p, bool want_packed, F fn)
         all_live(p, base, live);
         if (p.rows) {
             fill_rows(p, base, touched);
+            if (!p.said.empty())
+                fill_spoken(p, base, touched);
             for (uint32_t k = 0; k < WINDOW_WORDS; k++)
                 live[k] &= touched[k];
         }
@@ -455,21 +562,26 @@ extern "C" text_scorer *text_scorer_new(text_reader *r, const text_query *q, con
     double *frequency = static_cast<double *>(arena_alloc(a, sizeof(double) * (q->n_words + 1)));
     double *boost = static_cast<double *>(arena_alloc(a, sizeof(double) * (q->n_words + 1)));
     uint32_t n = 0;
+    bool any = false;
     try {
         for (uint32_t i = 0; i < q->n_words; i++) {
             const text_word &word = q->word[i];
             if (!text_word_scores(&word))
                 continue;
-            frequency[n] = 0;
-            for (uint32_t k = 0; k < word.n_terms; k++)
-                frequency[n] = std::max(frequency[n], double(r->db.get_termfreq(to_string(word.term[k]))));
+            frequency[n] = frequency_of(r, word.term, word.n_terms);
+            for (uint32_t k = 0; k < word.n_synonyms; k++)
+                frequency[n] = std::max(frequency[n], frequency_of(r, *word.synonym[k]));
+            any |= word.n_synonyms > 0;
             boost[n++] = word.boost;
         }
     } catch (const Xapian::Error &error) {
         text_xapian_error(error, "reading word statistics", e);
         return nullptr;
     }
-    return text_scorer_make(&r->layout, &r->statistics, w, n, frequency, boost, a);
+    text_scorer *s = text_scorer_make(&r->layout, &r->statistics, w, n, frequency, boost, a);
+    s->synonyms = any;
+    s->synonym_weight = q->synonym_weight;
+    return s;
 }
 
 extern "C" sinter_status text_search(text_reader *r, const text_query *q, const text_scorer *s, const filter *f,
@@ -523,6 +635,27 @@ extern "C" sinter_status text_match_all(text_reader *r, const text_query *q, con
     }
 }
 
+/* Whether the document holds all words of a synonym in some order: ids are asked for in rising order. */
+static bool stands_in(spoken &x, Xapian::docid id, const text_layout *l, uint32_t *first)
+{
+    *first = 0;
+    for (size_t k = 0; k < x.part.size(); k++) {
+        bool here = false;
+        for (stream &s : x.part[k]) {
+            s.skip(id);
+            if (s.id != id)
+                continue;
+            uint32_t packed = uint32_t(s.at.get_wdf());
+            here |= (packed & x.mask) != 0;
+            if (!k)
+                *first = text_packed_max(l, *first, packed, 1);
+        }
+        if (!here)
+            return false;
+    }
+    return true;
+}
+
 extern "C" sinter_status text_packed(text_reader *r, const text_query *q, const uint32_t *item, uint32_t n, arena *a,
                                      uint32_t **packed, sinter_error *e)
 {
@@ -537,69 +670,21 @@ extern "C" sinter_status text_packed(text_reader *r, const text_query *q, const 
         for (stream &s : p.scoring)
             for (uint32_t i = 0; i < n && s.id; i++) {
                 s.skip(item[order[i]] + 1);
-                if (s.id != item[order[i]] + 1)
+                uint32_t here = s.id == item[order[i]] + 1 ? uint32_t(s.at.get_wdf()) & s.mask : 0;
+                if (!here)
                     continue;
                 uint32_t *slot = *packed + size_t(s.row) * n + order[i];
-                *slot = text_packed_max(&r->layout, *slot, uint32_t(s.at.get_wdf()) & s.mask);
+                *slot = text_packed_max(&r->layout, *slot, s.synonym ? text_packed_synonym(&r->layout, here) : here,
+                                        q->synonym_weight);
+            }
+        for (spoken &x : p.said)
+            for (uint32_t i = 0; i < n; i++) {
+                uint32_t first, *slot = *packed + size_t(x.row) * n + order[i];
+                if (stands_in(x, item[order[i]] + 1, &r->layout, &first))
+                    *slot = text_packed_max(&r->layout, *slot, packed_of(r, item[order[i]] + 1, x, first), q->synonym_weight);
             }
         return SINTER_OK;
     } catch (const Xapian::Error &error) {
         return text_xapian_error(error, "reading packed words", e);
-    }
-}
-
-/* ---- proximity: late stages only ---------------------------------------------------------------------------------------- */
-
-namespace {
-
-struct occurrence {
-    uint32_t position, word;
-};
-
-/* The most words in the least room: best of (words ÷ span) over windows that hold every matched word. */
-float smallest_window(std::vector<occurrence> &all, uint32_t words)
-{
-    std::sort(all.begin(), all.end(), [](const occurrence &x, const occurrence &y) { return x.position < y.position; });
-    std::vector<uint32_t> count(TEXT_MAX_WORDS, 0);
-    uint32_t distinct = 0, least = UINT32_MAX;
-    for (size_t left = 0, right = 0; right < all.size(); right++) {
-        distinct += count[all[right].word]++ == 0;
-        while (distinct == words) {
-            least = std::min(least, all[right].position - all[left].position + 1);
-            distinct -= --count[all[left++].word] == 0;
-        }
-    }
-    return least == UINT32_MAX ? 0.0f : float(words) / float(std::max(least, words));
-}
-
-} // namespace
-
-extern "C" sinter_status text_proximity(text_reader *r, const text_query *q, uint32_t group, const uint32_t *item, uint32_t n,
-                                        float *out, uint32_t stride, arena *, sinter_error *e)
-{
-    if (n > 100)
-        return error_set(e, SINTER_INVALID, "text.proximity", "Use it in a stage that keeps at most 100.", "proximity of %u items", n);
-    try {
-        std::vector<occurrence> all;
-        std::vector<uint32_t> positions;
-        for (uint32_t i = 0; i < n; i++) {
-            uint32_t words = 0;
-            all.clear();
-            for (uint32_t k = 0; k < q->n_words; k++) {
-                const text_word &w = q->word[k];
-                if (!text_word_scores(&w) || w.optional || (w.groups && !(w.groups >> group & 1)))
-                    continue;
-                positions_of(r->db, item[i] + 1, w, positions);
-                size_t before = all.size();
-                for (uint32_t p : positions)
-                    if (p / TEXT_GROUP_POSITIONS == group)
-                        all.push_back({p, words});
-                words += all.size() > before;
-            }
-            out[size_t(i) * stride] = words ? smallest_window(all, words) : 0.0f;
-        }
-        return SINTER_OK;
-    } catch (const Xapian::Error &error) {
-        return text_xapian_error(error, "reading positions", e);
     }
 }

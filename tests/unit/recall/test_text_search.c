@@ -339,7 +339,10 @@ static void misspelt_words_become_the_collections_own(void **state)
     static const struct {
         const char *text, *corrected;
     } CASES[] = {{"wirless", "wireless"}, {"adpater", "adapter"}, {"greencheese", "green cheese"}, {"apple", NULL}, {"zzzzzz", NULL},
-                 {"\"wirless\"", "wireless"}, {"-wirless apple", NULL}};
+                 {"\"wirless\"", "wireless"}, {"-wirless apple", NULL}, {"wireles sapple", "wireless apple"},
+                 {"adap ter", "adapter"}, {"rou ter adapter", "router adapter"}, {"red rou ter", "red router"}, {"wir eless adpater", "wireless adapter"},
+                 {"app", NULL}, {"appel", "apple"}, {"appple", "apple"}, {"pplae", NULL}, {"wriless", NULL}, {"wrieless", "wireless"},
+                 {"wirelss adpater", "wireless adapter"}, {"whole house", NULL}, {"wholehouse", "whole house"}};
     fixture f;
     sinter_error e = SINTER_ERROR_INIT;
     (void)state;
@@ -354,6 +357,74 @@ static void misspelt_words_become_the_collections_own(void **state)
         else
             assert_null(q->corrected);
     }
+    fixture_close(&f);
+}
+
+/* Edits are of letters, not of bytes. */
+static void letters_of_any_alphabet_are_edited_whole(void **state)
+{
+    fixture f;
+    sinter_error e = SINTER_ERROR_INIT;
+    (void)state;
+    fixture_init(&f);
+    fixture_open(&f);
+    fixture_put(&f, "настольная лампа", "");
+    fixture_put(&f, "φωτιστικό", "");
+    fixture_commit(&f);
+    static const char *const CASES[][2] = {{"лмапа", "лампа"}, {"ламра", "лампа"}, {"лама", "лампа"}, {"настолная", "настольная"},
+                                           {"φωτιστκιό", "φωτιστικό"}};
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        text_query *q = fixture_query(&f, CASES[i][0]);
+        assert_int_equal(text_correct(f.reader, f.analyzer, NULL, &q, NULL, f.a, &e), SINTER_OK);
+        if (!q->corrected) fail_msg("%s is not corrected", CASES[i][0]);
+        assert_string_equal(q->corrected, CASES[i][1]);
+    }
+    fixture_close(&f);
+}
+
+/* Against the definition, over every word: the scan by letters loses none. */
+static void the_scan_by_letters_loses_nothing(void **state)
+{
+    enum { N = 5000 };
+    static uint32_t set[N], found[N];
+    rng r;
+    (void)state;
+    rng_seed(&r, 5);
+    for (uint32_t i = 0; i < N; i++) set[i] = (uint32_t)rng_next(&r) & (uint32_t)rng_next(&r) & 0x3ff;
+    for (uint32_t limit = 1; limit <= 2; limit++)
+        for (uint32_t n = 0; n <= N; n = n * 2 + 61) {
+            uint32_t wanted = set[rng_below(&r, N)], k = 0, m = text_close_letters(set, n, wanted, limit, found);
+            for (uint32_t i = 0; i < n; i++) {
+                bool close = (uint32_t)__builtin_popcount(set[i] & ~wanted) <= limit && (uint32_t)__builtin_popcount(wanted & ~set[i]) <= limit;
+                if (close) assert_true(k < m && found[k++] == i);
+            }
+            assert_int_equal(k, m);
+        }
+}
+
+static void known_words_have_other_spellings_where_nothing_is_found(void **state)
+{
+    fixture f;
+    sinter_error e = SINTER_ERROR_INIT;
+    text_query *other[4];
+    uint32_t n;
+    (void)state;
+    setup_fruit(&f);
+    fixture_put(&f, "aple", "misspelt by its seller");
+    fixture_put(&f, "head phones", "");
+    fixture_put(&f, "headphones", "");
+    fixture_commit(&f);
+    const text_query *q = fixture_query(&f, "red aple");
+    assert_int_equal(text_variants(f.reader, f.analyzer, q, NULL, 4, f.a, other, &n, &e), SINTER_OK);
+    assert_int_equal(n, 1);
+    assert_string_equal(other[0]->corrected, "red apple");
+    q = fixture_query(&f, "red head phones");
+    assert_int_equal(text_variants(f.reader, f.analyzer, q, NULL, 4, f.a, other, &n, &e), SINTER_OK);
+    assert_true(n >= 1);
+    assert_string_equal(other[0]->corrected, "red headphones");
+    q = fixture_query(&f, "apple");
+    assert_int_equal(text_variants(f.reader, f.analyzer, q, NULL, 4, f.a, other, &n, &e), SINTER_OK);
+    assert_int_equal(n, 0);
     fixture_close(&f);
 }
 
@@ -373,6 +444,9 @@ int main(void)
         cmocka_unit_test(a_deleted_item_is_gone_at_once_through_the_live_bits),
         cmocka_unit_test(long_and_many_words_are_harmless),
         cmocka_unit_test(misspelt_words_become_the_collections_own),
+        cmocka_unit_test(letters_of_any_alphabet_are_edited_whole),
+        cmocka_unit_test(the_scan_by_letters_loses_nothing),
+        cmocka_unit_test(known_words_have_other_spellings_where_nothing_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
