@@ -18,9 +18,9 @@ int command_search(int argc, char **argv); /* named in table.c */
 
 typedef struct search_arguments {
     const char *server, *filter, *cursor, *user, *session, *pipeline, *request_id, *language, *operator_, *minimum, *time,
-        *explain;
+        *explain, *group_by;
     option_list sort, fields, facets;
-    uint64_t page_size, offset, after_sequence, timeout_ns;
+    uint64_t page_size, offset, after_sequence, timeout_ns, group_size, within_ns;
     bool json, no_impression;
 } search_arguments;
 
@@ -33,6 +33,8 @@ static const option_row rows[] = {
     {"--cursor", "CURSOR", "the next page, as the page before said", OPTION_TEXT, AT(cursor)},
     {"--fields", "FIELDS", "stored fields to show; '*' shows all", OPTION_LIST, AT(fields)},
     {"--facet", "FACETS", "what all matches are made of: brand,price:round5", OPTION_LIST, AT(facets)},
+    {"--group-by", "FIELD", "one line for all items of one value of it", OPTION_TEXT, AT(group_by)},
+    {"--group-size", "N", "hits shown of each line (default 1)", OPTION_COUNT, AT(group_size)},
     {"--explain", "full", "each ranker's share and the rules that fired; full: every feature", OPTION_CHOICE, AT(explain)},
     {"--user", "ID", "who asks", OPTION_TEXT, AT(user)},
     {"--session", "ID", "in which visit", OPTION_TEXT, AT(session)},
@@ -45,6 +47,7 @@ static const option_row rows[] = {
     {"--request-id", "ID", "the request's id in the log", OPTION_TEXT, AT(request_id)},
     {"--no-impression", NULL, "leave no trace that a ranker would learn from", OPTION_FLAG, AT(no_impression)},
     {"--json", NULL, "print the SearchResponse as protobuf JSON", OPTION_FLAG, AT(json)},
+    {"--within", "DURATION", "answer with what is ready after this long: 20ms", OPTION_DURATION, AT(within_ns)},
     {"--timeout", "DURATION", "give up after this long (default 30s)", OPTION_DURATION, AT(timeout_ns)},
     {"--server", "HOST:PORT", "default: $SINTER_SERVER, else " CLIENT_DEFAULT_SERVER, OPTION_TEXT, AT(server)},
 };
@@ -69,6 +72,7 @@ typedef struct request_parts {
     Sinter__V1__User user;
     Sinter__V1__Context context;
     Google__Protobuf__Timestamp time;
+    Google__Protobuf__Duration within;
     Sinter__V1__QueryOptions options;
     char *query;
     char **fields; /* of the request; the items are others' */
@@ -136,6 +140,14 @@ static sinter_status take_counts(request_parts *p, const search_arguments *a, si
     p->request.page_size = (uint32_t)a->page_size;
     p->request.offset = (uint32_t)a->offset;
     p->request.after_sequence = a->after_sequence;
+    if (a->group_size > UINT32_MAX) return error_set(e, SINTER_INVALID, "--group-size", "at most 100", "too large");
+    p->request.group_size = (uint32_t)a->group_size;
+    if (a->within_ns) {
+        google__protobuf__duration__init(&p->within);
+        p->within.seconds = (int64_t)(a->within_ns / 1000000000);
+        p->within.nanos = (int32_t)(a->within_ns % 1000000000);
+        p->request.timeout = &p->within;
+    }
     return SINTER_OK;
 }
 
@@ -149,6 +161,7 @@ static sinter_status request_make(request_parts *p, const search_arguments *a, c
     set_text(&r->filter, a->filter);
     set_text(&r->cursor, a->cursor);
     set_text(&r->pipeline, a->pipeline);
+    set_text(&r->group_by, a->group_by);
     set_text(&r->request_id, a->request_id);
     r->sort = a->sort.item, r->n_sort = a->sort.n;
     r->fields = a->fields.item, r->n_fields = a->fields.n;

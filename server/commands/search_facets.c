@@ -169,14 +169,25 @@ static void put_line(FILE *out, const char *label, uint64_t count, uint64_t most
     fprintf(out, " %llu\n", (unsigned long long)count);
 }
 
+/* A day alone where a time is its beginning. */
+static void put_bound(buffer *b, const Sinter__V1__Value *v)
+{
+    size_t start = b->len;
+    search_value_text(b, v);
+    const char *night = v->kind_case == SINTER__V1__VALUE__KIND_TIMESTAMP_VALUE ? strstr(b->data + start, "T00:00:00Z") : NULL;
+    if (!night) return;
+    b->len = (size_t)(night - b->data);
+    b->data[b->len] = 0;
+}
+
 static void put_range(FILE *out, const Sinter__V1__FacetRangeCount *r, uint64_t most)
 {
     buffer label = {0};
     buffer_puts(&label, r->label);
     if (!*r->label) {
-        if (r->from) search_value_text(&label, r->from);
+        if (r->from) put_bound(&label, r->from);
         buffer_puts(&label, r->from && r->to ? " to " : r->to ? "below " : " and more");
-        if (r->to) search_value_text(&label, r->to);
+        if (r->to) put_bound(&label, r->to);
     }
     put_line(out, label.data, r->count, most);
     buffer_free(&label);

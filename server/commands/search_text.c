@@ -194,13 +194,34 @@ static bool names_field(const search_view *v, const char *name)
     return (v->title_field && strcmp(name, v->title_field) == 0) || (v->summary_field && strcmp(name, v->summary_field) == 0);
 }
 
-static void put_hit(FILE *out, const search_view *v, const Sinter__V1__Hit *h, size_t place, double most)
+/* A further item of the line before stands under it, without a number. */
+static void put_place(FILE *out, const search_view *v, const Sinter__V1__Hit *h, size_t place, bool follows)
+{
+    fputs(search_bold(v), out);
+    if (follows)
+        fputs("     ", out);
+    else
+        fprintf(out, "%3zu  ", h->group_line ? h->group_line : place);
+}
+
+static void put_group(FILE *out, const search_view *v, const Sinter__V1__Hit *h)
+{
+    if (!h->group_key) return;
+    buffer key = {0};
+    search_value_text(&key, h->group_key);
+    fprintf(out, "     %s", search_dim(v));
+    search_put_text(out, key.data ? key.data : "", LINE_WIDTH);
+    fprintf(out, ": %llu match%s%s\n", (unsigned long long)h->group_matches, h->group_matches == 1 ? "" : "es", search_plain(v));
+    buffer_free(&key);
+}
+
+static void put_hit(FILE *out, const search_view *v, const Sinter__V1__Hit *h, size_t place, bool follows, double most)
 {
     const Sinter__V1__Value *title = field_of(h, v->title_field), *summary = field_of(h, v->summary_field);
     buffer name = {0};
     if (title) search_value_text(&name, title);
     if (name.len == 0) buffer_puts(&name, h->id);
-    fprintf(out, "%s%3zu  ", search_bold(v), place);
+    put_place(out, v, h, place, follows);
     search_put_padded(out, name.data, NAME_WIDTH);
     fprintf(out, "%s  %9.4f", search_plain(v), h->score);
     if (strcmp(name.data, h->id) != 0) fprintf(out, "  %s%s%s", search_dim(v), h->id, search_plain(v));
@@ -215,6 +236,7 @@ static void put_hit(FILE *out, const search_view *v, const Sinter__V1__Hit *h, s
     for (size_t i = 0; v->n_fields && i < h->n_fields; i++) {
         if (!names_field(v, h->fields[i]->key)) put_field(out, v, h->fields[i]->key, h->fields[i]->value);
     }
+    if (!follows) put_group(out, v, h);
     if (h->explanation) put_ledger(out, v, h->explanation, most);
     buffer_free(&name);
 }
@@ -230,6 +252,7 @@ static void put_head(FILE *out, const search_view *v, const Sinter__V1__SearchRe
     }
     fprintf(out, "%s\n%s%s%llu match%s in %.1f ms", search_plain(v), search_dim(v), r->total_is_exact ? "" : "about ",
             (unsigned long long)r->total, r->total == 1 ? "" : "es", v->milliseconds);
+    if (r->groups) fprintf(out, " in %llu group%s", (unsigned long long)r->groups, r->groups == 1 ? "" : "s");
     if (r->assignment) fprintf(out, ", pipeline %s", r->assignment->pipeline);
     fprintf(out, "%s\n", search_plain(v));
     if (*r->corrected_query) fprintf(out, "searched instead: %s\n", r->corrected_query);
@@ -273,7 +296,8 @@ void search_print(FILE *out, const search_view *v, const Sinter__V1__SearchRespo
     put_head(out, v, r);
     fputc('\n', out);
     for (size_t i = 0; i < r->n_hits; i++)
-        put_hit(out, v, r->hits[i], i + 1 + v->offset, most);
+        put_hit(out, v, r->hits[i], i + 1 + v->offset, i > 0 && r->hits[i]->group_line && r->hits[i]->group_line == r->hits[i - 1]->group_line,
+                most);
     if (r->n_hits == 0) fputs("     nothing found\n", out);
     fputc('\n', out);
     facets_print(out, v, r);

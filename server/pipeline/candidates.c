@@ -14,19 +14,30 @@ typedef struct source_hits {
     const uint32_t *packed; /* [n_words][n]; NULL: not text */
 } source_hits;
 
-sinter_status search_text(search *s, uint32_t limit, bool packed, text_hits *out, sinter_error *e)
+static sinter_status text(search *s, uint32_t limit, bool packed, block_keep *keep, void *ctx,
+                          text_hits *out, sinter_error *e)
 {
     if (s->query->empty) { /* no words: everything that the filter allows, in ordinal order */
-        walk_items(s, limit, out);
+        walk_items(s, limit, keep, ctx, out);
         out->score = ARENA_ARRAY(s->a, float, out->n + 1);
         return SINTER_OK;
     }
     walk w;
-    memset(out, 0, sizeof *out);
-    walk_begin(&w, s, NULL, NULL);
+    walk_begin(&w, s, keep, NULL, ctx);
     sinter_status st = text_search_watched(s->reader, s->query, s->scorer, w.filter, s->set, limit, packed, false, &w.watch, s->a, out, e);
     walk_end(&w);
     return st;
+}
+
+sinter_status search_text(search *s, uint32_t limit, bool packed, text_hits *out, sinter_error *e)
+{
+    return text(s, limit, packed, NULL, NULL, out, e);
+}
+
+sinter_status search_text_kept(search *s, uint32_t limit, block_keep *keep, void *ctx,
+                               text_hits *out, sinter_error *e)
+{
+    return text(s, limit, false, keep, ctx, out, e);
 }
 
 /* Open addressing over ordinals: where a candidate stands already. */
@@ -61,6 +72,10 @@ static sinter_status run_plugin_source(search *s, const snap_source *src, source
     memset(out, 0, sizeof *out);
     if (src->use.disabled) {
         search_degraded(s, src->use.name, SINTER__V1__DEGRADED__CODE__CODE_DISABLED, src->use.disabled, 0, 0);
+        return SINTER_OK;
+    }
+    if (search_late(s)) {
+        search_degraded(s, src->use.name, SINTER__V1__DEGRADED__CODE__CODE_LATE, "timeout: the source was not asked", 0, 0);
         return SINTER_OK;
     }
     uint32_t *item = arena_alloc(s->a, src->limit * sizeof *item);
@@ -150,7 +165,7 @@ static sinter_status all_candidates(search *s, sinter_error *e)
     candidates *c = &s->found;
     uint32_t n_sources = s->pipeline ? s->pipeline->n_sources : 1;
     text_hits all;
-    walk_items(s, s->set->n_items, &all);
+    walk_items(s, s->set->n_items, NULL, NULL, &all);
     c->item = all.item;
     c->n = all.n;
     s->out->total = all.total;

@@ -7,7 +7,7 @@
 
 static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-enum { CURSOR_ITEMS = 1, CURSOR_SORT = 2, CURSOR_HEAD = 17 };
+enum { CURSOR_ITEMS = 1, CURSOR_SORT = 2, CURSOR_GROUPS = 3, CURSOR_HEAD = 17 };
 
 uint64_t cursor_question(const Sinter__V1__SearchRequest *in)
 {
@@ -17,6 +17,7 @@ uint64_t cursor_question(const Sinter__V1__SearchRequest *in)
     h = hash64_seed(in->pipeline, strlen(in->pipeline) + 1, h);
     h = hash64_seed((const uint8_t[]){in->exclude_seen, in->all_items}, 2, h);
     for (size_t i = 0; i < in->n_sort; i++) h = hash64_seed(in->sort[i], strlen(in->sort[i]) + 1, h);
+    if (in->group_by[0]) h = hash64_seed(in->group_by, strlen(in->group_by), ~h);
     return h;
 }
 
@@ -69,34 +70,46 @@ char *cursor_items(arena *a, uint64_t question, const uint32_t *item, uint32_t n
     return make(a, question, CURSOR_ITEMS, item, n * sizeof *item);
 }
 
+char *cursor_groups(arena *a, uint64_t question, const uint64_t *mark, uint32_t n)
+{
+    return make(a, question, CURSOR_GROUPS, mark, n * sizeof *mark);
+}
+
 char *cursor_sort(arena *a, uint64_t question, str key)
 {
     return make(a, question, CURSOR_SORT, key.s, key.n);
 }
 
-sinter_status cursor_read(arena *a, const char *text, uint64_t question, const uint32_t **item, uint32_t *n, str *key,
-                          sinter_error *e)
+/* The content as numbers, where their memory is aligned. */
+static const void *numbers(arena *a, const uint8_t *content, size_t size, size_t each, uint32_t *n)
+{
+    if (size % each || size / each > SEARCH_CURSOR_ITEMS) return NULL;
+    void *out = arena_alloc(a, size + each);
+    memcpy(out, content, size);
+    *n = (uint32_t)(size / each);
+    return out;
+}
+
+sinter_status cursor_read(arena *a, const char *text, uint64_t question, cursor *out, sinter_error *e)
 {
     static const char fix[] = "send the cursor of the previous answer, unchanged, with the same question";
     uint8_t *bytes;
     size_t size;
     uint64_t sum, of;
+    *out = (cursor){.n_items = 0};
     if (!decode(a, text, &bytes, &size) || size < CURSOR_HEAD)
         return error_set(e, SINTER_INVALID, "cursor", fix, "not a cursor");
     memcpy(&sum, bytes, 8);
     memcpy(&of, bytes + 8, 8);
     if (sum != hash64(bytes + 8, size - 8)) return error_set(e, SINTER_INVALID, "cursor", fix, "the cursor is damaged");
     if (of != question) return error_set(e, SINTER_INVALID, "cursor", fix, "the cursor belongs to another question");
-    size_t content = size - CURSOR_HEAD;
-    if (bytes[16] == CURSOR_SORT) {
-        *key = (str){(const char *)bytes + CURSOR_HEAD, content};
-        return SINTER_OK;
+    const uint8_t *content = bytes + CURSOR_HEAD;
+    size_t n = size - CURSOR_HEAD;
+    switch (bytes[16]) {
+    case CURSOR_SORT: out->key = (str){(const char *)content, n}; return SINTER_OK;
+    case CURSOR_ITEMS: out->item = numbers(a, content, n, sizeof *out->item, &out->n_items); break;
+    case CURSOR_GROUPS: out->mark = numbers(a, content, n, sizeof *out->mark, &out->n_marks); break;
+    default: break;
     }
-    if (bytes[16] != CURSOR_ITEMS || content % sizeof **item || content / sizeof **item > SEARCH_CURSOR_ITEMS)
-        return error_set(e, SINTER_INVALID, "cursor", fix, "not a cursor");
-    uint32_t *items = arena_alloc(a, content + sizeof *items);
-    memcpy(items, bytes + CURSOR_HEAD, content);
-    *item = items;
-    *n = (uint32_t)(content / sizeof *items);
-    return SINTER_OK;
+    return out->item || out->mark ? SINTER_OK : error_set(e, SINTER_INVALID, "cursor", fix, "not a cursor");
 }

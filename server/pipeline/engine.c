@@ -289,8 +289,14 @@ void pipeline_lane_begin(pipeline_lane *l)
 {
     arena_reset(l->memory);
     l->last = NULL;
+    l->arrived_ns = 0;
     epoch_enter(l->engine->epochs, l->number);
     epoch_enter(l->engine->snapshot_epochs, l->number);
+}
+
+void pipeline_lane_arrived(pipeline_lane *l, uint64_t arrived_ns)
+{
+    l->arrived_ns = arrived_ns;
 }
 
 void pipeline_lane_end(pipeline_lane *l)

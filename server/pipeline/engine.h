@@ -12,6 +12,7 @@ struct pipeline_lane {
     uint32_t number;
     arena *memory, *scratch;
     journal_reader *reader;
+    uint64_t arrived_ns; /* when the request came, where the caller said so; 0: now */
     struct search *last; /* the request just answered, for its impression; in memory */
 };
 

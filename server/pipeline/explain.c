@@ -218,7 +218,7 @@ static sinter_status explain_ranker(search *s, stage_run *run, uint32_t k, const
 
 static sinter_status explain_stages(search *s, Sinter__V1__Explanation **x, sinter_error *e)
 {
-    for (uint32_t k = 0; s->stage && k < s->pipeline->n_stages; k++) {
+    for (uint32_t k = 0; k < s->n_stages; k++) {
         stage_run *run = &s->stage[k];
         bool failed = fuse_again(s, run);
         uint32_t *row = ARENA_ARRAY(s->a, uint32_t, s->n_page + 1);
@@ -296,7 +296,7 @@ sinter_status search_explain(search *s, sinter_error *e)
         if (st) return st;
         full = &pf;
     }
-    uint32_t steps = s->pipeline ? s->pipeline->n_stages + s->pipeline->n_finish : 0;
+    uint32_t steps = s->pipeline ? s->n_stages + s->pipeline->n_finish : 0;
     Sinter__V1__Explanation **x = ARENA_ARRAY(s->a, Sinter__V1__Explanation *, s->n_page + 1);
     for (uint32_t i = 0; i < s->n_page; i++) {
         x[i] = ARENA_NEW(s->a, Sinter__V1__Explanation);

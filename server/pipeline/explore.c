@@ -12,10 +12,10 @@
 #define SALT 0x6578706c6f7265u /* apart from every other draw of the same request id */
 
 /* Pages behind the first are served as ranked: a new order there would repeat and lose items. So are requests that leave no
- * impression, such as those of an evaluation: chance that nobody logs teaches nothing. */
+ * impression, such as those of an evaluation: chance that nobody logs teaches nothing; and groups, whose lines are no places. */
 static bool explores(const search *s)
 {
-    return s->offset == 0 && s->n_shown == 0 && !s->in->no_impression;
+    return s->offset == 0 && s->n_shown == 0 && !s->in->no_impression && !s->groups;
 }
 
 static void mark(search *s, const char *step, uint32_t item, uint32_t from, uint32_t to)

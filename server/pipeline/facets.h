@@ -111,11 +111,6 @@ int64_t period_next(Sinter__V1__FacetRequest__Interval unit, int64_t start);
 /* The key of a range's end; NULL: *key holds it, else what is wrong with it. facets_read.c */
 const char *facet_bound(field_type type, const Sinter__V1__Value *v, uint64_t *key);
 
-/* Values as the answer holds them. facets_answer.c */
-Sinter__V1__Value *search_time_value(search *s, int64_t ms);
-Sinter__V1__Value *search_word_value(search *s, const catalog_field *f, uint32_t id);
-Sinter__V1__Value *search_integer_value(search *s, int64_t n);
-
 /* Values of one facet, for the block of items of one chunk. facets.c */
 uint32_t facet_keys(const facet_run *x, const uint32_t *item, uint32_t n, uint64_t *out);
 

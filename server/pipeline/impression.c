@@ -152,7 +152,7 @@ static void fill_shown(search *s, Sinter__Storage__V1__Answered *a, const shown_
         Sinter__Storage__V1__Shown *x = ARENA_NEW(s->a, Sinter__Storage__V1__Shown);
         sinter__storage__v1__shown__init(x);
         x->item = s->page[i].item;
-        x->position = skip + i + 1;
+        x->position = search_position(s, i, skip);
         x->score = s->page[i].score;
         x->propensity = skip + i < s->n_propensity ? s->propensity[skip + i] : 1;
         x->features = numbers->feature + (size_t)i * c->n_log_features;
@@ -286,8 +286,8 @@ static sinter_status log_recorded(search *s, sinter_error *e)
     Sinter__Storage__V1__RecordedRequest r;
     sinter__storage__v1__recorded_request__init(&r);
     r.request_id = s->out->request_id;
-    r.stages = ARENA_ARRAY(s->a, Sinter__Storage__V1__RecordedStage *, s->pipeline->n_stages + 1);
-    for (uint32_t k = 0; k < s->pipeline->n_stages; k++) r.stages[r.n_stages++] = recorded_stage(s, &s->stage[k]);
+    r.stages = ARENA_ARRAY(s->a, Sinter__Storage__V1__RecordedStage *, s->n_stages + 1);
+    for (uint32_t k = 0; k < s->n_stages; k++) r.stages[r.n_stages++] = recorded_stage(s, &s->stage[k]);
     Sinter__Storage__V1__Record rec;
     sinter__storage__v1__record__init(&rec);
     rec.body_case = SINTER__STORAGE__V1__RECORD__BODY_RECORDED_REQUEST;
@@ -310,7 +310,7 @@ void pipeline_log(pipeline_lane *l, str request_bytes)
     if (!records) return;
     sinter_error e = SINTER_ERROR_INIT;
     plugin_call_begin(&s->call);
-    s->deadline_ns = s->request.deadline_ns = UINT64_MAX;
+    s->deadline_ns = s->timeout_ns = s->request.deadline_ns = UINT64_MAX;
     if (log_answer(s, request_bytes, &e)) lost(l->engine, &e);
     if (records > 1 && log_recorded(s, &e)) lost(l->engine, &e);
     plugin_call_end(&s->call);

@@ -25,8 +25,13 @@ static bool in_list(const uint8_t *listed, uint32_t bits, uint32_t item)
     return item < bits && (listed[item >> 3] >> (item & 7) & 1);
 }
 
+bool search_may_lengthen(const search *s)
+{
+    return s->surplus_asked > 0 && s->out->total > s->n_list && has_text_source(s) && !search_late(s);
+}
+
 /* Appends what the text source has beyond its first limit. */
-static sinter_status add_surplus(search *s, uint32_t reach, sinter_error *e)
+sinter_status search_lengthen(search *s, uint32_t reach, sinter_error *e)
 {
     text_hits more;
     sinter_status st = search_text(s, reach, false, &more, e);
@@ -65,9 +70,9 @@ sinter_status search_page(search *s, sinter_error *e)
 {
     uint32_t skip = s->n_shown ? s->n_shown : s->offset, reach = skip + s->page_size;
     if (reach > SEARCH_MAX_REACH) reach = SEARCH_MAX_REACH;
-    if (reach > s->n_list && s->surplus_asked > 0 && s->out->total > s->n_list && has_text_source(s)) {
+    if (reach > s->n_list && search_may_lengthen(s)) {
         /* One more than the page needs tells whether there is a next one. */
-        sinter_status st = add_surplus(s, reach + s->n_hidden + 1, e);
+        sinter_status st = search_lengthen(s, reach + s->n_hidden + 1, e);
         if (st) return st;
     }
     s->page = arena_alloc(s->a, (s->page_size + 1) * sizeof *s->page);

@@ -83,6 +83,8 @@ journal_reader *pipeline_lane_journal(pipeline_lane *l);
 /* Brackets a request: resets the arena, enters the epoch; then snapshot and view set stay valid until end. */
 void pipeline_lane_begin(pipeline_lane *l);
 void pipeline_lane_end(pipeline_lane *l);
+/* From when on the request's timeout counts, CLOCK_MONOTONIC; else from its beginning on the lane. */
+void pipeline_lane_arrived(pipeline_lane *l, uint64_t arrived_ns);
 const snapshot *engine_snapshot(const engine *g); /* inside begin/end, or on the control thread */
 const config *snapshot_config(const snapshot *s);
 const char *snapshot_id(const snapshot *s);

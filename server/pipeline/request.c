@@ -16,17 +16,7 @@ static sinter_str slice(const char *s)
 /* A field that this build lacks gets UNIMPLEMENTED naming it, never an answer that ignores it. */
 static sinter_status refuse_unbuilt(const Sinter__V1__SearchRequest *in, sinter_error *e)
 {
-    const struct {
-        bool set;
-        const char *name;
-    } fields[] = {{in->n_highlight > 0, "highlight"},
-                  {in->timeout != NULL, "timeout"},
-                  {in->group_by[0] != 0, "group_by"},
-                  {in->group_size != 0, "group_size"}};
-    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-        if (fields[i].set)
-            return error_set(e, SINTER_UNIMPLEMENTED, fields[i].name, "leave it unset", "'%s' is not built yet",
-                             fields[i].name);
+    if (in->n_highlight > 0) return error_set(e, SINTER_UNIMPLEMENTED, "highlight", "leave it unset", "'highlight' is not built yet");
     return SINTER_OK;
 }
 
@@ -49,6 +39,13 @@ static sinter_status check_limits(search *s, sinter_error *e)
     if (in->request_id[0]) {
         const char *problem = id_problem(in->request_id, strlen(in->request_id));
         if (problem) return error_set(e, SINTER_INVALID, "request_id", "1 to 256 bytes of UTF-8 without control characters", "%s", problem);
+    }
+    if (in->timeout) {
+        int64_t seconds = in->timeout->seconds;
+        int32_t nanos = in->timeout->nanos;
+        if (seconds < 0 || nanos < 0 || nanos > 999999999 || (seconds == 0 && nanos == 0))
+            return error_set(e, SINTER_INVALID, "timeout", "longer than 0 seconds", "timeout is %lld s and %d ns", (long long)seconds, nanos);
+        if (seconds < 1000000) s->timeout_ns = s->started_ns + (uint64_t)seconds * 1000000000 + (uint64_t)nanos;
     }
     s->explain = in->explain;
     if (s->explain > SINTER__V1__EXPLAIN__EXPLAIN_FULL)
@@ -229,10 +226,16 @@ static sinter_status read_people(search *s, sinter_error *e)
 static sinter_status read_cursor(search *s, sinter_error *e)
 {
     if (!s->in->cursor[0]) return SINTER_OK;
-    sinter_status st = cursor_read(s->a, s->in->cursor, cursor_question(s->in), &s->shown, &s->n_shown, &s->sort_after, e);
+    cursor c;
+    sinter_status st = cursor_read(s->a, s->in->cursor, cursor_question(s->in), &c, e);
     if (st) return st;
-    if ((s->n_sort > 0) != (s->sort_after.n > 0))
+    if ((s->n_sort > 0) != (c.key.n > 0) || (s->groups && c.n_items) || (!s->groups && c.n_marks))
         return error_set(e, SINTER_INVALID, "cursor", "send the cursor with the question it came from", "not a cursor of this question");
+    s->shown = c.item;
+    s->n_shown = c.n_items;
+    s->group_mark = c.mark;
+    s->n_group_marks = c.n_marks;
+    s->sort_after = c.key;
     return SINTER_OK;
 }
 
@@ -245,6 +248,7 @@ sinter_status search_read_request(search *s, sinter_error *e)
     if ((st = find_pipeline(s, e))) return st;
     if ((st = read_sort(s, e))) return st;
     if ((st = search_read_facets(s, e))) return st;
+    if ((st = search_read_groups(s, e))) return st;
     if ((st = read_people(s, e))) return st;
     if ((st = read_cursor(s, e))) return st;
     char made[37];
@@ -256,6 +260,6 @@ sinter_status search_read_request(search *s, sinter_error *e)
                                   .user = &s->user,
                                   .context = &s->context,
                                   .seed = hash64(s->out->request_id, strlen(s->out->request_id)),
-                                  .deadline_ns = s->deadline_ns};
+                                  .deadline_ns = s->timeout_ns < s->deadline_ns ? s->timeout_ns : s->deadline_ns};
     return SINTER_OK;
 }

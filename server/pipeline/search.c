@@ -60,7 +60,7 @@ static void begin(search *s, pipeline_lane *l, const Sinter__V1__SearchRequest *
     s->a = l->memory;
     s->in = in;
     s->deadline_ns = deadline_ns;
-    s->started_ns = clock_mono_ns();
+    s->started_ns = l->arrived_ns ? l->arrived_ns : clock_mono_ns();
     s->timeout_ns = UINT64_MAX;
     s->snapshot = engine_snapshot(l->engine);
     s->views = views_current(l->engine->views);
@@ -79,6 +79,11 @@ static sinter_status past_deadline(const search *s, const char *step, sinter_err
     return error_set(e, SINTER_DEADLINE, step, "allow more time", "the deadline passed before an answer was ready");
 }
 
+bool search_late(const search *s)
+{
+    return s->timeout_ns != UINT64_MAX && clock_mono_ns() >= s->timeout_ns;
+}
+
 static sinter_status recall(search *s, sinter_error *e)
 {
     return s->n_sort > 0 ? search_sorted(s, e) : search_candidates(s, e);
@@ -90,7 +95,7 @@ static sinter_status recall_something(search *s, sinter_error *e)
     size_t notes = s->n_notes, degraded = s->out->n_degraded;
     bool again;
     sinter_status st = recall(s, e);
-    if (st || s->out->total) return st;
+    if (st || s->out->total || search_late(s)) return st;
     size_t said = s->n_notes;
     s->n_notes = notes; /* what recall noted it will note again */
     if ((st = search_relax(s, &again, e))) return st;
@@ -113,7 +118,7 @@ static sinter_status rank(search *s, sinter_error *e)
     if ((st = past_deadline(s, "recall", e))) return st;
     if ((st = search_stages(s, e))) return st;
     if ((st = search_finish(s, e))) return st;
-    return search_page(s, e);
+    return s->groups ? search_group_page(s, e) : search_page(s, e);
 }
 
 static sinter_status answer(search *s, sinter_error *e)
@@ -131,6 +136,7 @@ static sinter_status answer(search *s, sinter_error *e)
     out->sequence = s->view->sequence;
     if (s->query->corrected) out->corrected_query = (char *)(uintptr_t)s->query->corrected;
     if ((st = search_hydrate(s, e))) return st;
+    search_answer_groups(s);
     if (s->explain >= SINTER__V1__EXPLAIN__EXPLAIN_SCORES && (st = search_explain(s, e))) return st;
     as->notes = (char **)(uintptr_t)s->note;
     as->n_notes = s->n_notes;

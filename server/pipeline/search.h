@@ -87,7 +87,8 @@ typedef struct sort_key {
     bool descending;
 } sort_key;
 
-typedef struct facets facets; /* facets.h */
+typedef struct facets facets;     /* facets.h */
+typedef struct grouping grouping; /* groups.h */
 
 typedef struct search {
     pipeline_lane *lane;
@@ -122,16 +123,20 @@ typedef struct search {
     text_scorer *scorer;          /* NULL: no words */
     filter *filter;               /* NULL: none */
     facets *facets;               /* NULL: none asked for */
+    grouping *groups;             /* NULL: no group_by */
     bool all_seen;                /* the walk that counts over all matches was made */
     uint64_t counting_ns;         /* spent in it on counting, where explain asks for timings */
     sort_key sort[SEARCH_MAX_SORT];
     uint32_t n_sort;
     const uint32_t *shown;        /* [n_shown] ordinals that the cursor says were shown */
     uint32_t n_shown;
+    const uint64_t *group_mark;   /* [n_group_marks] lines that the cursor says were shown */
+    uint32_t n_group_marks;
     str sort_after;               /* sort cursor: position after which to go on; empty: from the start */
 
     candidates found;
-    stage_run *stage;             /* [pipeline->n_stages] */
+    stage_run *stage;             /* [n_stages] */
+    uint32_t n_stages;            /* that were run */
     entry *list;                  /* [n_list] the final order */
     uint32_t n_list;
     uint64_t surplus_asked;       /* limit that the text source was asked for; beyond it there may be more */
@@ -164,9 +169,14 @@ void search_explore(search *s, const snap_finish *f);            /* explore.c: t
 sinter_status search_page(search *s, sinter_error *e);           /* page.c: surplus, page, next cursor */
 sinter_status search_count(search *s, sinter_error *e);          /* walk.c: counts over all matches, where no step has made them */
 void search_answer_facets(search *s);                            /* facets_answer.c */
+void search_answer_groups(search *s);                            /* groups.c: what each hit belongs to */
 sinter_status search_hydrate(search *s, sinter_error *e);        /* hydrate.c: ids and stored fields */
 sinter_status search_explain(search *s, sinter_error *e);        /* explain.c: the ledger */
 
+/* Values as the answer holds them. facets_answer.c */
+Sinter__V1__Value *search_time_value(search *s, int64_t ms);
+Sinter__V1__Value *search_word_value(search *s, const catalog_field *f, uint32_t id);
+Sinter__V1__Value *search_integer_value(search *s, int64_t n);
 /* facets_read.c: facets of the request; the filter in the parts that they set aside; one more filter that holds for all. */
 sinter_status search_read_facets(search *s, sinter_error *e);
 sinter_status search_split_filter(search *s, sinter_error *e);
@@ -175,20 +185,31 @@ void search_narrow(search *s, filter *f);
 uint32_t search_count_facets(search *s, uint32_t *item, uint32_t n);
 void search_forget_facets(search *s); /* what was counted: other words are searched instead */
 
+/* A block of matches, ascending: moves those of interest to the front and returns how many; takes them. */
+typedef uint32_t block_keep(void *ctx, uint32_t *item, uint32_t n);
+typedef void block_take(void *ctx, const uint32_t *item, uint32_t n);
+
 /* walk.c: a walk over matches that ends at the timeout, and counts what is to be counted over all of them if it is the first. */
 typedef struct walk {
     match_watch watch;
     const filter *filter; /* to walk with */
     search *search;
     bool counts;
-    /* What each block of matches of the whole filter then goes to; NULL: nothing. */
-    void (*fn)(void *ctx, const uint32_t *item, uint32_t n);
+    /* Each block of matches of the whole filter: `keep` moves those of interest to the front, `fn` takes them; may be NULL. */
+    block_keep *keep;
+    block_take *fn;
     void *ctx;
 } walk;
-void walk_begin(walk *w, search *s, void (*fn)(void *ctx, const uint32_t *item, uint32_t n), void *ctx);
+/* groups.c: group_by of the request; matches of each group; the page in lines, by the final order. */
+sinter_status search_read_groups(search *s, sinter_error *e);
+void search_count_groups(search *s, const uint32_t *item, uint32_t n);
+sinter_status search_group_page(search *s, sinter_error *e);
+uint32_t search_position(const search *s, uint32_t hit, uint32_t skipped); /* 1-based place of a hit of the page: its line's */
+
+void walk_begin(walk *w, search *s, block_keep *keep, block_take *fn, void *ctx);
 void walk_end(walk *w); /* says what was left out */
-/* All that the filter lets through, in ordinal order: at most `limit` of them, and how many there are. */
-void walk_items(search *s, uint32_t limit, text_hits *out);
+/* All that the filter lets through and `keep` (may be NULL) leaves, in ordinal order: at most `limit`, and how many there are. */
+void walk_items(search *s, uint32_t limit, block_keep *keep, void *ctx, text_hits *out);
 
 /* Generated messages have no const: text that outlives the answer, put into one without a copy. */
 static inline char *message_text(const char *s)
@@ -227,15 +248,28 @@ void search_public_query(search *s); /* words.c: s->request's query from s->quer
 /* Fills a stage_run's features and runs one ranker over it. Also used for impressions. stages.c */
 sinter_status stage_features(search *s, const snap_pipeline *p, const snap_stage *stage, stage_run *run, sinter_error *e);
 void stage_rank(search *s, const snap_ranker *r, stage_run *run, ranker_run *out, uint64_t budget_ns);
-/* The text search of a request, with another limit. candidates.c */
+/* The text search of a request, with another limit; of those matches alone that `keep` moves to the front. candidates.c */
 sinter_status search_text(search *s, uint32_t limit, bool packed, text_hits *out, sinter_error *e);
+sinter_status search_text_kept(search *s, uint32_t limit, block_keep *keep, void *ctx,
+                               text_hits *out, sinter_error *e);
+/* page.c: whether the text source has more than the list, and the list with its surplus up to `reach` items. */
+bool search_may_lengthen(const search *s);
+sinter_status search_lengthen(search *s, uint32_t reach, sinter_error *e);
+/* Whether the request's timeout has come: from here on only what is ready. */
+bool search_late(const search *s);
 
 /* Cursors. cursor.c: text is base64url with a checksum and a hash of the question it belongs to. */
+typedef struct cursor {
+    const uint32_t *item; /* [n_items] shown so far, by pipeline order */
+    const uint64_t *mark; /* [n_marks] lines of groups shown so far */
+    uint32_t n_items, n_marks;
+    str key; /* a sort's last line */
+} cursor;
 uint64_t cursor_question(const Sinter__V1__SearchRequest *in);
 char *cursor_items(arena *a, uint64_t question, const uint32_t *item, uint32_t n);
+char *cursor_groups(arena *a, uint64_t question, const uint64_t *mark, uint32_t n);
 char *cursor_sort(arena *a, uint64_t question, str key);
-/* INVALID when broken or of another question. Exactly one of items and key is set. */
-sinter_status cursor_read(arena *a, const char *text, uint64_t question, const uint32_t **item, uint32_t *n, str *key,
-                          sinter_error *e);
+/* INVALID when broken or of another question. Exactly one of items, marks and key is set. */
+sinter_status cursor_read(arena *a, const char *text, uint64_t question, cursor *out, sinter_error *e);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Sort by fields: exact over all matches, stages skipped. One pass keeps the best page in a heap; a cursor holds the last
+/* Sort by fields: exact over all matches, stages skipped. With group_by a group is sorted by the item of it that comes first, and
+ * a second walk brings the others of the page's groups. One pass keeps the best page in a heap; a cursor holds the last
  * line's values and ordinal, so that a page costs the same however deep it is. Missing values come last; ties by ordinal. */
-#include "search.h"
+#include "groups.h"
 
 #include <string.h>
 
@@ -24,6 +25,7 @@ typedef struct sorting {
     line *heap; /* the worst on top */
     uint32_t n, most;
     uint64_t total;
+    uint32_t passed; /* lines at or before the cursor's */
     bool resume;
     line after;
 } sorting;
@@ -97,7 +99,10 @@ static void add(sorting *x, uint32_t item)
     search *s = x->s;
     line l = {.item = item};
     for (uint32_t k = 0; k < s->n_sort; k++) l.value[k] = value_of(s, &s->sort[k], item);
-    if (x->resume && compare(s, &l, &x->after) <= 0) return;
+    if (x->resume && compare(s, &l, &x->after) <= 0) {
+        x->passed++;
+        return;
+    }
     if (x->n == x->most) {
         if (compare(s, &l, &x->heap[0]) >= 0) return;
         x->heap[0] = l;
@@ -112,17 +117,42 @@ static void add(sorting *x, uint32_t item)
     }
 }
 
+static bool comes_before(const search *s, uint32_t a, uint32_t b)
+{
+    for (uint32_t k = 0; k < s->n_sort; k++) {
+        value x = value_of(s, &s->sort[k], a), y = value_of(s, &s->sort[k], b);
+        int c = compare_values(&x, &y, s->sort[k].descending);
+        if (c) return c < 0;
+    }
+    return a < b;
+}
+
+static void add_grouped(sorting *x, uint32_t item)
+{
+    grouping *g = x->s->groups;
+    uint32_t k = group_of(x->s, item);
+    if (k == UINT32_MAX) {
+        g->alone++;
+        add(x, item);
+    } else if (g->matches[k]++ > 0 && comes_before(x->s, item, g->best[k])) {
+        g->best[k] = item;
+    }
+}
+
 static void add_block(void *ctx, const uint32_t *item, uint32_t n)
 {
     sorting *x = ctx;
     x->total += n;
-    for (uint32_t i = 0; i < n; i++) add(x, item[i]);
+    if (x->s->groups)
+        for (uint32_t i = 0; i < n; i++) add_grouped(x, item[i]);
+    else
+        for (uint32_t i = 0; i < n; i++) add(x, item[i]);
 }
 
-static sinter_status visit_all(search *s, sorting *x, sinter_error *e)
+static sinter_status visit_all(search *s, block_take *fn, void *ctx, sinter_error *e)
 {
     walk w;
-    walk_begin(&w, s, add_block, x);
+    walk_begin(&w, s, NULL, fn, ctx);
     sinter_status st = SINTER_OK;
     if (s->query->empty)
         filter_walk(w.filter, s->set, &w.watch);
@@ -196,6 +226,81 @@ static bool read_line(const search *s, str in, line *out)
     return in.n == 0;
 }
 
+/* ---- lines of groups ------------------------------------------------------------------------------------------------- */
+
+typedef struct group_line {
+    uint32_t *member; /* [size], as sorted */
+    uint32_t n, group;
+} group_line;
+
+typedef struct gathering {
+    search *s;
+    group_line *line;
+    tally at; /* of a group: its line + 1 */
+} gathering;
+
+/* Each item of the page's groups goes where it belongs among the best of its line. */
+static void gather(void *ctx, const uint32_t *item, uint32_t n)
+{
+    gathering *x = ctx;
+    uint32_t size = x->s->groups->size;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t group = group_known(x->s->groups, item[i]), at = group == UINT32_MAX ? 0 : tally_of(&x->at, group);
+        if (at == 0) continue;
+        group_line *l = &x->line[at - 1];
+        uint32_t place = l->n;
+        while (place > 0 && comes_before(x->s, item[i], l->member[place - 1])) place--;
+        if (place == size) continue;
+        l->n += l->n < size;
+        memmove(&l->member[place + 1], &l->member[place], (l->n - place - 1) * sizeof *l->member);
+        l->member[place] = item[i];
+    }
+}
+
+static sinter_status group_members(search *s, gathering *x, uint32_t n, sinter_error *e)
+{
+    tally_init(&x->at, s->a);
+    for (uint32_t i = 0; i < n; i++) {
+        group_line *l = &x->line[i];
+        if (l->group == UINT32_MAX || s->groups->matches[l->group] < 2) continue;
+        uint32_t slot = tally_slot(&x->at, l->group);
+        x->at.count[slot] = i + 1;
+        l->n = 0; /* its best comes with the others */
+    }
+    bool exact = s->out->total_is_exact;
+    sinter_status st = x->at.n ? visit_all(s, gather, x, e) : SINTER_OK;
+    s->out->total_is_exact = exact;
+    return st;
+}
+
+static sinter_status group_page(search *s, const sorting *x, uint32_t from, uint32_t to, sinter_error *e)
+{
+    grouping *g = s->groups;
+    g->lines = g->n + g->alone;
+    uint32_t n = to - from, before = x->resume ? x->passed : from;
+    gathering all = {.s = s, .line = ARENA_ARRAY(s->a, group_line, n + 1)};
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t item = x->heap[from + i].item;
+        all.line[i] = (group_line){arena_alloc(s->a, (g->size + 1) * sizeof(uint32_t)), 1, group_known(g, item)};
+        all.line[i].member[0] = item;
+    }
+    sinter_status st = g->size > 1 ? group_members(s, &all, n, e) : SINTER_OK;
+    s->page = arena_alloc(s->a, ((size_t)n * g->size + 1) * sizeof *s->page);
+    g->hit = arena_alloc(s->a, ((size_t)n * g->size + 1) * sizeof *g->hit);
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < all.line[i].n; k++) {
+            g->hit[s->n_page] = (group_of_hit){all.line[i].group, before + i + 1};
+            s->page[s->n_page++] = (entry){all.line[i].member[k], UINT32_MAX, 0, 0};
+        }
+    return st;
+}
+
+static void plain_page(search *s, const sorting *x, uint32_t from, uint32_t to)
+{
+    s->page = arena_alloc(s->a, (to - from + 1) * sizeof *s->page);
+    for (uint32_t i = from; i < to; i++) s->page[s->n_page++] = (entry){x->heap[i].item, UINT32_MAX, 0, 0};
+}
+
 sinter_status search_sorted(search *s, sinter_error *e)
 {
     uint64_t t = clock_mono_ns();
@@ -206,13 +311,17 @@ sinter_status search_sorted(search *s, sinter_error *e)
             return error_set(e, SINTER_INVALID, "cursor", "start again without it", "the cursor does not fit this sort");
     }
     x.heap = arena_alloc(s->a, x.most * sizeof *x.heap);
-    sinter_status st = visit_all(s, &x, e);
+    sinter_status st = visit_all(s, add_block, &x, e);
     if (st) return st;
+    for (uint32_t k = 0; s->groups && k < s->groups->n; k++) add(&x, s->groups->best[k]);
     heap_sort(s, x.heap, x.n);
-    s->page = arena_alloc(s->a, (s->page_size + 1) * sizeof *s->page);
-    for (uint32_t i = s->offset; i < x.n && s->n_page < s->page_size; i++)
-        s->page[s->n_page++] = (entry){x.heap[i].item, UINT32_MAX, 0, 0};
-    if (x.n == x.most && s->n_page)
+    uint32_t from = s->offset < x.n ? s->offset : x.n, to = x.n - from < s->page_size ? x.n : from + s->page_size;
+    if (s->groups)
+        st = group_page(s, &x, from, to, e);
+    else
+        plain_page(s, &x, from, to);
+    if (st) return st;
+    if (x.n == x.most && to > from)
         s->out->cursor = cursor_sort(s->a, cursor_question(s->in), line_bytes(s, &x.heap[x.most - 2]));
     s->out->total = x.total;
     search_note(s, "sorted: stages skipped");

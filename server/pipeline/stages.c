@@ -144,7 +144,7 @@ static void stage_batch(search *s, const snap_ranker *r, const stage_run *run, c
                         .user = user,
                         .request_context = &s->context,
                         .seed = s->request.seed,
-                        .deadline_ns = s->deadline_ns};
+                        .deadline_ns = s->request.deadline_ns};
     ranker_matrix(s, r, run, b);
     ranker_ids(s, r, run, b);
     ranker_vectors(s, r, run, b);
@@ -248,11 +248,17 @@ static void single_score(stage_run *run)
         run->fused[i] = sinter_is_missing(run->ranker[0].score[i]) ? least - 1.0f : run->ranker[0].score[i];
 }
 
-/* Fusion that fails costs its order, not the request: the list's score before the stage stands. */
+/* Fusion that fails costs its order, not the request: the list's score before the stage stands. So does the loss of every ranker. */
 static void fuse(search *s, stage_run *run)
 {
     const snap_stage *st = run->stage;
+    uint64_t scored = 0;
     fusion_batch(s, run);
+    for (uint32_t k = 0; k < st->n_rankers; k++) scored += run->ranker[k].result.scored;
+    if (scored == 0) {
+        memcpy(run->fused, run->before, run->n * sizeof *run->fused);
+        return;
+    }
     if (!st->fuse.config) {
         single_score(run);
         return;
@@ -354,6 +360,13 @@ static sinter_status run_stage(search *s, const snap_stage *st, stage_run *run, 
     return SINTER_OK;
 }
 
+/* A stage that the timeout did not let begin: the order before it stands. */
+static void leave_out(search *s, const snap_stage *st, uint32_t n)
+{
+    for (uint32_t k = 0; k < st->n_rankers; k++)
+        search_degraded(s, st->ranker[k].use.name, SINTER__V1__DEGRADED__CODE__CODE_LATE, "timeout: its stage was not begun", 0, n);
+}
+
 sinter_status search_stages(search *s, sinter_error *e)
 {
     const snap_pipeline *p = s->pipeline;
@@ -371,9 +384,13 @@ sinter_status search_stages(search *s, sinter_error *e)
     uint64_t started = clock_mono_ns();
     uint32_t n = c->n;
     for (uint32_t k = 0; k < p->n_stages; k++) {
-        sinter_status st = run_stage(s, &p->stage[k], &s->stage[k], n, started, e);
+        if (search_late(s)) {
+            leave_out(s, &p->stage[k], n);
+            continue;
+        }
+        sinter_status st = run_stage(s, &p->stage[k], &s->stage[s->n_stages], n, started, e);
         if (st) return st;
-        n = s->stage[k].n_kept;
+        n = s->stage[s->n_stages++].n_kept;
     }
     return SINTER_OK;
 }

@@ -8,6 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A sort counts its groups itself: it needs the best item of each. */
+static bool counts_groups(const search *s)
+{
+    return s->groups && s->n_sort == 0;
+}
+
 static uint32_t see(void *ctx, uint32_t *item, uint32_t n)
 {
     walk *w = ctx;
@@ -15,17 +21,19 @@ static uint32_t see(void *ctx, uint32_t *item, uint32_t n)
     bool timed = w->counts && s->explain >= SINTER__V1__EXPLAIN__EXPLAIN_SCORES;
     uint64_t t = timed ? clock_mono_ns() : 0;
     if (w->counts && s->facets) n = search_count_facets(s, item, n);
+    if (w->counts && counts_groups(s)) search_count_groups(s, item, n);
+    if (w->keep) n = w->keep(w->ctx, item, n);
     if (timed) s->counting_ns += clock_mono_ns() - t;
     if (n && w->fn) w->fn(w->ctx, item, n);
     return n;
 }
 
-void walk_begin(walk *w, search *s, void (*fn)(void *ctx, const uint32_t *item, uint32_t n), void *ctx)
+void walk_begin(walk *w, search *s, block_keep *keep, block_take *fn, void *ctx)
 {
-    bool counts = !s->all_seen && s->facets;
-    *w = (walk){.watch = {.ctx = w, .until_ns = s->timeout_ns}, .search = s, .counts = counts, .fn = fn, .ctx = ctx};
-    w->filter = counts && s->facets->n_own ? s->facets->rest : s->filter;
-    if (counts || fn) w->watch.fn = see;
+    bool counts = !s->all_seen && (s->facets || counts_groups(s));
+    *w = (walk){.watch = {.ctx = w, .until_ns = s->timeout_ns}, .search = s, .counts = counts, .keep = keep, .fn = fn, .ctx = ctx};
+    w->filter = counts && s->facets && s->facets->n_own ? s->facets->rest : s->filter;
+    if (counts || keep || fn) w->watch.fn = see;
 }
 
 void walk_end(walk *w)
@@ -43,9 +51,17 @@ void walk_end(walk *w)
 }
 
 typedef struct taking {
-    uint32_t *item, limit;
+    uint32_t limit;
     text_hits *out;
+    block_keep *keep;
+    void *ctx;
 } taking;
+
+static uint32_t keep_taken(void *ctx, uint32_t *item, uint32_t n)
+{
+    taking *t = ctx;
+    return t->keep(t->ctx, item, n);
+}
 
 static void take(void *ctx, const uint32_t *item, uint32_t n)
 {
@@ -56,13 +72,13 @@ static void take(void *ctx, const uint32_t *item, uint32_t n)
     t->out->total += n;
 }
 
-void walk_items(search *s, uint32_t limit, text_hits *out)
+void walk_items(search *s, uint32_t limit, block_keep *keep, void *ctx, text_hits *out)
 {
     uint32_t most = limit < s->set->n_items ? limit : s->set->n_items;
     *out = (text_hits){.item = arena_alloc(s->a, (most + 1) * sizeof *out->item)};
-    taking t = {.limit = most, .out = out};
+    taking t = {.limit = most, .out = out, .keep = keep, .ctx = ctx};
     walk w;
-    walk_begin(&w, s, take, &t);
+    walk_begin(&w, s, keep ? keep_taken : NULL, take, &t);
     filter_walk(w.filter, s->set, &w.watch);
     walk_end(&w);
     out->total_is_exact = !w.watch.stopped;
@@ -70,9 +86,9 @@ void walk_items(search *s, uint32_t limit, text_hits *out)
 
 sinter_status search_count(search *s, sinter_error *e)
 {
-    if (s->all_seen || !s->facets) return SINTER_OK;
+    if (s->all_seen || (!s->facets && !counts_groups(s))) return SINTER_OK;
     walk w;
-    walk_begin(&w, s, NULL, NULL);
+    walk_begin(&w, s, NULL, NULL, NULL);
     sinter_status st = SINTER_OK;
     if (s->query->empty)
         filter_walk(w.filter, s->set, &w.watch);

@@ -28,6 +28,7 @@ void search_run(worker *w, call *c, const ProtobufCMessage *request)
     grpc_slice held;
     if (park(w, c, q)) return;
     str wire = payload_bytes(c->payload, &held);
+    if (!c->waited) pipeline_lane_arrived(w->lane, c->arrived_ns);
     sinter_status status = pipeline_search(w->lane, q, c->deadline_ns, &r, &e);
     if (status == SINTER_OK) {
         call_reply(c, &r->base);

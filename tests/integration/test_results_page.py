@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a results page needs beside hits and facets: lines of groups, and an answer by a given time. Groups are compared with lines
+made in Python of the same question without group_by, page after page."""
+import random
+import time
+import unittest
+
+import harness
+from harness import BUILD, SLOW, pb
+from google.protobuf.duration_pb2 import Duration
+
+SEED = 31
+ITEMS = 3000
+COLLECTION = """
+language: none
+fields:
+  title: {type: text}
+  product: keyword
+  batch: integer
+  tags: keywords
+  price: number
+  attributes.t_*: keyword
+default_pipeline: main
+"""
+MAIN = """
+collection: shop
+recall:
+  - {source: text, limit: 100}
+stages:
+  - keep: 20
+    rank:
+      - {name: words, feature: text.bm25}
+      - {name: cheap, plugin: function, formula: "0 - item.price"}
+    fuse: {plugin: fusion, method: weighted, weights: {words: 0.5, cheap: 0.5}}
+finish:
+  - {plugin: rules, file: ../rules/hide.yaml}
+"""
+RULES = """
+rules:
+  - id: never-i7
+    then: {hide: {items: [i7, i8, i9]}}
+"""
+SLEEPY = f"""
+collection: shop
+recall:
+  - {{source: text, limit: 1000}}
+stages:
+  - keep: 900
+    rank:
+      - {{name: words, feature: text.bm25}}
+      - {{name: slow, plugin: {BUILD / 'zoo/sleeps.so'}}}
+    fuse: {{plugin: fusion, method: weighted, weights: {{words: 0.5, slow: 0.5}}}}
+  - keep: 100
+    rank:
+      - {{name: slower, plugin: {BUILD / 'zoo/sleeps.so'}}}
+finish:
+  - {{plugin: rules, file: ../rules/hide.yaml}}
+"""
+S = pb.search_pb2
+T = pb.types_pb2
+LATE = T.Degraded.CODE_LATE
+
+
+class Page(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = harness.Server(collections={"shop": COLLECTION}, pipelines={"main": MAIN, "sleepy": SLEEPY},
+                                    files={"rules/hide.yaml": RULES})
+        rng = random.Random(SEED)
+        cls.items = {}
+        for i in range(ITEMS):
+            f = {"title": " ".join(rng.choice("amber birch cedar delta ember".split()) for _ in range(rng.randint(1, 4))),
+                 "price": float(rng.randint(1, 50))}
+            if rng.random() < .95:
+                f["product"] = f"p{min(int(rng.expovariate(.01)), 700)}"
+            if rng.random() < .9:
+                f["batch"] = rng.randint(-5, 40)
+            cls.items[f"i{i}"] = f
+        cls.server.upsert("shop", [harness.item(i, **f) for i, f in cls.items.items()], searchable=True)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.close()
+
+    def search(self, **request):
+        return self.server.search(collection="shop", **request)
+
+
+class Groups(Page):
+    def flat(self, **request):
+        """Every item of the question without groups, in order."""
+        ids = []
+        while len(ids) == 0 or len(r.hits) == 500:
+            r = self.search(**request, offset=len(ids), page_size=500)
+            ids += [h.id for h in r.hits]
+        return ids
+
+    def lines(self, flat, field, size):
+        lines, of = [], {}
+        for i in flat:
+            key = self.items[i].get(field)
+            if key is None:
+                lines.append((None, [i]))
+            elif key in of:
+                if len(lines[of[key]][1]) < size:
+                    lines[of[key]][1].append(i)
+            else:
+                of[key] = len(lines)
+                lines.append((key, [i]))
+        return lines
+
+    def read(self, r):
+        """Lines of an answer: [(line, key, matches, ids)]."""
+        out = []
+        for h in r.hits:
+            kind = h.group_key.WhichOneof("kind") if h.HasField("group_key") else None
+            key = getattr(h.group_key, kind) if kind else None
+            if out and out[-1][0] == h.group_line:
+                self.assertEqual(out[-1][1:3], (key, h.group_matches))
+                out[-1][3].append(h.id)
+            else:
+                out.append((h.group_line, key, h.group_matches, [h.id]))
+        return out
+
+    def matching(self, words, filter_):
+        return [i for i, f in self.items.items() if (not words or set(words.split()) & set(f["title"].split())) and filter_(f)]
+
+    QUESTIONS = [
+        ({"query": "amber"}, lambda f: True),
+        ({"query": "birch cedar", "filter": "price < 20"}, lambda f: f["price"] < 20),
+        ({"query": "", "filter": "batch > 30 OR price = 7"}, lambda f: f.get("batch", -99) > 30 or f["price"] == 7),
+        ({"query": "delta", "sort": ["-price", "product"]}, lambda f: True),
+        ({"query": "ember amber", "sort": ["price"], "filter": "EXISTS product"}, lambda f: "product" in f),
+        ({"query": "amber", "filter": "price < 9", "all_items": True}, lambda f: f["price"] < 9),
+    ]
+
+    def test_lines_are_those_of_the_order_without_groups_page_after_page(self):
+        for request, passes in self.QUESTIONS:
+            flat = self.flat(**request)
+            here = self.matching("" if request.get("all_items") else request["query"], passes)
+            hidden = {"i7", "i8", "i9"} & set(here) - set(flat)
+            self.assertEqual(set(flat) | hidden, set(here))
+            for field, size in (("product", 1), ("product", 3), ("batch", 2)):
+                want = self.lines(flat, field, size)
+                count = {}
+                for i in here:
+                    count[self.items[i].get(field)] = count.get(self.items[i].get(field), 0) + 1
+                groups = len(count) - (None in count) + count.get(None, 0)
+                for page in (7, 300):
+                    got, cursor, first = [], "", True
+                    while (first or cursor) and len(got) < 600:
+                        r = self.search(**request, group_by=field, group_size=size, page_size=page, cursor=cursor)
+                        self.assertEqual(r.total, len(here))
+                        self.assertEqual(r.groups, groups)
+                        got += self.read(r)
+                        cursor, first = r.cursor, False
+                        if page == 7 and len(got) >= 35:
+                            break
+                    with self.subTest(request=request, field=field, size=size, page=page):
+                        some = want[:len(got)]
+                        self.assertEqual([(k, ids) for _, k, _, ids in got], some)
+                        self.assertEqual([n for n, _, _, _ in got], list(range(1, len(got) + 1)))
+                        self.assertEqual([m for _, _, m, _ in got], [count[k] if k is not None else 1 for k, _ in some])
+                        if page == 300 and len(got) < 600:
+                            self.assertEqual(len(got), len(want), "the last page ends where the lines end")
+                deep = self.read(self.search(**request, group_by=field, group_size=size, page_size=5, offset=11))
+                self.assertEqual([(n, k, ids) for n, k, _, ids in deep], [(12 + j, *x) for j, x in enumerate(want[11:16])])
+
+    def test_a_cursor_behind_an_offset_goes_on_from_there(self):
+        all_ = self.read(self.search(query="amber", group_by="product", page_size=30))
+        one = self.search(query="amber", group_by="product", page_size=6, offset=4)
+        two = self.search(query="amber", group_by="product", page_size=6, cursor=one.cursor)
+        self.assertEqual(self.read(one) + self.read(two), all_[4:16])
+
+    def test_facets_and_groups_stand_side_by_side(self):
+        r = self.search(query="amber", filter="batch > 10", group_by="product", facets=[S.FacetRequest(field="batch", limit=100)])
+        f = self.search(query="amber", filter="batch > 10", facets=[S.FacetRequest(field="batch", limit=100)]).facets[0]
+        self.assertEqual(r.facets[0], f)
+        self.assertGreater(f.matches, r.total)
+        self.assertEqual(r.groups, self.search(query="amber", filter="batch > 10", group_by="product").groups)
+
+    def test_a_field_that_no_item_brought_makes_every_item_its_own_line(self):
+        r = self.search(query="amber", group_by="attributes.t_x", page_size=3)
+        self.assertEqual(r.groups, r.total)
+        self.assertEqual([h.id for h in r.hits], [h.id for h in self.search(query="amber", page_size=3).hits])
+
+    def test_each_refusal_names_the_field(self):
+        for request, where, fix in [
+            ({"group_by": "prodct"}, "group_by", "product"),
+            ({"group_by": "tags"}, "group_by", "several"),
+            ({"group_by": "price"}, "group_by", "keyword or integer"),
+            ({"group_by": "title"}, "group_by", "keyword or integer"),
+            ({"group_size": 2}, "group_size", "group_by"),
+            ({"group_by": "product", "group_size": 101}, "group_size", "100"),
+            ({"group_by": "product", "group_size": 11, "page_size": 100}, "group_size", "1000"),
+        ]:
+            with self.subTest(request=request), self.assertRaises(harness.grpc.RpcError) as e:
+                self.search(query="amber", **request)
+            self.assertEqual(e.exception.code().name, "INVALID_ARGUMENT")
+            self.assertEqual(harness.details(e.exception, pb.error_details_pb2.BadRequest).field_violations[0].field, where)
+            self.assertIn(fix, e.exception.details())
+        grouped = self.search(query="amber", group_by="product", page_size=2).cursor
+        plain = self.search(query="amber", page_size=2).cursor
+        for request in ({"cursor": grouped}, {"cursor": plain, "group_by": "product"}, {"cursor": grouped, "group_by": "batch"}):
+            with self.assertRaises(harness.grpc.RpcError) as e:
+                self.search(query="amber", **request)
+            self.assertIn("cursor", e.exception.details())
+
+
+class Timeouts(Page):
+    def within(self, ms, **request):
+        d = Duration()
+        d.FromNanoseconds(int(ms * 1e6))
+        return self.search(timeout_=d, **request)
+
+    def search(self, timeout_=None, **request):
+        q = S.SearchRequest(collection="shop", **request)
+        if timeout_ is not None:
+            q.timeout.CopyFrom(timeout_)
+        return self.server.stub("Search").Search(q, timeout=10 * SLOW)
+
+    def test_time_enough_changes_nothing(self):
+        request = {"query": "amber birch", "page_size": 50, "facets": [S.FacetRequest(field="product")], "request_id": "r"}
+        self.assertEqual(self.within(60000, **request).SerializeToString(deterministic=True),
+                         self.search(**request).SerializeToString(deterministic=True))
+
+    def test_no_time_at_all_is_an_answer_all_the_same(self):
+        for extra in ({}, {"sort": ["price"]}, {"query": ""}, {"group_by": "product"}, {"all_items": True}):
+            request = {"query": "amber", "facets": [S.FacetRequest(field="product"), S.FacetRequest(field="price", stats=True)], **extra}
+            r = self.within(1e-6, **request)
+            with self.subTest(extra=extra):
+                self.assertEqual(len(r.hits), 0)
+                self.assertFalse(r.total_is_exact)
+                self.assertEqual([f.partial for f in r.facets], [True, True])
+                self.assertLessEqual({("text", LATE), ("facets", LATE)}, {(d.name, d.code) for d in r.degraded})
+                self.assertTrue(all(d.reason.startswith("timeout") for d in r.degraded), r.degraded)
+
+    def test_a_slow_ranker_is_cut_short_and_what_stands_behind_it_is_left_out(self):
+        whole = self.search(query="amber birch cedar delta ember", pipeline="sleepy", page_size=100)
+        self.assertEqual(list(whole.degraded), [])
+        if harness.SANITIZED:
+            return  # there the walk alone outlasts any timeout that a ranker could be cut by
+        for _ in range(20):  # a busy machine may lose the time elsewhere
+            begun = time.monotonic()
+            r = self.within(3, query="amber birch cedar delta ember", pipeline="sleepy", page_size=100)
+            took = time.monotonic() - begun
+            by = {d.name: d for d in r.degraded}
+            if set(by) == {"slow", "slower"} and by["slow"].candidates_scored:
+                break
+        self.assertEqual({d.code for d in r.degraded}, {LATE})
+        self.assertEqual(set(by), {"slow", "slower"})
+        self.assertIn(by["slow"].candidates_scored, (256, 512, 768), "some blocks, not all")
+        self.assertEqual(by["slower"].candidates_scored, 0)
+        self.assertIn("not begun", by["slower"].reason)
+        self.assertEqual(len(r.hits), 100)
+        self.assertTrue(r.total_is_exact, "recall had its time")
+        self.assertEqual(r.total, whole.total)
+        self.assertNotIn("i7", [h.id for h in r.hits], "rules act all the same")
+        self.assertLess(took, 5)
+
+    def test_explaining_a_cut_answer_holds_together(self):
+        r = self.within(2, query="amber birch cedar delta ember", pipeline="sleepy", page_size=100, explain=T.EXPLAIN_FULL)
+        for h in r.hits:
+            for stage in h.explanation.stages:
+                if stage.rankers:
+                    self.assertAlmostEqual(stage.bias + sum(k.contribution for k in stage.rankers), stage.score_after, delta=1e-4)
+
+    def test_only_a_time_that_lies_ahead_is_taken(self):
+        for d in (Duration(), Duration(seconds=-1), Duration(nanos=-1), Duration(seconds=1, nanos=1000000000)):
+            with self.assertRaises(harness.grpc.RpcError) as e:
+                self.search(timeout_=d, query="amber")
+            self.assertEqual(e.exception.code().name, "INVALID_ARGUMENT")
+            self.assertIn("timeout", e.exception.details())
+
+
+del Page  # only its children are tests
+
+if __name__ == "__main__":
+    unittest.main()
