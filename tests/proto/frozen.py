@@ -4,6 +4,7 @@
     python3 tests/proto/frozen.py build/release/gen/sinter.protoset            says what a change would break
     python3 tests/proto/frozen.py build/release/gen/sinter.protoset --append   adds what is new: done with each release
 
+A method that has only ever answered UNIMPLEMENTED was not published, nor what only it speaks of: it is appended when it is built.
 What stands in frozen.txt must stay as it is: name, number, type, whether repeated, which oneof, who asks what and streams.
 """
 import pathlib
