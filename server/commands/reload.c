@@ -15,12 +15,13 @@ int command_reload(int argc, char **argv); /* named in table.c */
 typedef struct reload_arguments {
     const char *server;
     uint64_t timeout_ns;
-    bool dry_run, json;
+    bool dry_run, drop, json;
 } reload_arguments;
 
 #define AT(member) offsetof(reload_arguments, member)
 static const option_row rows[] = {
     {"--dry-run", NULL, "check only: say what would change, and change nothing", OPTION_FLAG, AT(dry_run)},
+    {"--drop-collections", NULL, "let go of collections with items whose file is gone; the journal keeps them", OPTION_FLAG, AT(drop)},
     {"--json", NULL, "print the ReloadResponse as protobuf JSON", OPTION_FLAG, AT(json)},
     {"--timeout", "DURATION", "give up after this long (default 2m)", OPTION_DURATION, AT(timeout_ns)},
     {"--server", "HOST:PORT", "default: $SINTER_SERVER, else " CLIENT_DEFAULT_SERVER, OPTION_TEXT, AT(server)},
@@ -51,6 +52,7 @@ static int reload(const reload_arguments *a)
     ProtobufCMessage *answer = NULL;
     Sinter__V1__ReloadRequest request = SINTER__V1__RELOAD_REQUEST__INIT;
     request.dry_run = a->dry_run;
+    request.drop_collections = a->drop;
     if (client_open(a->server, &c, &e) != SINTER_OK) return client_fail("reload", NULL, &e);
     sinter_status s = client_call(c, "sinter.v1.AdminService/Reload", &request.base,
                                   &sinter__v1__reload_response__descriptor, a->timeout_ns, &answer, &e);

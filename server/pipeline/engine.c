@@ -73,24 +73,13 @@ static sinter_status open_lanes(engine *g, sinter_error *e)
     return SINTER_OK;
 }
 
-static sinter_status open_services(engine *g, sinter_error *e)
-{
-    pipeline_lane *l = &g->lane[0];
-    pipeline_lane_begin(l);
-    const view_set *v = views_current(g->views);
-    g->n_collections = v->n;
-    g->services = xcalloc(v->n ? v->n : 1, sizeof *g->services);
-    for (uint32_t i = 0; i < v->n; i++) services_init(&g->services[i], v->collection[i].catalog, NULL);
-    pipeline_lane_end(l);
-    (void)e;
-    return SINTER_OK;
-}
-
-/* Every deployment that the journal holds. */
+/* Every deployment and every alias that the journal holds. */
 static sinter_status open_deployments(engine *g, sinter_error *e)
 {
     g->deployments = deployments_new();
-    return deployments_read(g->deployments, g->lane[0].reader, journal_last_sequence(g->journal), e);
+    g->aliases = aliases_new();
+    sinter_status st = aliases_read(g->aliases, g->lane[0].reader, journal_last_sequence(g->journal), e);
+    return st ? st : deployments_read(g->deployments, g->lane[0].reader, journal_last_sequence(g->journal), e);
 }
 
 /* Control work has a plugin worker of its own, behind the lanes'. */
@@ -98,8 +87,11 @@ sinter_status engine_build(engine *g, snapshot_args *args, snapshot **out, sinte
 {
     args->host = g->host;
     args->views = g->views;
-    args->services = g->services;
-    args->n_collections = g->n_collections;
+    if (!args->services) {
+        args->services = g->services;
+        args->n_collections = g->n_collections;
+    }
+    if (!args->aliases) args->aliases = g->aliases;
     args->serial = g->serial + 1;
     args->deployments = g->deployments;
     args->control_lane = g->n_lanes;
@@ -122,7 +114,7 @@ sinter_status engine_open(config *c, uint32_t lanes, const char *exe, engine **o
     if (st == SINTER_OK) st = open_lanes(g, e);
     if (st == SINTER_OK) st = plugin_host_new(private_dir, lanes + 1, &g->host, e);
     if (st == SINTER_OK) st = views_open(c, g->journal, g->impressions, g->epochs, lanes, &g->views, e);
-    if (st == SINTER_OK) st = open_services(g, e);
+    if (st == SINTER_OK) engine_take_collections(g);
     if (st == SINTER_OK) st = open_deployments(g, e);
     snapshot_args first = {.config = c, .at_start = true};
     if (st == SINTER_OK) st = engine_build(g, &first, &s, e);
@@ -163,12 +155,14 @@ void engine_close(engine *g)
     snapshot_release_plugins(g->first);
     if (g->views) views_close(g->views);
     snapshot_free(g->first);
+    engine_release_kept(g);
     if (g->host) plugin_host_free(g->host);
     free_lanes(g);
     if (g->impressions) journal_close(g->impressions);
     if (g->journal) journal_close(g->journal);
     if (g->epochs) epoch_free(g->epochs);
     deployments_free(g->deployments);
+    aliases_free(g->aliases);
     free(g->services);
     free(g->config_path);
     free(g);
@@ -183,7 +177,7 @@ static sinter_status check_reloadable(const config *was, const config *is, sinte
         return error_set(e, SINTER_PRECONDITION, is->path, "restart the server", "listen cannot change on reload");
     for (uint32_t i = 0; i < is->n_collections; i++) {
         const config_collection *before = config_find_collection(was, is->collection[i].name);
-        if (!before) continue; /* refused by the snapshot, which names the file */
+        if (!before) continue; /* a new one */
         sinter_status st = config_same_index(before, &is->collection[i], e);
         if (st) return st;
     }
@@ -210,25 +204,27 @@ static void drain_old(engine *g)
     }
 }
 
-sinter_status engine_reload(engine *g, bool dry_run, buffer *changes, sinter_error *e)
+sinter_status engine_reload(engine *g, bool dry_run, bool drop, buffer *changes, sinter_error *e)
 {
     config *c;
     sinter_status st = config_load(g->config_path, &c, e);
     if (st) return st;
     snapshot *was = atomic_load(&g->snapshot), *is = NULL;
-    st = check_reloadable(g->first->config, c, e);
+    st = check_reloadable(was->config, c, e);
     if (st == SINTER_OK) st = check_events(was->config, c, e);
     snapshot_args args = {.config = c};
+    adoption a = {0};
+    if (st == SINTER_OK) st = engine_adopt(g, c, dry_run, drop, &args, &a, e);
     if (st == SINTER_OK) st = engine_build(g, &args, &is, e);
     if (st) {
-        config_free(c);
+        if (!args.config_refs) config_free(c);
+        engine_adopt_end(&a);
         return st;
     }
     snapshot_changes(was, is, changes);
-    if (dry_run) {
-        engine_discard(g, is);
-        return SINTER_OK;
-    }
+    if (dry_run) engine_discard(g, is);
+    engine_adopt_end(&a);
+    if (dry_run) return SINTER_OK;
     views_add_types(g->views, c); /* before anyone can record events of them */
     engine_publish(g, is);
     return SINTER_OK;

@@ -29,9 +29,10 @@ typedef struct pipeline_lane pipeline_lane; /* arena, scratch, journal reader, e
  * pipeline_lane_get. `exe`: path of this binary for child processes, or NULL (no verification child). */
 sinter_status engine_open(config *c /* taken over */, uint32_t lanes, const char *exe, engine **out, sinter_error *e);
 void engine_close(engine *g);
-/* Loads the configuration again, builds and checks a snapshot, publishes it; an error keeps the old one. `changes`: for people,
+/* Loads the configuration again, builds and checks a snapshot, publishes it; an error keeps the old one. New collections and
+ * fields come with it; a collection with items whose file is gone is refused unless `drop`. `changes`: for people,
  * one line each, appended. [control] */
-sinter_status engine_reload(engine *g, bool dry_run, buffer *changes, sinter_error *e);
+sinter_status engine_reload(engine *g, bool dry_run, bool drop, buffer *changes, sinter_error *e);
 
 
 /* ---- models ---- */
@@ -64,6 +65,33 @@ sinter_status engine_deploy(engine *g, const char *model, const char *who, const
                             engine_deployed *out, sinter_error *e);
 /* The models of the data directory (name empty: all), each checked; in `a`. [control] */
 sinter_status engine_models(engine *g, const char *name, arena *a, Sinter__V1__ListModelsResponse *out, sinter_error *e);
+
+/* ---- names of collections ---- */
+
+/* What AliasSet records of the journal say: names that mean a collection. */
+typedef struct alias {
+    const char *name, *collection, *who, *why;
+    uint64_t sequence;
+    int64_t time_ms;
+    struct alias *next; /* by name */
+} alias;
+typedef struct aliases aliases;
+aliases *aliases_new(void);
+void aliases_free(aliases *x);
+/* Every alias record up to sequence `last`. */
+sinter_status aliases_read(aliases *x, journal_reader *r, uint64_t last, sinter_error *e);
+void aliases_add(aliases *x, const Sinter__Storage__V1__AliasSet *m, uint64_t sequence, int64_t time_ms);
+const alias *aliases_first(const aliases *x); /* in order of name */
+/* The collection that a name means: an alias' target, else the name itself; "=NAME" is the collection of that name, whatever
+ * alias hides it. */
+const char *aliases_target(const aliases *x, const char *name);
+
+/* Place in the view set of the collection that a request names, as aliases_target has it; UINT32_MAX: there is none. Between begin
+ * and end of a lane, or on the control thread. */
+uint32_t snapshot_collection(const snapshot *s, const char *name);
+const config_collection *snapshot_schema(const snapshot *s, uint32_t collection);
+/* Names that a request may give, for near ones and for lists; at most `most` into `out`, returns how many. */
+uint32_t snapshot_names(const snapshot *s, const char **out, uint32_t most);
 
 /* What plugins may ask about a collection where there is no server: in training. */
 typedef struct pipeline_services pipeline_services;

@@ -58,22 +58,20 @@ static sinter_status find_collection(search *s, sinter_error *e)
     const snapshot *snap = s->snapshot;
     const char *name = s->in->collection;
     if (!name[0]) return error_set(e, SINTER_INVALID, "collection", "name one of ListCollections", "no collection given");
-    for (uint32_t i = 0; i < snap->n_collections; i++)
-        if (strcmp(snap->collection[i].schema->name, name) == 0) {
-            s->collection = &snap->collection[i];
-            s->view = &s->views->collection[i];
-            s->set = s->view->columns;
-            s->call.view = (void *)(uintptr_t)s->set;
-            if (!s->view->ready)
-                return error_set(e, SINTER_UNAVAILABLE, "collection", "try again in a while; GetStatus tells",
-                                 "the index of '%s' is being rebuilt", name);
-            s->reader = s->view->reader[s->lane->number];
-            return SINTER_OK;
-        }
+    uint32_t i = snapshot_collection(snap, name);
+    if (i != UINT32_MAX) {
+        s->collection = &snap->collection[i];
+        s->view = &s->views->collection[i];
+        s->set = s->view->columns;
+        s->call.view = (void *)(uintptr_t)s->set;
+        if (!s->view->ready)
+            return error_set(e, SINTER_UNAVAILABLE, "collection", "try again in a while; GetStatus tells",
+                             "the index of '%s' is being rebuilt", name);
+        s->reader = s->view->reader[s->lane->number];
+        return SINTER_OK;
+    }
     const char *names[256];
-    uint32_t n = snap->n_collections < 256 ? snap->n_collections : 256;
-    for (uint32_t i = 0; i < n; i++) names[i] = snap->collection[i].schema->name;
-    const char *near = near_name(name, names, n);
+    const char *near = near_name(name, names, snapshot_names(snap, names, ARRAY_LEN(names)));
     error_set(e, SINTER_NOT_FOUND, "collection", "ListCollections names them all", "no collection '%s'", name);
     if (near) error_fix(e, "did you mean '%s'?", near);
     return SINTER_NOT_FOUND;

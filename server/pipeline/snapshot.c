@@ -352,16 +352,9 @@ static sinter_status build_ends(builder *b, sinter_error *e)
     return SINTER_OK;
 }
 
-static uint32_t collection_index(const snapshot *s, const char *name)
-{
-    for (uint32_t i = 0; i < s->n_collections; i++)
-        if (strcmp(s->collection[i].schema->name, name) == 0) return i;
-    return UINT32_MAX;
-}
-
 static sinter_status build_pipeline(builder *b, const config_pipeline *c, snap_pipeline *p, sinter_error *e)
 {
-    *p = (snap_pipeline){.config = c, .collection = collection_index(b->s, c->collection), .n_stages = c->n_stages};
+    *p = (snap_pipeline){.config = c, .collection = snapshot_collection(b->s, c->collection), .n_stages = c->n_stages};
     b->p = p;
     b->services = &b->args->services[p->collection];
     b->hash = hash_node(c->at, hash64(c->name, strlen(c->name)));
@@ -391,20 +384,30 @@ static sinter_status build_collections(builder *b, sinter_error *e)
         snap_collection *c = &s->collection[i];
         c->catalog = b->args->services[i].catalog;
         c->schema = config_find_collection(s->config, catalog_name(c->catalog));
-        if (!c->schema)
-            return error_set(e, SINTER_PRECONDITION, s->config->path, "put its file back, or restart the server",
-                             "collection '%s' is gone from the configuration", catalog_name(c->catalog));
+        c->default_pipeline = UINT32_MAX;
+        if (!c->schema) continue; /* its file is gone: served no more */
         sinter_status st = text_analyzer_new(c->schema, &c->analyzer, e);
         if (st) return st;
         c->word_files = text_analyzer_files(c->analyzer);
         text_weights_of(c->schema, &c->weights);
-        c->default_pipeline = UINT32_MAX;
     }
     for (uint32_t i = 0; i < s->config->n_collections; i++)
-        if (collection_index(s, s->config->collection[i].name) == UINT32_MAX)
-            return error_set(e, SINTER_PRECONDITION, s->config->collection[i].file, "restart the server to add a collection",
-                             "collection '%s' is new", s->config->collection[i].name);
+        if (snapshot_collection(s, arena_printf(b->a, "=%s", s->config->collection[i].name)) == UINT32_MAX)
+            return error_set(e, SINTER_INTERNAL, s->config->collection[i].file, NULL, "the views lack collection '%s'",
+                             s->config->collection[i].name);
     return SINTER_OK;
+}
+
+/* A collection that took a name over takes the default of who had it, where it declares none of its own. */
+static const char *declared_default(const snapshot *s, uint32_t collection)
+{
+    const config_collection *c = s->collection[collection].schema;
+    const char *named = c->default_pipeline;
+    for (uint32_t i = 0; i < s->n_aliases && !named; i++) {
+        const config_collection *had = config_find_collection(s->config, s->alias[i].name);
+        if (s->alias[i].collection == collection && had) named = had->default_pipeline;
+    }
+    return named ? named : c->name;
 }
 
 /* The pipeline that a request without one gets: the declared default, else the only one or the one named as the collection. */
@@ -412,11 +415,10 @@ static void choose_defaults(snapshot *s)
 {
     for (uint32_t i = 0; i < s->n_collections; i++) {
         snap_collection *c = &s->collection[i];
-        for (uint32_t k = 0; k < s->n_pipelines; k++) {
+        for (uint32_t k = 0; k < s->n_pipelines && c->schema; k++) {
             const char *name = s->pipeline[k].config->name;
             if (s->pipeline[k].collection != i) continue;
-            bool named = c->schema->default_pipeline ? strcmp(name, c->schema->default_pipeline) == 0
-                                                     : strcmp(name, c->schema->name) == 0;
+            bool named = strcmp(name, declared_default(s, i)) == 0;
             if (named || c->default_pipeline == UINT32_MAX) c->default_pipeline = k;
         }
     }
@@ -434,6 +436,7 @@ sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_e
     s->pipeline = ARENA_ARRAY(s->memory, snap_pipeline, s->n_pipelines);
     builder b = {.args = args, .s = s, .a = s->memory};
     sinter_status st = build_collections(&b, e);
+    snapshot_take_aliases(s, args->aliases);
     for (uint32_t i = 0; i < s->n_collections; i++) args->services[i].schema = s->collection[i].schema;
     uint64_t hash = args->config->hash;
     for (uint32_t i = 0; i < s->n_pipelines && st == SINTER_OK; i++) {
@@ -551,8 +554,9 @@ static void word_changes(const snap_collection *was, const snap_collection *is, 
 
 void snapshot_changes(const snapshot *was, const snapshot *is, buffer *out)
 {
+    snapshot_collection_changes(was, is, out);
     for (uint32_t i = 0; i < is->n_collections && i < was->n_collections; i++)
-        word_changes(&was->collection[i], &is->collection[i], out);
+        if (was->collection[i].schema && is->collection[i].schema) word_changes(&was->collection[i], &is->collection[i], out);
     for (uint32_t i = 0; i < is->n_pipelines; i++) {
         const snap_pipeline *p = &is->pipeline[i], *q = snapshot_pipeline(was, p->config->name);
         if (!q)

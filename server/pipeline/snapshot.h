@@ -78,7 +78,7 @@ typedef struct snap_pipeline {
 } snap_pipeline;
 
 typedef struct snap_collection {
-    const config_collection *schema;
+    const config_collection *schema; /* NULL: the configuration has no such collection any more */
     catalog_collection *catalog;
     text_analyzer *analyzer;
     text_word_files word_files;
@@ -99,6 +99,11 @@ typedef struct snap_collection {
     const snap_pipeline **log_ranker_pipeline;
 } snap_collection;
 
+typedef struct snap_alias {
+    const char *name;
+    uint32_t collection;
+} snap_alias;
+
 struct snapshot {
     config *config;
     uint32_t *config_refs; /* snapshots that hold it; control thread only */
@@ -108,6 +113,8 @@ struct snapshot {
     char id[24];
     uint32_t n_collections, n_pipelines;
     snap_collection *collection; /* in the order of the view set */
+    snap_alias *alias;           /* [n_aliases] that lead to a collection of this configuration */
+    uint32_t n_aliases;
     snap_pipeline *pipeline;
     plugin_instance **instance; /* every one to release */
     uint32_t n_instances, cap_instances;
@@ -137,6 +144,7 @@ typedef struct snapshot_args {
     uint64_t serial;
     uint32_t *config_refs;      /* of `config`, shared with the snapshot that has it; NULL: it is new */
     const deployments *deployments;
+    const aliases *aliases;
     uint32_t control_lane;      /* of the plugin host: golden cases are scored there */
     bool at_start;              /* a broken deployment falls back to the one before it */
     const char *deploy_name;    /* taken as the newest deployment of its name; NULL: none */
@@ -146,6 +154,9 @@ sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_e
 void snapshot_free(snapshot *s);
 /* Closes its plugins and keeps its configuration: for the first snapshot, whose configuration the views hold. */
 void snapshot_release_plugins(snapshot *s);
+/* names.c: what the aliases lead to; which collections and fields come and go. */
+void snapshot_take_aliases(snapshot *s, const aliases *x);
+void snapshot_collection_changes(const snapshot *was, const snapshot *is, buffer *out);
 /* Every use of a plugin, pipeline by pipeline and in the order of the line. */
 typedef void snap_use_fn(void *ctx, const snap_pipeline *p, const snap_use *u);
 void snapshot_uses(const snapshot *s, snap_use_fn *fn, void *ctx);

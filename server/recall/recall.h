@@ -182,6 +182,14 @@ sinter_status text_index_put(text_index *x, const catalog_collection *c, uint32_
 sinter_status text_index_delete(text_index *x, uint32_t ordinal, sinter_error *e);
 /* Makes what was put visible to readers opened from now on, stamped with `sequence`. Not synced: see the stamp's boot id. */
 sinter_status text_index_commit(text_index *x, uint64_t sequence, sinter_error *e);
+/* Another declaration of the collection, that config_same_index lets through. Where it adds fields with words or terms, the index
+ * is `extending`: the caller gives every stored item that the index `lacks` words of, then calls text_index_extended; the stamp
+ * on disk says so meanwhile, so that an index that is opened again goes on. text_index_open finds the same of an index that an
+ * earlier declaration made. `schema` and `t` must outlive the index. */
+void text_index_adopt(text_index *x, const config_collection *schema, const text_analyzer *t);
+bool text_index_extending(const text_index *x);
+bool text_index_lacks(const text_index *x, const Sinter__V1__Item *item);
+void text_index_extended(text_index *x);
 /* Compacts in place after an import. */
 sinter_status text_index_compact(text_index *x, sinter_error *e);
 void text_index_close(text_index *x, bool clean); /* clean: synced and stamped as stopped */

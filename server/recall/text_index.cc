@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
+#include <unordered_map>
 #include <unordered_set>
 
 #define INDEX_VERSION "1"
@@ -22,7 +23,9 @@ struct text_index {
     std::string dir;
     const config_collection *schema;
     const text_analyzer *analyzer;
-    std::string uuid, signature;
+    std::string uuid, signature; /* as the stamp has it */
+    std::string wanted;          /* while extending: what it will be; else empty */
+    std::unordered_set<std::string> added; /* declared names whose words stored items may have still to give */
     text_layout layout;
     Xapian::WritableDatabase db;
     double sum[CONFIG_MAX_GROUPS] = {}, documents[CONFIG_MAX_GROUPS] = {};
@@ -99,6 +102,95 @@ static std::string first_difference(const std::string &was, const std::string &i
         b = y + 1;
     }
     return "its fields changed";
+}
+
+/* The lines of a signature: those of fields by the field's name, the rest as the head. */
+struct signature_lines {
+    std::string head;
+    std::unordered_map<std::string, std::string> field; /* name: what is said of it */
+};
+
+static signature_lines lines_of(const std::string &signature)
+{
+    signature_lines out;
+    for (size_t at = 0; at < signature.size();) {
+        size_t end = signature.find('\n', at);
+        std::string line = signature.substr(at, end == std::string::npos ? end : end - at);
+        at = end == std::string::npos ? signature.size() : end + 1;
+        size_t name_end = line.rfind(" type ");
+        if (line.compare(0, 6, "field ") == 0 && name_end != std::string::npos)
+            out.field[line.substr(6, name_end - 6)] = line.substr(name_end);
+        else
+            out.head += line + "\n";
+    }
+    return out;
+}
+
+/* Whether an index of `was` serves `is` once stored items have given their words of the fields that were added. A field that went
+ * may have left keywords behind, which no filter names, but no words. */
+static bool extends(const std::string &was, const std::string &is, std::unordered_set<std::string> &added)
+{
+    signature_lines before = lines_of(was), now = lines_of(is);
+    added.clear();
+    if (before.head != now.head)
+        return false;
+    for (const auto &f : before.field) {
+        auto same = now.field.find(f.first);
+        bool words = f.second.find(" group -1 ") == std::string::npos;
+        if (same == now.field.end() ? words : same->second != f.second)
+            return false;
+    }
+    for (const auto &f : now.field)
+        if (!before.field.count(f.first))
+            added.insert(f.first);
+    return true;
+}
+
+/* Takes a declaration; false: the index does not serve it. */
+static bool take_signature(text_index *x, const std::string &stamped, const std::string &is)
+{
+    if (!extends(stamped, is, x->added))
+        return false;
+    x->signature = x->added.empty() ? is : stamped;
+    x->wanted = x->added.empty() ? "" : is;
+    return true;
+}
+
+extern "C" void text_index_adopt(text_index *x, const config_collection *schema, const text_analyzer *t)
+{
+    text_layout layout;
+    if (!text_layout_of(schema, &layout))
+        return;
+    x->schema = schema;
+    x->analyzer = t;
+    std::string is = signature_of(schema, layout);
+    if (!take_signature(x, x->signature, is))
+        log_error("index.adopt", "%s: its schema is another", x->dir.c_str()); /* config_same_index lets no such through */
+}
+
+extern "C" bool text_index_extending(const text_index *x)
+{
+    return !x->wanted.empty();
+}
+
+extern "C" bool text_index_lacks(const text_index *x, const Sinter__V1__Item *item)
+{
+    if (x->added.empty())
+        return false;
+    for (size_t i = 0; i < item->n_fields; i++) {
+        const config_field *f = text_field_of(x->schema, item->fields[i]->key);
+        if (f && x->added.count(f->name))
+            return true;
+    }
+    return false;
+}
+
+extern "C" void text_index_extended(text_index *x)
+{
+    if (!x->wanted.empty())
+        x->signature = x->wanted;
+    x->wanted.clear();
+    x->added.clear();
 }
 
 static std::string sums_text(const text_index *x)
@@ -249,7 +341,7 @@ static std::string unusable(text_index *x, const Xapian::Database &db, bool *sch
         return "it has no stamp";
     if (db.get_metadata("uuid") != x->uuid)
         return "it belongs to another collection (uuid)";
-    if (signature != x->signature) {
+    if (signature != x->signature && !take_signature(x, signature, x->signature)) {
         *schema_differs = true;
         return "the schema changed: " + first_difference(signature, x->signature);
     }
@@ -301,6 +393,7 @@ static void make_empty(text_index *x)
     sinter_error ignored;
     std::memset(&ignored, 0, sizeof ignored);
     ignored.size = sizeof ignored;
+    text_index_extended(x); /* nothing is stored yet */
     x->words.clear();
     x->known.clear();
     x->word_keys = 0;

@@ -61,9 +61,10 @@ void status_run(worker *w, call *c, const ProtobufCMessage *request)
 void reload_run(worker *w, call *c, const ProtobufCMessage *request)
 {
     const Sinter__V1__ReloadRequest *q = (const Sinter__V1__ReloadRequest *)request;
-    bool *dry_run = xmalloc(sizeof *dry_run);
-    *dry_run = q->dry_run;
-    c->state = dry_run;
+    bool *dry_run_and_drop = xmalloc(2 * sizeof(bool));
+    dry_run_and_drop[0] = q->dry_run;
+    dry_run_and_drop[1] = q->drop_collections;
+    c->state = dry_run_and_drop;
     call_reference(c);
     queue_push(&w->s->control_queue, c);
 }

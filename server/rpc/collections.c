@@ -8,20 +8,17 @@
 
 sinter_status collection_find(worker *w, const char *name, const view_collection **out, sinter_error *e)
 {
-    views *v = engine_views(w->s->engine);
+    const snapshot *s = engine_snapshot(w->s->engine);
     if (!*name) {
         return error_set(e, SINTER_INVALID, "collection", "ListCollections names them", "no collection is named");
     }
-    int32_t number = views_find(v, name);
-    if (number >= 0) {
-        *out = &views_current(v)->collection[number];
+    uint32_t number = snapshot_collection(s, name);
+    if (number != UINT32_MAX) { /* the set is loaded after the snapshot, and so never older */
+        *out = &views_current(engine_views(w->s->engine))->collection[number];
         return SINTER_OK;
     }
-    const config *c = snapshot_config(engine_snapshot(w->s->engine));
-    const char **names = ARENA_ARRAY(w->memory, const char *, c->n_collections + 1);
-    for (uint32_t i = 0; i < c->n_collections; i++)
-        names[i] = c->collection[i].name;
-    const char *near = near_name(name, names, c->n_collections);
+    const char *names[256];
+    const char *near = near_name(name, names, snapshot_names(s, names, ARRAY_LEN(names)));
     error_set(e, SINTER_NOT_FOUND, "collection", "ListCollections names them", "no collection '%.256s'", name);
     if (near) error_fix(e, "did you mean '%s'?", near);
     return SINTER_NOT_FOUND;

@@ -16,10 +16,10 @@ static void log_lines(const char *text)
     }
 }
 
-static sinter_status reload(server *s, bool dry_run, buffer *changes, sinter_error *e)
+static sinter_status reload(server *s, bool dry_run, bool drop, buffer *changes, sinter_error *e)
 {
     char line[1500];
-    sinter_status status = engine_reload(s->engine, dry_run, changes, e);
+    sinter_status status = engine_reload(s->engine, dry_run, drop, changes, e);
     if (status != SINTER_OK) {
         atomic_fetch_add(&s->count.reloads_refused, 1);
         log_warn("reload.refused", "%s", error_line(e, line, sizeof line));
@@ -50,8 +50,8 @@ void reload_control(server *s, call *c)
 {
     sinter_error e = SINTER_ERROR_INIT;
     buffer changes = {0};
-    const bool *dry_run = c->state;
-    sinter_status status = reload(s, *dry_run, &changes, &e);
+    const bool *dry_run_and_drop = c->state;
+    sinter_status status = reload(s, dry_run_and_drop[0], dry_run_and_drop[1], &changes, &e);
     if (status == SINTER_OK) {
         arena *a = arena_new(4096);
         Sinter__V1__ReloadResponse r = SINTER__V1__RELOAD_RESPONSE__INIT;
@@ -74,7 +74,7 @@ static void control_main(void *arg)
             sinter_error e = SINTER_ERROR_INIT;
             buffer changes = {0};
             atomic_store(&s->reload_wanted, false);
-            reload(s, false, &changes, &e);
+            reload(s, false, false, &changes, &e);
             buffer_free(&changes);
             continue;
         }

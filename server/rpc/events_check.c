@@ -19,7 +19,6 @@ typedef Sinter__V1__Event event;
 
 typedef struct checking {
     arena *a;
-    const config *c;
     worker *w;
     int64_t now_ms;
     const char *named; /* the collection found last: most batches name one */
@@ -59,20 +58,20 @@ static bool find_collection(checking *k, const event *ev, fault *f)
 {
     if (k->named && strcmp(k->named, ev->collection) == 0) return true;
     const view_collection *v;
-    const config_collection *found = config_find_collection(k->c, ev->collection);
-    if (found && collection_find(k->w, ev->collection, &v, NULL) == SINTER_OK) {
+    const snapshot *s = engine_snapshot(k->w->s->engine);
+    uint32_t place = snapshot_collection(s, ev->collection);
+    if (place != UINT32_MAX && collection_find(k->w, ev->collection, &v, NULL) == SINTER_OK) {
         k->named = ev->collection;
-        k->k = found;
+        k->k = snapshot_schema(s, place);
         k->number = catalog_number(v->catalog);
         return true;
     }
-    const char **names = ARENA_ARRAY(k->a, const char *, k->c->n_collections + 1);
-    for (uint32_t i = 0; i < k->c->n_collections; i++)
-        names[i] = k->c->collection[i].name;
+    const char *names[256];
+    uint32_t n = snapshot_names(s, names, ARRAY_LEN(names));
     return refuse(f, "collection",
                   *ev->collection ? arena_printf(k->a, "no collection '%.64s'", ev->collection)
                                   : "no collection is named",
-                  valid_names(k->a, ev->collection, names, k->c->n_collections));
+                  valid_names(k->a, ev->collection, names, n));
 }
 
 static bool find_type(checking *k, const event *ev, fault *f)
@@ -218,7 +217,6 @@ sinter_status events_check(worker *w, event *const *events, size_t n, event_batc
                          "%zu events; a message holds at most %u", n, MOST_EVENTS);
     checking k = {.a = w->memory,
                   .w = w,
-                  .c = snapshot_config(engine_snapshot(w->s->engine)),
                   .now_ms = clock_wall_ms()};
     *out = (event_batch){.op = ARENA_ARRAY(w->memory, journal_op, n)};
     for (size_t i = 0; i < n; i++) {

@@ -280,13 +280,14 @@ void list_collections_run(worker *w, call *c, const ProtobufCMessage *request)
     (void)request;
     sinter_error e = SINTER_ERROR_INIT;
     Sinter__V1__ListCollectionsResponse r = SINTER__V1__LIST_COLLECTIONS_RESPONSE__INIT;
-    const config *conf = snapshot_config(engine_snapshot(w->s->engine));
+    const snapshot *s = engine_snapshot(w->s->engine);
+    const config *conf = snapshot_config(s);
     views *v = engine_views(w->s->engine);
     r.request_id = request_id_make(w->memory);
     r.collections = ARENA_ARRAY(w->memory, Sinter__V1__Collection *, conf->n_collections + 1);
     for (uint32_t i = 0; i < conf->n_collections; i++) {
-        int32_t number = views_find(v, conf->collection[i].name);
-        if (number < 0) continue;
+        uint32_t number = snapshot_collection(s, arena_printf(w->memory, "=%s", conf->collection[i].name));
+        if (number == UINT32_MAX) continue;
         Sinter__V1__Collection *out = ARENA_NEW(w->memory, Sinter__V1__Collection);
         sinter__v1__collection__init(out);
         sinter_status status = describe(w, conf, &conf->collection[i], &views_current(v)->collection[number], out, &e);

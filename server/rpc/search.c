@@ -11,10 +11,9 @@ static bool park(worker *w, call *c, const Sinter__V1__SearchRequest *q)
 {
     if (!q->after_sequence || c->waited) return false;
     views *v = engine_views(w->s->engine);
-    const view_set *now = views_current(v);
-    int32_t number = views_find(v, q->collection);
-    if (number < 0) return false; /* the pipeline refuses it, naming near ones */
-    const view_collection *mine = &now->collection[number];
+    uint32_t number = snapshot_collection(engine_snapshot(w->s->engine), q->collection);
+    if (number == UINT32_MAX) return false; /* the pipeline refuses it, naming near ones */
+    const view_collection *mine = &views_current(v)->collection[number];
     if (mine->ready && mine->sequence >= q->after_sequence) return false;
     call_park(c, q->after_sequence);
     return true;

@@ -219,6 +219,36 @@ static void go_live(views *v, feed *f)
         log_info("index.ready", "collection %s: the index is ready at sequence %" PRIu64, f->schema->name, f->index_at);
 }
 
+/* ---- fields that were added ------------------------------------------------------------------------------------- */
+
+static bool extend_item(void *ctx, const record *rec)
+{
+    step *s = ctx;
+    feed *f = s->f;
+    if (!IS_PUT(rec)) return true;
+    catalog_refill(f->catalog, rec);
+    f->moved = true;
+    if (record_of(f, rec->item_put->ordinal) == rec->sequence && text_index_lacks(f->index, rec->item_put->item)) index_put(s->v, f, rec);
+    return f->state == FEED_LIVE;
+}
+
+/* Stored items give what they have of added fields, a piece at a time, while the tail goes on. */
+static bool step_extend(views *v, feed *f)
+{
+    step s = {v, f};
+    sinter_error e = SINTER_ERROR_INIT;
+    if (f->extend_next == UINT32_MAX) return false;
+    if (journal_items(v->reader, f->number, f->extend_next, STEP_RECORDS, extend_item, &s, &f->extend_next, &e)) {
+        feed_fail_read(f, &e);
+        return false;
+    }
+    if (f->state != FEED_LIVE || f->extend_next != UINT32_MAX) return true;
+    text_index_extended(f->index);
+    if (!f->pending_ns) f->pending_ns = clock_mono_ns(); /* for the stamp */
+    log_info("index.extended", "collection %s: every item has given its values of the fields that were added", f->schema->name);
+    return true;
+}
+
 static bool step_catch_up(views *v, feed *f)
 {
     step s = {v, f};
@@ -234,14 +264,14 @@ static bool step_catch_up(views *v, feed *f)
 
 /* ---- opening ------------------------------------------------------------------------------------------------- */
 
-static void begin_rebuild(views *v, feed *f, const char *reason)
+static void begin_rebuild(views *v, feed *f, journal_reader *r, uint64_t at, const char *reason)
 {
     f->state = FEED_REBUILD;
-    f->index_at = v->at;
+    f->index_at = at;
     f->committed = 0;
     f->walk_next = 0;
     f->walk_total = f->records;
-    journal_count(v->reader, f->number, &f->walk_total, NULL, NULL);
+    journal_count(r, f->number, &f->walk_total, NULL, NULL);
     readers_leave(f->readers);
     f->readers = NULL;
     snprintf(f->reason, sizeof f->reason, "%s", reason[0] ? reason : "there was none");
@@ -254,27 +284,28 @@ static void begin_rebuild(views *v, feed *f, const char *reason)
     pthread_mutex_unlock(&v->lock);
 }
 
-static sinter_status open_index(views *v, feed *f, bool may_rebuild, sinter_error *e)
+static sinter_status open_index(views *v, feed *f, journal_reader *r, uint64_t at, bool may_rebuild, sinter_error *e)
 {
     text_index_state state;
     uint64_t sequence;
     char reason[256] = "";
     sinter_status s =
-        text_index_open(f->dir, f->schema, f->uuid, f->analyzer, may_rebuild, &f->index, &state, &sequence, reason, e);
+        text_index_open(f->dir, f->index_schema, f->uuid, f->analyzer, may_rebuild, &f->index, &state, &sequence, reason, e);
     if (s) return s;
     if (state == TEXT_INDEX_READY && sequence > journal_last_sequence(v->journal)) {
         text_index_close(f->index, false);
         f->index = NULL;
         s = dir_remove(f->dir, e);
         if (!s)
-            s = text_index_open(f->dir, f->schema, f->uuid, f->analyzer, true, &f->index, &state, &sequence, reason, e);
+            s = text_index_open(f->dir, f->index_schema, f->uuid, f->analyzer, true, &f->index, &state, &sequence, reason, e);
         if (s) return s;
         snprintf(reason, sizeof reason, "it was ahead of the journal");
     }
     if (state == TEXT_INDEX_REBUILD) {
-        begin_rebuild(v, f, reason);
+        begin_rebuild(v, f, r, at, reason);
         return SINTER_OK;
     }
+    if (text_index_extending(f->index)) f->extend_next = 0;
     f->state = FEED_CATCH_UP;
     f->index_at = f->committed = sequence;
     if (!sequence || f->readers) return SINTER_OK; /* stamped by no commit yet: not ready before it has caught up */
@@ -288,7 +319,7 @@ static void step_broken(views *v, feed *f)
     sinter_error e = SINTER_ERROR_INIT;
     if (clock_mono_ns() < f->retry_ns) return;
     sinter_status s = f->wipe ? dir_remove(f->dir, &e) : SINTER_OK;
-    if (!s) s = open_index(v, f, true, &e);
+    if (!s) s = open_index(v, f, v->reader, v->at, true, &e);
     if (s) feed_break(f, &e);
 }
 
@@ -308,6 +339,7 @@ bool feed_step(views *v, feed *f)
     case FEED_REBUILD: return step_rebuild(v, f);
     case FEED_CATCH_UP: return step_catch_up(v, f);
     case FEED_BROKEN: step_broken(v, f); return f->state != FEED_BROKEN;
+    case FEED_LIVE: return step_extend(v, f);
     default: return false;
     }
 }
@@ -322,14 +354,14 @@ static bool fill_item(void *ctx, const record *rec)
     return true;
 }
 
-static sinter_status fill_columns(views *v, feed *f, sinter_error *e)
+static sinter_status fill_columns(views *v, feed *f, journal_reader *r, sinter_error *e)
 {
     step s = {v, f};
     uint32_t next = 0, ordinals;
-    sinter_status status = journal_count(v->reader, f->number, &ordinals, NULL, e);
+    sinter_status status = journal_count(r, f->number, &ordinals, NULL, e);
     if (status) return status;
     while (next != UINT32_MAX && !status)
-        status = journal_items(v->reader, f->number, next, UINT32_MAX, fill_item, &s, &next, e);
+        status = journal_items(r, f->number, next, UINT32_MAX, fill_item, &s, &next, e);
     f->filled = journal_last_sequence(v->journal);
     catalog_expect(f->catalog, ordinals);
     f->moved = true;
@@ -337,24 +369,44 @@ static sinter_status fill_columns(views *v, feed *f, sinter_error *e)
 }
 
 /* A broken index is no reason to refuse the start; one for another schema is. */
-static sinter_status open_parts(views *v, feed *f, sinter_error *e)
+static sinter_status open_parts(views *v, feed *f, journal_reader *r, uint64_t at, sinter_error *e)
 {
     sinter_status s = journal_collection(v->journal, f->schema->name, &f->number, f->uuid, e);
     if (!s) s = catalog_open(f->schema, f->number, f->uuid, v->own_epochs, &f->catalog, e);
     if (!s) f->profiles = profile_open(f->schema, f->number, v->own_epochs);
     if (!s) s = text_analyzer_new(f->schema, &f->analyzer, e);
-    if (!s) s = fill_columns(v, f, e);
+    if (!s) s = fill_columns(v, f, r, e);
     if (s) return s;
-    s = open_index(v, f, false, e);
+    s = open_index(v, f, r, at, false, e);
     if (!s || s == SINTER_PRECONDITION || s == SINTER_INVALID) return s;
     feed_break(f, e);
     return SINTER_OK;
 }
 
-sinter_status feed_open(views *v, feed *f, sinter_error *e)
+feed *feed_new(const config_collection *schema)
+{
+    feed *f = xcalloc(1, sizeof *f);
+    f->schema = f->index_schema = schema;
+    f->extend_next = UINT32_MAX;
+    return f;
+}
+
+sinter_status feed_open(views *v, feed *f, journal_reader *r, uint64_t at, sinter_error *e)
 {
     f->dir = xasprintf("%s/index/%s", v->config->server.data_dir, f->schema->name);
-    return open_parts(v, f, e);
+    return open_parts(v, f, r, at, e);
+}
+
+void feed_adopt(views *v, feed *f, const config_collection *schema, text_analyzer *analyzer)
+{
+    (void)v;
+    catalog_adopt(f->catalog, schema);
+    if (f->index) text_index_adopt(f->index, schema, analyzer);
+    text_analyzer_free(f->analyzer);
+    f->analyzer = analyzer;
+    f->index_schema = schema;
+    f->extend_next = 0;
+    f->moved = true;
 }
 
 static bool is_whole(const feed *f)

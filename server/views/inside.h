@@ -28,7 +28,8 @@ typedef enum {
 
 /* One collection. */
 typedef struct feed {
-    const config_collection *schema;
+    const config_collection *schema;       /* that it was opened with */
+    const config_collection *index_schema; /* that the index and its analyzer follow: the newest adopted */
     char *dir;
     uint32_t number;
     char uuid[37];
@@ -36,6 +37,7 @@ typedef struct feed {
     profile_collection *profiles;
     text_analyzer *analyzer;
     bool moved; /* columns: since they were published */
+    uint32_t extend_next; /* items from this ordinal on are still to give their values of added fields; UINT32_MAX: none */
 
     uint64_t *record; /* [records] sequence of each ordinal's newest record that the columns hold; 0: none or deleted */
     uint32_t records;
@@ -70,15 +72,24 @@ typedef struct set_holder {
     reader_group *group[];
 } set_holder;
 
+/* Work of the view thread that the control thread waits for; a set is published before it counts as done. */
+typedef struct views_order {
+    void (*run)(views *v, struct views_order *o);
+    void *ctx;
+    uint64_t until_ns; /* how long it may wait for what it brought to be ready */
+    bool ran, done;
+} views_order;
+
 struct views {
     const config *config;
     journal *journal;
     journal *impressions; /* NULL: nothing counts what is shown */
+    journal *answers;     /* the log that could be counted; NULL: there is none */
     journal_reader *reader, *shown_reader;
     epoch_domain *lanes_epochs, *own_epochs;
     uint32_t lanes;
-    uint32_t n;
-    feed *feed;    /* [n] */
+    _Atomic uint32_t n;     /* grows on the view thread */
+    feed *feed[VIEWS_MOST]; /* [n] */
     arena *before; /* the state of an item that a record replaces */
 
     uint64_t at; /* sequence that columns and profiles have applied */
@@ -100,11 +111,17 @@ struct views {
     parked *park;
     uint32_t n_park, cap_park;
     views_state state;
-    views_collection_state *collection_state; /* [n] */
+    views_order *order; /* from the control thread; NULL: none */
+    pthread_cond_t ordered;
+    views_collection_state collection_state[VIEWS_MOST]; /* [n] */
 };
 
-/* feed.c: each returns with the feed broken rather than failing, but feed_open. */
-sinter_status feed_open(views *v, feed *f, sinter_error *e);
+/* feed.c: each returns with the feed broken rather than failing, but feed_open. `at`: of the walk that fills it, everything up to
+ * there is in it. */
+feed *feed_new(const config_collection *schema);
+sinter_status feed_open(views *v, feed *f, journal_reader *r, uint64_t at, sinter_error *e);
+/* Takes what a later configuration declares; `analyzer` becomes the feed's. [view thread] */
+void feed_adopt(views *v, feed *f, const config_collection *schema, text_analyzer *analyzer);
 void feed_close(views *v, feed *f);
 /* profiles.c: at start, from the first record to v->at. */
 sinter_status profiles_build(views *v, sinter_error *e);
@@ -129,6 +146,15 @@ void waits_refuse(views *v);
 /* Whether somebody waits for a sequence in (after, upto]. */
 bool waits_want(views *v, uint64_t after, uint64_t upto);
 uint64_t waits_deadline(const views *v); /* under the lock: the earliest */
+
+/* adopt.c: runs an order that waits, and tells who waits once a set has been published. */
+void orders_run(views *v);
+void orders_finish(views *v);
+
+/* profiles.c: one feed's, of records up to `at`, and of the impressions up to *shown_at. */
+sinter_status profiles_build_one(views *v, feed *f, uint64_t at, uint64_t *shown_at, sinter_error *e);
+/* The records of a feed that is not in the list yet. [view thread] */
+sinter_status profiles_catch_up_shown(views *v, feed *f, uint64_t after, sinter_error *e);
 
 /* thread.c */
 feed *views_feed(views *v, const Sinter__Storage__V1__Record *rec); /* of the record's collection; NULL: none, or no such record */

@@ -30,7 +30,7 @@ static bool walk_record(void *ctx, const record *rec)
 static bool any_events(const views *v)
 {
     for (uint32_t i = 0; i < v->n; i++)
-        if (v->feed[i].schema->n_events) return true;
+        if (v->feed[i]->schema->n_events) return true;
     return false;
 }
 
@@ -39,7 +39,8 @@ static bool any_events(const views *v)
 static bool walk_shown(void *ctx, const record *rec)
 {
     views *v = ctx;
-    for (uint32_t i = 0; i < v->n; i++) profile_apply_shown(v->feed[i].profiles, rec);
+    for (uint32_t i = 0; i < v->n; i++)
+        profile_apply_shown(v->feed[i]->profiles, rec);
     return true;
 }
 
@@ -72,6 +73,58 @@ static sinter_status shown_build(views *v, sinter_error *e)
         if (v->shown_at == before) break;
     }
     return s;
+}
+
+/* ---- a collection that comes later ---------------------------------------------------------------------------------------- */
+
+typedef struct walk_one {
+    feed *f;
+    uint64_t upto;
+} walk_one;
+
+static bool one_record(void *ctx, const record *rec)
+{
+    walk_one *w = ctx;
+    if (rec->sequence > w->upto) return false;
+    profile_apply(w->f->profiles, rec);
+    return true;
+}
+
+static bool one_shown(void *ctx, const record *rec)
+{
+    profile_apply_shown(((walk_one *)ctx)->f->profiles, rec);
+    return true;
+}
+
+static sinter_status walk_log(journal *j, walk_one *w, uint64_t after, uint64_t upto, bool (*fn)(void *, const record *), sinter_error *e)
+{
+    journal_reader *r;
+    uint64_t at = after, last = after;
+    sinter_status s = journal_reader_open(j, &r, e);
+    if (s) return s;
+    w->upto = upto;
+    for (bool more = at < upto; more && !s; more = last > at && last < upto) {
+        at = last;
+        s = journal_tail(r, at, WALK_RECORDS, fn, w, &last, e);
+    }
+    journal_reader_close(r);
+    return s;
+}
+
+sinter_status profiles_build_one(views *v, feed *f, uint64_t at, uint64_t *shown_at, sinter_error *e)
+{
+    walk_one w = {.f = f};
+    *shown_at = 0;
+    sinter_status s = f->schema->n_events ? walk_log(v->journal, &w, 0, at, one_record, e) : SINTER_OK;
+    if (s || !f->schema->rates || !v->answers) return s;
+    *shown_at = journal_last_sequence(v->answers);
+    return walk_log(v->answers, &w, 0, *shown_at, one_shown, e);
+}
+
+sinter_status profiles_catch_up_shown(views *v, feed *f, uint64_t after, sinter_error *e)
+{
+    walk_one w = {.f = f};
+    return walk_log(v->answers, &w, after, v->shown_at, one_shown, e);
 }
 
 sinter_status profiles_build(views *v, sinter_error *e)

@@ -75,14 +75,15 @@ static void fill_collection(const views *v, feed *f, view_collection *c)
 
 static set_holder *make_set(views *v, uint32_t hold)
 {
-    set_holder *h = xcalloc(1, sizeof *h + v->n * sizeof h->group[0]);
-    *h = (set_holder){.v = v, .hold = hold, .set = xcalloc(1, sizeof *h->set + v->n * sizeof(view_collection))};
-    h->set->n = v->n;
-    h->set->sequence = v->n ? UINT64_MAX : v->at;
-    for (uint32_t i = 0; i < v->n; i++) {
+    uint32_t n = v->n;
+    set_holder *h = xcalloc(1, sizeof *h + n * sizeof h->group[0]);
+    *h = (set_holder){.v = v, .hold = hold, .set = xcalloc(1, sizeof *h->set + n * sizeof(view_collection))};
+    h->set->n = n;
+    h->set->sequence = n ? UINT64_MAX : v->at;
+    for (uint32_t i = 0; i < n; i++) {
         view_collection *c = &h->set->collection[i];
-        fill_collection(v, &v->feed[i], c);
-        h->group[i] = v->feed[i].readers;
+        fill_collection(v, v->feed[i], c);
+        h->group[i] = c->ready ? v->feed[i]->readers : NULL;
         if (c->ready && c->sequence < h->set->sequence) h->set->sequence = c->sequence;
     }
     if (h->set->sequence == UINT64_MAX) h->set->sequence = 0; /* none is ready */

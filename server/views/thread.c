@@ -25,7 +25,7 @@ feed *views_feed(views *v, const record *rec)
     if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_ITEM_DELETE) number = rec->item_delete->collection;
     if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_EVENT_PUT) number = rec->event_put->collection;
     for (uint32_t i = 0; number && i < v->n; i++) {
-        if (v->feed[i].number == number) return &v->feed[i];
+        if (v->feed[i]->number == number) return v->feed[i];
     }
     return NULL;
 }
@@ -51,7 +51,7 @@ static bool follow(views *v, uint64_t *blocked_ns)
         v->at = last;
     } while (!s && v->continued && v->at < journal_last_sequence(v->journal));
     for (uint32_t i = 0; i < v->n; i++) {
-        if (v->feed[i].state == FEED_LIVE) v->feed[i].index_at = v->at;
+        if (v->feed[i]->state == FEED_LIVE) v->feed[i]->index_at = v->at;
     }
     if (!s) return v->at < journal_last_sequence(v->journal);
     log_error("views.read", "the views cannot follow the journal: %s", e.what);
@@ -85,8 +85,8 @@ static bool commit_is_due(views *v, const feed *f, uint64_t now)
 static bool set_is_stale(const views *v)
 {
     const view_set *set = v->holder->set;
-    for (uint32_t i = 0; i < v->n; i++) {
-        text_reader *const *now = v->feed[i].readers ? v->feed[i].readers->reader : NULL;
+    for (uint32_t i = 0; i < set->n; i++) {
+        text_reader *const *now = v->feed[i]->readers ? v->feed[i]->readers->reader : NULL;
         if (now != set->collection[i].reader) return true;
     }
     return v->publish_now;
@@ -120,8 +120,8 @@ static void tell_state(views *v)
     v->state.sequence = set->sequence;
     v->state.documents = v->documents;
     v->state.ready = true;
-    for (uint32_t i = 0; i < v->n; i++) {
-        tell_collection(&v->feed[i], &set->collection[i], &v->collection_state[i]);
+    for (uint32_t i = 0; i < set->n; i++) {
+        tell_collection(v->feed[i], &set->collection[i], &v->collection_state[i]);
         v->state.ready &= set->collection[i].ready;
     }
     pthread_mutex_unlock(&v->lock);
@@ -149,7 +149,7 @@ static uint64_t next_due(const views *v)
     uint64_t next = clock_mono_ns() + IDLE_NS;
     if (v->at > v->published_at || v->shown_at > v->shown_published_at) next = least(next, v->published_ns + PUBLISH_NS);
     for (uint32_t i = 0; i < v->n; i++) {
-        const feed *f = &v->feed[i];
+        const feed *f = v->feed[i];
         if (f->state == FEED_LIVE && f->pending_ns) next = least(next, due_ns(v, f));
         if (f->state == FEED_BROKEN) next = least(next, f->retry_ns);
     }
@@ -164,7 +164,7 @@ static bool rest(views *v, bool busy)
     if (v->n_park) until = least(least(until, clock_mono_ns() + WAITED_FOR_NS), waits_deadline(v));
     struct timespec t = {.tv_sec = (time_t)(until / (1000 * MS)), .tv_nsec = (long)(until % (1000 * MS))};
     int code = 0;
-    while (!busy && !v->stopping && !v->woken && !code)
+    while (!busy && !v->stopping && !v->woken && !v->order && !code)
         code = pthread_cond_timedwait(&v->wake, &v->lock, &t);
     v->woken = false;
     bool on = !v->stopping;
@@ -178,16 +178,18 @@ void views_run(void *arg)
     uint64_t blocked_ns = 0, shown_blocked_ns = 0;
     bool busy = true;
     while (rest(v, busy)) {
+        orders_run(v);
         busy = follow(v, &blocked_ns);
         busy |= profiles_follow_shown(v, &shown_blocked_ns);
         for (uint32_t i = 0; i < v->n; i++)
-            busy |= feed_step(v, &v->feed[i]);
+            busy |= feed_step(v, v->feed[i]);
         uint64_t now = clock_mono_ns();
         for (uint32_t i = 0; i < v->n; i++) {
-            if (commit_is_due(v, &v->feed[i], now)) feed_commit(v, &v->feed[i]);
+            if (commit_is_due(v, v->feed[i], now)) feed_commit(v, v->feed[i]);
         }
         publish_if_due(v);
         tell_state(v);
+        orders_finish(v);
         waits_finish(v, v->holder->set->sequence);
         epoch_reclaim(v->lanes_epochs);
     }

@@ -13,22 +13,24 @@ static void init_shared(views *v)
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&v->wake, &attr);
+    pthread_cond_init(&v->ordered, NULL);
     pthread_condattr_destroy(&attr);
 }
 
 static void destroy(views *v)
 {
     if (v->holder) sets_end(v);
-    for (uint32_t i = 0; v->feed && i < v->n; i++)
-        feed_close(v, &v->feed[i]);
+    for (uint32_t i = 0; i < v->n; i++) {
+        feed_close(v, v->feed[i]);
+        free(v->feed[i]);
+    }
     epoch_free(v->own_epochs);
     journal_reader_close(v->reader);
     journal_reader_close(v->shown_reader);
     arena_free(v->before);
     pthread_cond_destroy(&v->wake);
+    pthread_cond_destroy(&v->ordered);
     pthread_mutex_destroy(&v->lock);
-    free(v->feed);
-    free(v->collection_state);
     free(v);
 }
 
@@ -47,7 +49,7 @@ static sinter_status open_feeds(views *v, sinter_error *e)
     if (!s && v->impressions) s = journal_reader_open(v->impressions, &v->shown_reader, e);
     v->at = s ? 0 : journal_last_sequence(v->journal);
     for (uint32_t i = 0; i < v->n && !s; i++)
-        s = feed_open(v, &v->feed[i], e);
+        s = feed_open(v, v->feed[i], v->reader, v->at, e);
     return s ? s : profiles_build(v, e);
 }
 
@@ -75,14 +77,18 @@ sinter_status views_open(const config *c, journal *j, journal *impressions, epoc
     v->lanes_epochs = epochs;
     v->own_epochs = epoch_new(HOLDS);
     v->lanes = lanes;
-    v->n = c->n_collections;
-    v->feed = xcalloc(v->n + 1, sizeof *v->feed);
-    v->collection_state = xcalloc(v->n + 1, sizeof *v->collection_state);
+    v->answers = impressions;
     v->before = arena_new(1 << 16);
     init_shared(v);
-    for (uint32_t i = 0; i < v->n; i++)
-        v->feed[i].schema = &c->collection[i];
-    sinter_status s = open_feeds(v, e);
+    sinter_status s = SINTER_OK;
+    if (c->n_collections > VIEWS_MOST)
+        s = error_set(e, SINTER_INVALID, c->path, "serve the others from another server", "%u collections; a server has at most %d",
+                      c->n_collections, VIEWS_MOST);
+    for (uint32_t i = 0; i < c->n_collections && !s; i++) {
+        v->feed[v->n] = feed_new(&c->collection[i]);
+        v->n++;
+    }
+    if (!s) s = open_feeds(v, e);
     if (!s) {
         sets_publish(v);
         journal_listen(j, views_heard, v);
@@ -130,7 +136,7 @@ const view_set *views_current(const views *v)
 int32_t views_find(const views *v, const char *collection)
 {
     for (uint32_t i = 0; i < v->n; i++) {
-        if (strcmp(v->feed[i].schema->name, collection) == 0) return (int32_t)i;
+        if (strcmp(v->feed[i]->schema->name, collection) == 0) return (int32_t)i;
     }
     return -1;
 }
@@ -138,14 +144,14 @@ int32_t views_find(const views *v, const char *collection)
 void views_add_types(views *v, const config *c)
 {
     for (uint32_t i = 0; i < v->n; i++) {
-        const config_collection *is = config_find_collection(c, v->feed[i].schema->name);
-        if (is) profile_add_types(v->feed[i].profiles, is);
+        const config_collection *is = config_find_collection(c, v->feed[i]->schema->name);
+        if (is) profile_add_types(v->feed[i]->profiles, is);
     }
 }
 
 void views_suspect(views *v, uint32_t collection)
 {
-    if (collection < v->n) atomic_store(&v->feed[collection].suspect, true);
+    if (collection < v->n) atomic_store(&v->feed[collection]->suspect, true);
 }
 
 /* The lock is all that changes. */

@@ -27,6 +27,8 @@
 
 typedef struct views views;
 
+enum { VIEWS_MOST = 256 }; /* collections in the life of a server */
+
 typedef struct view_collection {
     catalog_collection *catalog;
     const catalog_set *columns;
@@ -36,7 +38,8 @@ typedef struct view_collection {
     bool ready;                 /* false: the index is being rebuilt; searches by words get UNAVAILABLE */
 } view_collection;
 
-/* collection[i] is config.collection[i] of the configuration that views_open got. */
+/* collection[i] is config.collection[i] of the configuration that views_open got; then those that views_adopt added, in the order
+ * of their coming. None leaves before the views close: a snapshot that is older, or is rolled back to, finds all of its own. */
 typedef struct view_set {
     uint64_t sequence; /* smallest of the ready collections */
     uint32_t n;
@@ -61,6 +64,13 @@ sinter_status views_discard(const config *c, sinter_error *e);
 const view_set *views_current(const views *v);
 /* Number of a collection in every set, -1: unknown. */
 int32_t views_find(const views *v, const char *collection);
+
+/* Brings the views to a later configuration that config_same_index and catalog_adoptable let through: collections that it adds
+ * are made and shown, empty or with what the journal still has of them; fields that it adds get columns, and words in the index,
+ * filled from the stored items in the background. Collections that it
+ * lacks are kept up to date all the same. `c` must outlive the views from here on; after an
+ * error, which changes nothing, it need not. Returns once a set with all of it is published. [control thread] */
+sinter_status views_adopt(views *v, const config *c, sinter_error *e);
 
 /* Event types that a later configuration has added: before events of them can be recorded. [any thread] */
 void views_add_types(views *v, const config *c);

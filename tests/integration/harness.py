@@ -328,8 +328,8 @@ class Server:
             assert time.monotonic() < end, f"{pending} impressions are not on disk"
             time.sleep(0.02)
 
-    def reload(self, dry_run=False, timeout=60):
-        return self.stub("Admin").Reload(pb.admin_pb2.ReloadRequest(dry_run=dry_run), timeout=timeout * SLOW)
+    def reload(self, dry_run=False, timeout=60, **more):
+        return self.stub("Admin").Reload(pb.admin_pb2.ReloadRequest(dry_run=dry_run, **more), timeout=timeout * SLOW)
 
 
 class ServerCase(unittest.TestCase):
