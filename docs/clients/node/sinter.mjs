@@ -45,9 +45,6 @@ export class Refused extends Error {
   }
 }
 
-// Nothing was done, or doing it again does no harm: reads, and writes with a write_id or event_id.
-const AGAIN = [grpc.status.UNAVAILABLE, grpc.status.RESOURCE_EXHAUSTED]
-
 export function connect(address = process.env.SINTER_SERVER ?? '127.0.0.1:7700') {
   const plain = grpc.credentials.createInsecure()
   const stubs = {
@@ -59,7 +56,8 @@ export function connect(address = process.env.SINTER_SERVER ?? '127.0.0.1:7700')
     return new Promise((done, fail) => stubs[service][method](request, {deadline}, (error, answer) => error ? fail(error) : done(answer)))
   }
 
-  // One answer within `seconds`, all tries together. Waits as long as the server says, or a little longer each time.
+  // One answer within `seconds`, all tries together. Waits as long as the server says, or a little longer each time. For reads, and writes
+  // with a write_id or event_id: those may be sent again.
   async function call(service, method, request, {seconds = 5} = {}) {
     const end = Date.now() + seconds * 1000
     for (let wait = 50; ; wait = Math.min(2 * wait, 2000)) {
@@ -69,7 +67,7 @@ export function connect(address = process.env.SINTER_SERVER ?? '127.0.0.1:7700')
         if (error.code === undefined) throw error
         const refused = new Refused(error)
         const pause = refused.retryAfter || wait * (0.5 + Math.random())
-        if (!AGAIN.includes(refused.code) || Date.now() + pause >= end) throw refused
+        if (!(refused.retryAfter || refused.code === grpc.status.UNAVAILABLE) || Date.now() + pause >= end) throw refused
         await sleep(pause)
       }
     }

@@ -69,9 +69,6 @@ class Refused(Exception):
 
 
 class Sinter:
-    # Nothing was done, or doing it again does no harm: reads, and writes with a write_id or event_id.
-    AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
-
     def __init__(self, address=None):
         self.address = address or os.environ.get("SINTER_SERVER", "127.0.0.1:7700")
         self.channel = grpc.insecure_channel(self.address, options=[("grpc.enable_retries", 0)])
@@ -81,7 +78,8 @@ class Sinter:
         self.admin = admin_pb2_grpc.AdminServiceStub(self.channel)
 
     def call(self, method, request, seconds=5.0):
-        """One answer within `seconds`, all tries together. Waits as long as the server says, or a little longer each time."""
+        """One answer within `seconds`, all tries together. Waits as long as the server says, or a little longer each time. For reads, and
+        writes with a write_id or event_id: those may be sent again."""
         end, wait = time.monotonic() + seconds, 0.05
         while True:
             try:
@@ -89,7 +87,7 @@ class Sinter:
             except grpc.RpcError as error:
                 refused = Refused(error)
             pause = refused.retry_after or wait * random.uniform(0.5, 1.5)
-            if refused.code not in self.AGAIN or time.monotonic() + pause >= end:
+            if not (refused.retry_after or refused.code == grpc.StatusCode.UNAVAILABLE) or time.monotonic() + pause >= end:
                 raise refused
             time.sleep(pause)
             wait = min(2 * wait, 2)
