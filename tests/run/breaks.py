@@ -95,6 +95,7 @@ def try_one(case):
         return {False: "caught", True: "NOT caught"}.get(result, result)
     finally:
         apply(case["patch"], back=True)
+        make()  # the next case begins with its test unbroken
 
 
 def check(tally, names):
