@@ -3,8 +3,8 @@
 #include "deploy_model.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "change_text.h"
 #include "json.h"
 #include <sinter/v1/admin.pb-c.h>
 
@@ -16,17 +16,19 @@ static void print(const deploy_order *o, const Sinter__V1__DeployModelResponse *
         printf("deployed %s: record %llu, snapshot %s\n", r->model, (unsigned long long)r->sequence, r->snapshot);
     if (o->tell_golden) printf("  %u golden cases hold\n", r->golden_cases);
     for (size_t i = 0; i < r->n_changes; i++) printf("  %s\n", r->changes[i]);
+    print_rehearsal(r->rehearsal);
+    if (o->dry_run) print_answers(r->answers, r->n_answers);
 }
 
 int deploy_model(client *c, const deploy_order *o)
 {
     sinter_error e = SINTER_ERROR_INIT;
     ProtobufCMessage *answer = NULL;
-    const char *user = o->who ? o->who : getenv("USER");
     Sinter__V1__DeployModelRequest q = SINTER__V1__DEPLOY_MODEL_REQUEST__INIT;
     q.model = (char *)(uintptr_t)o->model;
     q.dry_run = o->dry_run;
-    q.who = (char *)(uintptr_t)(user ? user : "");
+    q.force = o->force;
+    q.who = who_or_user(o->who);
     q.why = (char *)(uintptr_t)(o->why ? o->why : "");
     sinter_status s = client_call(c, "sinter.v1.AdminService/DeployModel", &q.base,
                                   &sinter__v1__deploy_model_response__descriptor, o->timeout_ns, &answer, &e);

@@ -11,7 +11,7 @@ typedef struct deploy_order {
     const char *command, *model; /* command: for messages */
     const char *who, *why;       /* who: NULL: $USER */
     uint64_t timeout_ns;
-    bool dry_run, json;
+    bool dry_run, force, json;
     bool tell_golden; /* how many golden cases were checked */
 } deploy_order;
 

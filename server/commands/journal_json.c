@@ -25,10 +25,11 @@ static const struct {
     {BODY(ANSWERED), "answered"},
     {BODY(RECORDED_REQUEST), "recorded_request"},
     {BODY(EVENT_PUT), "event_put"},
+    {BODY(CHANGE), "change"},
 };
 const char *const JOURNAL_BODY_NAMES[] = {
     "item_put", "item_delete", "collection_made",  "deployment",
-    "setting",  "answered",    "recorded_request", "event_put",
+    "setting",  "answered",    "recorded_request", "event_put",  "change",
 };
 const size_t JOURNAL_BODY_NAMES_N = ARRAY_LEN(JOURNAL_BODY_NAMES);
 
@@ -153,6 +154,7 @@ static void put_deployment(buffer *b, const Sinter__Storage__V1__Deployment *d)
 {
     put_text(b, "name", d->name);
     put_text(b, "version", d->version);
+    if (d->rollback) buffer_puts(b, ",\"rollback\":true");
     put_text(b, "who", d->who);
     put_text(b, "why", d->why);
     put_count(b, "collection", d->collection);
@@ -166,6 +168,53 @@ static void put_deployment(buffer *b, const Sinter__Storage__V1__Deployment *d)
         buffer_json_string(b, d->files[i]->sha256, strlen(d->files[i]->sha256));
     }
     buffer_puts(b, d->n_files ? "}" : "{}");
+}
+
+static void put_state(buffer *b, const char *key, const Sinter__Storage__V1__SnapshotState *s)
+{
+    if (!s) return;
+    put_key(b, key);
+    buffer_puts(b, "{\"id\":");
+    buffer_json_string(b, s->id, strlen(s->id));
+    put_text(b, "configuration", s->configuration);
+    put_key(b, "plugins");
+    buffer_puts(b, "[");
+    for (size_t i = 0; i < s->n_plugins; i++) {
+        const Sinter__Storage__V1__PluginBuild *p = s->plugins[i];
+        buffer_puts(b, i ? ",{\"plugin\":" : "{\"plugin\":");
+        buffer_json_string(b, p->plugin, strlen(p->plugin));
+        put_text(b, "name", p->name);
+        put_text(b, "version", p->version);
+        put_text(b, "sha256", p->sha256);
+        put_text(b, "file", p->file);
+        buffer_printf(b, ",\"swapped\":%s}", p->swapped ? "true" : "false");
+    }
+    buffer_puts(b, "],\"models\":{");
+    for (size_t i = 0; i < s->n_models; i++) {
+        if (i) buffer_puts(b, ",");
+        buffer_json_string(b, s->models[i]->name, strlen(s->models[i]->name));
+        buffer_printf(b, ":%" PRIu64, s->models[i]->version);
+    }
+    buffer_puts(b, "}}");
+}
+
+static const char *change_kind(const Sinter__Storage__V1__Change *c)
+{
+    static const char *const names[] = {"", "reload", "deploy", "swap", "rollback"};
+    return (size_t)c->kind < ARRAY_LEN(names) ? names[c->kind] : "";
+}
+
+static void put_change(buffer *b, const Sinter__Storage__V1__Change *c)
+{
+    put_text(b, "change", change_kind(c));
+    put_text(b, "who", c->who);
+    put_text(b, "why", c->why);
+    put_key(b, "changes");
+    put_strings(b, c->changes, c->n_changes);
+    buffer_printf(b, ",\"automatic\":%s", c->automatic ? "true" : "false");
+    if (c->refused_configuration[0]) put_text(b, "refused_configuration", c->refused_configuration);
+    put_state(b, "is", c->is);
+    put_state(b, "was", c->was);
 }
 
 static void put_item(buffer *b, const Sinter__V1__Item *item)
@@ -286,6 +335,7 @@ static void put_body(buffer *b, const record *rec)
         put_text(b, "uuid", rec->collection_made->uuid);
         return;
     case BODY(DEPLOYMENT): put_deployment(b, rec->deployment); return;
+    case BODY(CHANGE): put_change(b, rec->change); return;
     case BODY(SETTING):
         put_text(b, "key", rec->setting->key);
         put_text(b, "value", rec->setting->value);
@@ -356,6 +406,10 @@ static void tell_body(buffer *b, const record *rec)
         buffer_printf(b, "/%s, %zu files", rec->deployment->version, rec->deployment->n_files);
         return;
     case BODY(EVENT_PUT): tell_event(b, rec->event_put); return;
+    case BODY(CHANGE):
+        buffer_printf(b, "%s to snapshot %s by ", change_kind(rec->change), rec->change->is ? rec->change->is->id : "?");
+        buffer_json_string(b, rec->change->who, strlen(rec->change->who));
+        return;
     default: return;
     }
 }

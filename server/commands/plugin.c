@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* `sinter plugin list | check | new`: what is there, whether one keeps the contract, and the start of another. A check runs in a child process, so
+/* `sinter plugin list | check | new | swap`: what is there, whether one keeps the contract, the start of another, and another build in a
+ * running server. A check runs in a child process, so
  * that a plugin that crashes or hangs is a verdict and not the end of the command. */
 #include <dirent.h>
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include "plugin/plugin.h"
 #include "plugin_check.h"
 #include "plugin_new.h"
+#include "plugin_swap.h"
 
 int command_plugin(int argc, char **argv); /* named in table.c */
 extern char **environ;
@@ -29,11 +31,13 @@ static void help(FILE *out)
 {
     fputs("usage: sinter plugin list [-c CONFIG | DIR…] [--json]\n"
           "       sinter plugin check FILE.so [--options FILE.yaml] [--model DIR] [--json]\n"
-          "       sinter plugin new --role ROLE NAME [DIR]\n\n"
+          "       sinter plugin new --role ROLE NAME [DIR]\n"
+          "       sinter plugin swap NAME [FILE.so] [OPTIONS]\n\n"
           "  list    the plugins in a configuration's plugin_dirs, or in folders: roles, versions, options\n"
           "  check   load one in a child process and try it: exports, options, repeatability, block independence,\n"
           "          explanations, finite scores, memory given back, time a row\n"
-          "  new     write a folder with one that works as it stands: source, tests, build files; sinter plugin new --help\n\n"
+          "  new     write a folder with one that works as it stands: source, tests, build files; sinter plugin new --help\n"
+          "  swap    have a running server take another build; sinter plugin swap --help\n\n"
           "  -c, --config CONFIG     sinter.yaml (default: config/sinter.yaml, else the installed one)\n"
           "  --options FILE.yaml     a map of the plugin's options, as under its use in a pipeline\n"
           "  --model DIR             the folder of a trained model, for plugins that rank by one\n"
@@ -345,6 +349,7 @@ int command_plugin(int argc, char **argv)
     size_t n = 0;
     bool json = false;
     if (strcmp(verb, "new") == 0) return plugin_new(argc - 1, argv + 1);
+    if (strcmp(verb, "swap") == 0) return plugin_swap(argc - 1, argv + 1);
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             help(stdout);

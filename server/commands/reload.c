@@ -5,6 +5,7 @@
 #include <sinter/v1/admin.pb-c.h>
 
 #include "base/base.h"
+#include "change_text.h"
 #include "client.h"
 #include "commands/commands.h"
 #include "json.h"
@@ -13,14 +14,17 @@
 int command_reload(int argc, char **argv); /* named in table.c */
 
 typedef struct reload_arguments {
-    const char *server;
+    const char *server, *why, *who;
     uint64_t timeout_ns;
-    bool dry_run, drop, json;
+    bool dry_run, force, drop, json;
 } reload_arguments;
 
 #define AT(member) offsetof(reload_arguments, member)
 static const option_row rows[] = {
-    {"--dry-run", NULL, "check only: say what would change, and change nothing", OPTION_FLAG, AT(dry_run)},
+    {"--dry-run", NULL, "check and rehearse only: say what would change, for recorded queries too", OPTION_FLAG, AT(dry_run)},
+    {"--force", NULL, "whatever its agreement with the incumbent's order", OPTION_FLAG, AT(force)},
+    {"--why", "TEXT", "kept in the record", OPTION_TEXT, AT(why)},
+    {"--who", "NAME", "kept in the record (default: $USER)", OPTION_TEXT, AT(who)},
     {"--drop-collections", NULL, "let go of collections with items whose file is gone; the journal keeps them", OPTION_FLAG, AT(drop)},
     {"--json", NULL, "print the ReloadResponse as protobuf JSON", OPTION_FLAG, AT(json)},
     {"--timeout", "DURATION", "give up after this long (default 2m)", OPTION_DURATION, AT(timeout_ns)},
@@ -43,6 +47,8 @@ static void print(const Sinter__V1__ReloadResponse *r, bool dry_run)
     for (size_t i = 0; i < r->n_changes; i++)
         printf("  %s\n", r->changes[i]);
     if (r->n_changes == 0) printf("  no changes\n");
+    print_rehearsal(r->rehearsal);
+    if (dry_run) print_answers(r->answers, r->n_answers);
 }
 
 static int reload(const reload_arguments *a)
@@ -53,6 +59,9 @@ static int reload(const reload_arguments *a)
     Sinter__V1__ReloadRequest request = SINTER__V1__RELOAD_REQUEST__INIT;
     request.dry_run = a->dry_run;
     request.drop_collections = a->drop;
+    request.force = a->force;
+    request.who = who_or_user(a->who);
+    request.why = (char *)(uintptr_t)(a->why ? a->why : "");
     if (client_open(a->server, &c, &e) != SINTER_OK) return client_fail("reload", NULL, &e);
     sinter_status s = client_call(c, "sinter.v1.AdminService/Reload", &request.base,
                                   &sinter__v1__reload_response__descriptor, a->timeout_ns, &answer, &e);

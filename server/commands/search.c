@@ -11,6 +11,7 @@
 #include "client.h"
 #include "commands/commands.h"
 #include "json.h"
+#include "missing_text.h"
 #include "options.h"
 #include "search_facets.h"
 
@@ -18,7 +19,7 @@ int command_search(int argc, char **argv); /* named in table.c */
 
 typedef struct search_arguments {
     const char *server, *filter, *cursor, *user, *session, *pipeline, *request_id, *language, *operator_, *minimum, *time,
-        *explain, *group_by;
+        *explain, *missing, *group_by;
     option_list sort, fields, facets;
     uint64_t page_size, offset, after_sequence, timeout_ns, group_size, within_ns;
     bool json, no_impression;
@@ -36,6 +37,7 @@ static const option_row rows[] = {
     {"--group-by", "FIELD", "one line for all items of one value of it", OPTION_TEXT, AT(group_by)},
     {"--group-size", "N", "hits shown of each line (default 1)", OPTION_COUNT, AT(group_size)},
     {"--explain", "full", "each ranker's share and the rules that fired; full: every feature", OPTION_CHOICE, AT(explain)},
+    {"--missing", "ID", "instead of the hits: why this item is not among them", OPTION_TEXT, AT(missing)},
     {"--user", "ID", "who asks", OPTION_TEXT, AT(user)},
     {"--session", "ID", "in which visit", OPTION_TEXT, AT(session)},
     {"--time", "TIME", "as if it were then, RFC 3339", OPTION_TEXT, AT(time)},
@@ -228,6 +230,7 @@ static void ask_for_names(request_parts *p, const search_view *v, const option_l
 static int run(client *c, request_parts *p, const search_arguments *a)
 {
     sinter_error e = SINTER_ERROR_INIT;
+    if (a->missing) return explain_missing(c, &p->request, a->missing, a->timeout_ns, a->json);
     search_view v = {.collection = p->request.collection, .query = p->query, .offset = p->request.offset,
                      .fields = a->fields.item, .n_fields = a->fields.n,
                      .colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR")};

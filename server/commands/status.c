@@ -5,6 +5,7 @@
 #include <sinter/v1/admin.pb-c.h>
 
 #include "base/base.h"
+#include "change_text.h"
 #include "client.h"
 #include "commands/commands.h"
 #include "json.h"
@@ -53,6 +54,8 @@ static void print(const Sinter__V1__GetStatusResponse *r, const char *server)
     printf("sinter %s at %s: %s%s%s\n", r->version, server, r->state, *since ? " since " : "", since);
     printf("snapshot %s; journal at %llu, searchable to %llu; an acknowledged write is %s\n", r->snapshot,
            (unsigned long long)r->sequence, (unsigned long long)r->searchable_sequence, r->acknowledgement);
+    for (size_t i = 0; i < r->n_warnings; i++) printf("%s! %s\n", i ? "" : "\n", r->warnings[i]);
+    print_watch("", r->watch);
     printf("\ncollections\n");
     for (size_t i = 0; i < r->n_collections; i++) {
         const Sinter__V1__CollectionStatus *c = r->collections[i];

@@ -20,9 +20,11 @@ int command_events(int argc, char **argv);
 int command_import(int argc, char **argv);
 int command_journal(int argc, char **argv);
 int command_reload(int argc, char **argv);
+int command_replay(int argc, char **argv);
 int command_search(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_serve(int argc, char **argv);
+int command_snapshots(int argc, char **argv);
 int command_plugin(int argc, char **argv);
 int command_model(int argc, char **argv);
 int command_train(int argc, char **argv);
@@ -35,12 +37,14 @@ const struct command COMMANDS[] = {
     {"import", "add or replace items from a JSONL, CSV or TSV file", command_import},
     {"journal", "verify or dump the journal of a data directory", command_journal},
     {"reload", "have a running server read its configuration again", command_reload},
+    {"replay", "answer a recorded request again, on its own snapshot or another", command_replay},
     {"search", "search a collection, ranked and explained", command_search},
     {"serve", "serve search, catalogue and administration over gRPC", command_serve},
+    {"snapshots", "list what has served, or roll back to it", command_snapshots},
     {"status", "what a running server serves, and how it fares", command_status},
-    {"model", "list the models of a running server, or deploy one", command_model},
+    {"model", "list, compare, deploy or roll back models of a running server", command_model},
     {"train", "train a ranker or a fusion on what the journal holds", command_train},
-    {"plugin", "list plugins, check one against the contract, begin a new one", command_plugin},
+    {"plugin", "list plugins, check one, begin a new one, swap one in a running server", command_plugin},
     {"version", "print the version", command_version},
 };
 const size_t COMMANDS_N = ARRAY_LEN(COMMANDS);

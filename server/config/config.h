@@ -203,6 +203,14 @@ typedef struct config_pipeline {
 
 typedef log_level config_log_level; /* C++ lets no member take the name of its own type */
 
+/* `swap:` how a change is rehearsed before it is published, and watched after it. */
+typedef struct config_swap {
+    uint32_t rehearse, watch_searches, hold;
+    double max_errors, max_p99_ratio, min_agreement;
+    uint64_t p99_slack_ns, watch_ns;
+    double watch_errors, watch_late, watch_p99_ratio;
+} config_swap;
+
 typedef struct config_server {
     const char *listen;             /* "127.0.0.1:7700"; host:port, port 0: any free */
     bool insecure;                  /* allows an address that is not loopback without TLS */
@@ -220,7 +228,15 @@ typedef struct config_server {
     config_log_level log_level;
     bool log_json;
     bool impressions; /* log impressions, default true */
+    config_swap swap;
+    const conf_node *swap_at; /* for messages: `swap`, or the file's root */
 } config_server;
+
+/* One file that a configuration consists of: its YAML, or a file of its folder that a value names (rules, stop words). */
+typedef struct config_file {
+    const char *name; /* relative to the folder of sinter.yaml */
+    str bytes;
+} config_file;
 
 typedef struct config {
     const char *path; /* of sinter.yaml, absolute */
@@ -230,6 +246,11 @@ typedef struct config {
     const config_pipeline *pipeline; /* [n_pipelines] */
     uint32_t n_pipelines;
     uint64_t hash; /* of all bytes read */
+    char mark[17]; /* hash of all its files, as text: equal marks, equal configurations */
+    const config_file *file; /* [n_files] */
+    uint32_t n_files, cap_files;
+    const conf_node **root; /* [n_roots] of its YAML files */
+    uint32_t n_roots, cap_roots;
     arena *memory;
 } config;
 
@@ -238,6 +259,10 @@ typedef struct config {
 const char *config_default_path(void);
 sinter_status config_load(const char *path, config **out, sinter_error *e);
 void config_free(config *c);
+/* Keeps every file of it in DIR/MARK, from where config_load takes it again as if it stood in its own place: paths that lead out
+ * of its folder are those of where it came from. Files that have no place below the folder of sinter.yaml are not kept. Where it
+ * is there already nothing is done. */
+sinter_status config_keep(const config *c, const char *dir, sinter_error *e);
 const config_collection *config_find_collection(const config *c, const char *name);
 const config_pipeline *config_find_pipeline(const config *c, const char *name);
 /* Which of group, language, cap or type differ, so that the index of `was` cannot serve `is`: OK, or PRECONDITION with

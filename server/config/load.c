@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* config_load: sinter.yaml and the folders beside it, in order of name, into one immutable config. */
 #include "collection.h"
+#include "kept.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,6 +24,7 @@ static sinter_status parse(loader *l, const char *path, const conf_node **out, s
         l->c->hash = hash64_seed(path + strlen(l->folder), strlen(path) - strlen(l->folder), l->c->hash);
         l->c->hash = hash64_seed(b.data, b.len, l->c->hash);
         s = conf_parse_text(path, (str){b.data, b.len}, l->a, out, e);
+        if (s == SINTER_OK) kept_note(l->c, path + strlen(l->folder), (str){b.data, b.len}, *out);
     }
     buffer_free(&b);
     return s;
@@ -199,6 +201,7 @@ sinter_status config_load(const char *path, config **out, sinter_error *e)
     char absolute[PATH_MAX];
     c->path = arena_strdup(a, realpath(path, absolute) ? absolute : path);
     sinter_status s = load(&l, path, e);
+    if (s == SINTER_OK) kept_mark(c);
     if (s == SINTER_OK)
         *out = c;
     else

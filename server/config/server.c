@@ -11,7 +11,7 @@
 typedef struct server_raw {
     config_server s;
     const char *data_dir;
-    const conf_node *plugin_dirs, *limits, *log, *tls;
+    const conf_node *plugin_dirs, *limits, *log, *tls, *swap;
 } server_raw;
 
 typedef struct log_raw {
@@ -33,6 +33,7 @@ static const walk_key SERVER_KEYS[] = {
      "age of the oldest unapplied write at which the text index commits"},
     {"limits", WALK_NODE, AT(limits), NULL, 0, 0, NULL, false, "a map, below"},
     {"log", WALK_NODE, AT(log), NULL, 0, 0, NULL, false, "a map, below"},
+    {"swap", WALK_NODE, AT(swap), NULL, 0, 0, NULL, false, "a map, below"},
     {"tls", WALK_NODE, AT(tls), NULL, 0, 0, NULL, false, "not implemented: refused"},
 };
 const walk_table WALK_SERVER = {"sinter.yaml", SERVER_KEYS, ARRAY_LEN(SERVER_KEYS), false};
@@ -49,6 +50,33 @@ static const walk_key LIMIT_KEYS[] = {
     {"max_parked", WALK_U32, LIMIT(max_parked), "1024", 0, 1000000, NULL, false, "reads that wait for after_sequence"},
 };
 const walk_table WALK_LIMITS = {"limits", LIMIT_KEYS, ARRAY_LEN(LIMIT_KEYS), false};
+
+#define SWAP(f) offsetof(config_server, swap.f)
+static const walk_key SWAP_KEYS[] = {
+    {"rehearse", WALK_U32, SWAP(rehearse), "200", 0, 10000, NULL, false,
+     "newest recorded requests that a change is rehearsed on before it is published; 0: none"},
+    {"max_errors", WALK_DOUBLE, SWAP(max_errors), "0", 0, 1, NULL, false,
+     "rehearsal: share of the requests in which a plugin may fail, be late or give no number where the incumbent did not"},
+    {"max_p99_ratio", WALK_DOUBLE, SWAP(max_p99_ratio), "3", 1, 1000, NULL, false,
+     "rehearsal: 99th percentile of the stages' time, in that of the incumbent"},
+    {"p99_slack", WALK_DURATION, SWAP(p99_slack_ns), "25ms", 0, 60e9, NULL, false,
+     "rehearsal and watch: a 99th percentile that is no more than this above the incumbent's is fine whatever its ratio"},
+    {"min_agreement", WALK_DOUBLE, SWAP(min_agreement), "0", 0, 1, NULL, false,
+     "rehearsal: least rank-biased overlap with the incumbent's order; --force overrides it"},
+    {"watch", WALK_DURATION, SWAP(watch_ns), "60s", 0, 86400e9, NULL, false,
+     "how long a change is watched after it was published; 0s: not at all"},
+    {"watch_searches", WALK_U32, SWAP(watch_searches), "100", 1, 1000000, NULL, false,
+     "watch: searches of a pipeline that must have been answered before anything is concluded"},
+    {"watch_errors", WALK_DOUBLE, SWAP(watch_errors), "0.01", 0, 1, NULL, false,
+     "watch: share of a pipeline's searches in which a plugin may fail or give no number, above the incumbent's"},
+    {"watch_late", WALK_DOUBLE, SWAP(watch_late), "0.1", 0, 1, NULL, false,
+     "watch: share of a pipeline's searches in which a plugin's budget may end, above the incumbent's"},
+    {"watch_p99_ratio", WALK_DOUBLE, SWAP(watch_p99_ratio), "3", 1, 1000, NULL, false,
+     "watch: 99th percentile of a pipeline's searches, in that of the incumbent before"},
+    {"hold", WALK_U32, SWAP(hold), "2", 0, 32, NULL, false,
+     "replaced snapshots that stay in memory, for rollback and replay; one more while a change is watched"},
+};
+const walk_table WALK_SWAP = {"swap", SWAP_KEYS, ARRAY_LEN(SWAP_KEYS), false};
 
 static const char *const LEVELS[] = {"debug", "info", "warn", "error", NULL};
 static const char *const FORMATS[] = {"text", "json", NULL};
@@ -136,8 +164,10 @@ sinter_status server_read(const conf_node *root, config_server *out, arena *a, s
     *out = raw.s;
     out->data_dir = walk_path(root->file, raw.data_dir, a);
     s = walk_map(raw.limits ? raw.limits : &none, &WALK_LIMITS, out, a, e);
+    if (s == SINTER_OK) s = walk_map(raw.swap ? raw.swap : &none, &WALK_SWAP, out, a, e);
     if (s == SINTER_OK) s = read_log(raw.log ? raw.log : &none, out, a, e);
     if (s == SINTER_OK) s = read_plugin_dirs(raw.plugin_dirs, root->file, out, a, e);
+    out->swap_at = raw.swap ? raw.swap : root;
     const conf_node *listen_at = conf_get(root, "listen");
     if (s == SINTER_OK) s = check_listen(out, listen_at ? listen_at : root, e);
     return s;

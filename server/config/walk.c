@@ -2,10 +2,13 @@
 /* The table-driven walker: a YAML map is checked against a table and written into a struct. */
 #include "walk.h"
 
+#include "kept.h"
+
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const KIND_NAMES[] = {"a single value", "a list", "a map"};
 
@@ -37,20 +40,31 @@ sinter_status walk_unknown(const conf_node *at, const char *what, const char *na
     return s;
 }
 
+/* `path` as seen from the folder `here`, which is free of links. */
+static const char *seen_from(const char *here, const char *path, arena *a)
+{
+    char *at = arena_strdup(a, here);
+    while (strncmp(path, "./", 2) == 0)
+        path += 2;
+    while (strncmp(path, "../", 3) == 0 && strlen(at) > 1) {
+        *strrchr(at, '/') = '\0';
+        path += 3;
+    }
+    return arena_printf(a, "%s/%s", strcmp(at, "/") == 0 ? "" : at, path);
+}
+
 const char *walk_path(const char *file, const char *path, arena *a)
 {
     if (path[0] == '/') return arena_strdup(a, path);
-    const char *slash = strrchr(file, '/');
+    const char *slash = strrchr(file, '/'), *root, *origin;
     char *folder = slash ? arena_strndup(a, file, (size_t)(slash - file) + 1) : arena_strdup(a, "./");
     char here[PATH_MAX];
     if (!realpath(folder, here)) snprintf(here, sizeof here, "%s", folder);
-    while (strncmp(path, "./", 2) == 0)
-        path += 2;
-    while (strncmp(path, "../", 3) == 0 && strlen(here) > 1) { /* the folder is already free of links */
-        *strrchr(here, '/') = '\0';
-        path += 3;
-    }
-    return arena_printf(a, "%s/%s", strcmp(here, "/") == 0 ? "" : here, path);
+    const char *found = seen_from(here, path, a);
+    if (!kept_root(here, a, &root, &origin)) return found;
+    size_t n = strlen(root);
+    if (strncmp(found, root, n) == 0 && found[n] == '/' && access(found, F_OK) == 0) return found;
+    return seen_from(arena_printf(a, "%s%s", origin, here + n), path, a);
 }
 
 const char *conf_path(const conf_node *at, arena *a)

@@ -50,7 +50,7 @@ static sinter_status load(run *r, sinter_error *e)
 {
     const config_use *use = r->target.use;
     sinter_status s = plugin_host_new(r->place.plugins, LANES, &r->host, e);
-    if (s == SINTER_OK) s = plugin_load(r->host, &r->spec->config->server, use, &r->library, e);
+    if (s == SINTER_OK) s = plugin_load(r->host, &r->spec->config->server, use, NULL, 0, &r->library, e);
     if (s != SINTER_OK) return s;
     const plugin_role roles[] = {PLUGIN_TRAINER, r->target.role};
     for (size_t i = 0; i < ARRAY_LEN(roles); i++)

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Deploying a model, and telling which there are. On the control thread.
- *
- * The order makes nothing half-applied: the new snapshot is built and its golden cases hold before the record is appended, and it
- * is published only once the record is on disk. */
+/* Deploying a model, taking it back, and telling which there are. On the control thread. */
 #include "engine.h"
 
 #include <stdlib.h>
@@ -81,7 +78,7 @@ static sinter_status make_plan(const engine *g, const char *model, arena *a, pla
     if (st == SINTER_OK) st = model_recorded(&p->info, a, &p->file, &p->n_files, e);
     if (st == SINTER_OK) st = someone_uses(s, p->name, a, e);
     if (st) return st;
-    const deployment *newest = deployments_newest(g->deployments, p->name);
+    const deployment *newest = deployments_head(g->deployments, p->name);
     /* A version once deployed stays what it was: its numbers stand in logs and in what was trained after it. */
     for (const deployment *d = newest; d; d = d->before)
         if (d->version == p->version && !same_files(p, d))
@@ -91,72 +88,76 @@ static sinter_status make_plan(const engine *g, const char *model, arena *a, pla
     return SINTER_OK;
 }
 
-/* The record, and into the table what it says. */
-static sinter_status record(engine *g, const plan *p, const char *who, const char *why, arena *a, uint64_t *sequence, sinter_error *e)
+/* The record of it. */
+static Sinter__Storage__V1__Deployment *deployment_of(const engine *g, const plan *p, const engine_order *o, bool rollback, arena *a)
 {
-    Sinter__Storage__V1__Deployment d = SINTER__STORAGE__V1__DEPLOYMENT__INIT;
-    Sinter__Storage__V1__Record rec = SINTER__STORAGE__V1__RECORD__INIT;
-    d.name = arena_strdup(a, p->name);
-    d.version = arena_printf(a, "%llu", (unsigned long long)p->version);
-    d.who = arena_strdup(a, who ? who : "");
-    d.why = arena_strdup(a, why ? why : "");
-    d.collection = collection_number(g, p->info.collection_uuid);
-    d.since = p->info.since;
-    d.until = p->info.until;
-    d.files = ARENA_ARRAY(a, Sinter__Storage__V1__FileHash *, p->n_files + 1);
+    Sinter__Storage__V1__Deployment *d = ARENA_NEW(a, Sinter__Storage__V1__Deployment);
+    sinter__storage__v1__deployment__init(d);
+    d->name = arena_strdup(a, p->name);
+    d->version = arena_printf(a, "%llu", (unsigned long long)p->version);
+    d->who = arena_strdup(a, o->who ? o->who : "");
+    d->why = arena_strdup(a, o->why ? o->why : "");
+    d->collection = collection_number(g, p->info.collection_uuid);
+    d->since = p->info.since;
+    d->until = p->info.until;
+    d->rollback = rollback;
+    d->files = ARENA_ARRAY(a, Sinter__Storage__V1__FileHash *, p->n_files + 1);
     for (uint32_t i = 0; i < p->n_files; i++) {
         Sinter__Storage__V1__FileHash *f = ARENA_NEW(a, Sinter__Storage__V1__FileHash);
         sinter__storage__v1__file_hash__init(f);
         f->path = arena_strdup(a, p->file[i].path);
         f->sha256 = arena_strdup(a, p->file[i].sha256);
-        d.files[d.n_files++] = f;
+        d->files[d->n_files++] = f;
     }
-    rec.body_case = SINTER__STORAGE__V1__RECORD__BODY_DEPLOYMENT;
-    rec.deployment = &d;
-    size_t n = sinter__storage__v1__record__get_packed_size(&rec);
-    uint8_t *bytes = arena_alloc(a, n + 1);
-    sinter__storage__v1__record__pack(&rec, bytes);
-    const journal_op op = {.kind = JOURNAL_RECORD, .collection = d.collection, .bytes = {(const char *)bytes, n}};
-    const journal_write w = {.op = &op, .n = 1, .fence = UINT64_MAX};
-    journal_result r;
-    sinter_status st = journal_append_wait(g->journal, &w, &r, e);
-    if (st) return st;
-    *sequence = r.sequence;
-    deployments_add(g->deployments, &d, r.sequence, clock_wall_ms());
-    return SINTER_OK;
+    return d;
 }
 
-sinter_status engine_deploy(engine *g, const char *model, const char *who, const char *why, bool dry_run, buffer *changes,
-                            engine_deployed *out, sinter_error *e)
+static sinter_status deploy(engine *g, const char *model, const engine_order *o, bool rollback, arena *a, engine_changed *out,
+                            sinter_error *e)
 {
-    arena *a = arena_new(1 << 14);
     plan p = {0};
-    snapshot *was = atomic_load(&g->snapshot), *is = NULL;
-    *out = (engine_deployed){0};
+    snapshot *was = atomic_load(&g->snapshot);
     sinter_status st = make_plan(g, model, a, &p, e);
-    snapshot_args args = {.config = was->config, .config_refs = was->config_refs, .deploy_name = p.name,
-                          .deploy_version = p.version};
-    if (st == SINTER_OK) st = engine_build(g, &args, &is, e);
-    if (st == SINTER_OK) {
-        snapshot_changes(was, is, changes);
-        out->golden_cases = is->golden_cases;
-        if (p.same)
-            out->sequence = p.same->sequence;
-        else if (!dry_run)
-            st = record(g, &p, who, why, a, &out->sequence, e);
-        if (st || dry_run) {
-            engine_discard(g, is);
-            if (dry_run) out->sequence = 0;
-        } else {
-            engine_publish(g, is);
-            log_info("model.deploy", "%s deployed by record %llu%s%s", model, (unsigned long long)out->sequence,
-                     who && *who ? ", by " : "", who ? who : "");
-        }
-    }
-    arena_free(a);
-    /* The server lost nothing: what it was asked to deploy is not fit for it. */
-    if (st == SINTER_DATA_LOSS) st = SINTER_PRECONDITION;
+    if (st) return st;
+    const Sinter__Storage__V1__Deployment *d = deployment_of(g, &p, o, rollback, a);
+    change c = {.kind = rollback ? SINTER__STORAGE__V1__CHANGE__KIND__KIND_ROLLBACK : SINTER__STORAGE__V1__CHANGE__KIND__KIND_DEPLOY,
+                .order = o,
+                .args = {.config = was->config, .config_refs = was->config_refs, .deploy_name = p.name, .deploy_version = p.version},
+                .deployment = &d,
+                .n_deployments = 1,
+                .no_record = p.same != NULL};
+    out->model = model;
+    st = change_make(g, &c, a, out, e);
+    if (st == SINTER_OK && !o->dry_run && p.same) out->sequence = p.same->sequence;
+    if (st == SINTER_OK && !o->dry_run)
+        log_info("model.deploy", "%s %s by record %llu%s%s", model, rollback ? "taken back to" : "deployed",
+                 (unsigned long long)out->sequence, o->who && *o->who ? ", by " : "", o->who ? o->who : "");
     return st;
+}
+
+/* The server lost nothing: what it was asked to deploy is not fit for it. */
+static sinter_status unfit(sinter_status st)
+{
+    return st == SINTER_DATA_LOSS ? SINTER_PRECONDITION : st;
+}
+
+sinter_status engine_deploy(engine *g, const char *model, const engine_order *o, arena *a, engine_changed *out, sinter_error *e)
+{
+    return unfit(deploy(g, model, o, false, a, out, e));
+}
+
+sinter_status engine_rollback_model(engine *g, const char *name, const engine_order *o, arena *a, engine_changed *out, sinter_error *e)
+{
+    const snapshot *s = atomic_load(&g->snapshot);
+    sinter_status st = someone_uses(s, name, a, e);
+    if (st) return st;
+    const deployment *now = deployments_newest(g->deployments, name), *to = now ? now->under : NULL;
+    while (to && (!to->version || to->version == now->version)) to = to->under;
+    if (!to)
+        return error_set(e, SINTER_PRECONDITION, "model", "`sinter model list` shows the versions; `sinter model deploy` takes any",
+                         now ? "nothing was deployed before %.64s/%llu" : "nothing of '%.64s' is deployed", name,
+                         now ? (unsigned long long)now->version : 0);
+    return unfit(deploy(g, arena_printf(a, "%s/%llu", name, (unsigned long long)to->version), o, true, a, out, e));
 }
 
 /* ---- list --------------------------------------------------------------------------------------------------------------------- */
@@ -192,6 +193,41 @@ static void fill_metrics(const model_info *m, arena *a, Sinter__V1__ModelInfo *o
     }
 }
 
+static void add_names(arena *a, const char *kind, const model_names *names, Sinter__V1__ModelInfo *out)
+{
+    for (uint32_t i = 0; i < names->n; i++) out->features[out->n_features++] = arena_printf(a, "%s %s", kind, names->name[i]);
+}
+
+/* What it is made from and of: all that two versions may differ in. */
+static void fill_making(const model_info *m, arena *a, Sinter__V1__ModelInfo *out)
+{
+    out->plugin_version = arena_strdup(a, m->plugin_version);
+    out->plugin_sha256 = arena_strdup(a, m->plugin_sha256);
+    out->role = arena_strdup(a, m->role);
+    out->use = arena_strdup(a, m->use);
+    out->options = arena_strdup(a, m->options);
+    out->seed = m->seed;
+    out->ordinals = m->ordinals;
+    out->parent = arena_strdup(a, m->parent);
+    size_t n = (size_t)m->feature.n + m->id_feature.n + m->context.n + m->prior.n + m->vector.n + m->history_side.n + m->ranker.n;
+    out->features = ARENA_ARRAY(a, char *, n + 1);
+    add_names(a, "feature", &m->feature, out);
+    add_names(a, "id", &m->id_feature, out);
+    add_names(a, "context", &m->context, out);
+    add_names(a, "score", &m->prior, out);
+    add_names(a, "vector", &m->vector, out);
+    add_names(a, "history", &m->history_side, out);
+    add_names(a, "ranker", &m->ranker, out);
+    out->files = ARENA_ARRAY(a, Sinter__V1__ModelFile *, m->n_files + 1);
+    for (uint32_t i = 0; i < m->n_files; i++) {
+        Sinter__V1__ModelFile *f = ARENA_NEW(a, Sinter__V1__ModelFile);
+        sinter__v1__model_file__init(f);
+        f->path = arena_strdup(a, m->file[i].path);
+        f->sha256 = arena_strdup(a, m->file[i].sha256);
+        out->files[out->n_files++] = f;
+    }
+}
+
 static Sinter__V1__ModelInfo *describe(const engine *g, const snapshot *s, const char *name, uint64_t version, arena *a)
 {
     Sinter__V1__ModelInfo *out = ARENA_NEW(a, Sinter__V1__ModelInfo);
@@ -210,6 +246,7 @@ static Sinter__V1__ModelInfo *describe(const engine *g, const snapshot *s, const
         out->since = m.since;
         out->until = m.until;
         fill_metrics(&m, a, out);
+        fill_making(&m, a, out);
         out->trained = ARENA_NEW(a, Google__Protobuf__Timestamp);
         *out->trained = timestamp_of(m.trained_ms);
         st = model_verify(&m, same ? same->file : NULL, same ? same->n_files : 0, &e);

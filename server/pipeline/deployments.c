@@ -26,8 +26,23 @@ void deployments_free(deployments *d)
 
 const deployment *deployments_newest(const deployments *d, const char *name)
 {
+    const deployment *x = deployments_head(d, name);
+    return x && x->version ? x : NULL;
+}
+
+const deployment *deployments_head(const deployments *d, const char *name)
+{
     for (const deployment *x = d->name; x; x = x->next_name)
         if (strcmp(x->name, name) == 0) return x;
+    return NULL;
+}
+
+/* What stood in force below it: a rollback lies on what the version that it went back to lay on. */
+static const deployment *below(const deployment *x, const deployment *head, bool rollback)
+{
+    if (!rollback) return head;
+    for (; head; head = head->under)
+        if (head->version == x->version) return head->under;
     return NULL;
 }
 
@@ -57,11 +72,17 @@ void deployments_add(deployments *d, const Sinter__Storage__V1__Deployment *m, u
     }
     while (*at && strcmp((*at)->name, x->name) != 0) at = &(*at)->next_name;
     x->before = *at;
+    x->under = below(x, *at, m->rollback);
     x->next_name = *at ? (*at)->next_name : NULL;
     *at = x;
 }
 
 sinter_status deployments_read(deployments *d, journal_reader *r, uint64_t last, sinter_error *e)
+{
+    return records_read(d, NULL, NULL, r, last, e);
+}
+
+sinter_status records_read(deployments *d, change_seen *fn, void *ctx, journal_reader *r, uint64_t last, sinter_error *e)
 {
     arena *a = arena_new(1 << 12);
     sinter_status s = SINTER_OK;
@@ -73,10 +94,12 @@ sinter_status deployments_read(deployments *d, journal_reader *r, uint64_t last,
             s = SINTER_OK;
             continue;
         }
-        if (s != SINTER_OK || journal_body(bytes) != SINTER__STORAGE__V1__RECORD__BODY_DEPLOYMENT) continue;
+        uint32_t body = s == SINTER_OK ? journal_body(bytes) : 0;
+        if (body != SINTER__STORAGE__V1__RECORD__BODY_DEPLOYMENT && body != SINTER__STORAGE__V1__RECORD__BODY_CHANGE) continue;
         s = journal_get(r, i, a, &rec, e);
         if (s == SINTER_OK && rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_DEPLOYMENT)
             deployments_add(d, rec->deployment, i, rec->time_ms);
+        if (s == SINTER_OK && fn && rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_CHANGE) fn(ctx, rec);
         arena_reset(a);
     }
     arena_free(a);

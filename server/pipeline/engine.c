@@ -60,8 +60,8 @@ static sinter_status open_journals(engine *g, const config *c, const char *exe, 
 
 static sinter_status open_lanes(engine *g, sinter_error *e)
 {
-    g->lane = xcalloc(g->n_lanes, sizeof *g->lane);
-    for (uint32_t i = 0; i < g->n_lanes; i++) {
+    g->lane = xcalloc(g->n_lanes + 1, sizeof *g->lane);
+    for (uint32_t i = 0; i <= g->n_lanes; i++) {
         pipeline_lane *l = &g->lane[i];
         l->engine = g;
         l->number = i;
@@ -73,13 +73,14 @@ static sinter_status open_lanes(engine *g, sinter_error *e)
     return SINTER_OK;
 }
 
-/* Every deployment and every alias that the journal holds. */
-static sinter_status open_deployments(engine *g, sinter_error *e)
+/* Every deployment, every change and every alias that the journal holds. */
+static sinter_status open_records(engine *g, sinter_error *e)
 {
+    uint64_t last = journal_last_sequence(g->journal);
     g->deployments = deployments_new();
     g->aliases = aliases_new();
-    sinter_status st = aliases_read(g->aliases, g->lane[0].reader, journal_last_sequence(g->journal), e);
-    return st ? st : deployments_read(g->deployments, g->lane[0].reader, journal_last_sequence(g->journal), e);
+    sinter_status st = aliases_read(g->aliases, g->lane[0].reader, last, e);
+    return st ? st : records_read(g->deployments, change_seen_at_start, g, g->lane[0].reader, last, e);
 }
 
 /* Control work has a plugin worker of its own, behind the lanes'. */
@@ -95,8 +96,22 @@ sinter_status engine_build(engine *g, snapshot_args *args, snapshot **out, sinte
     args->serial = g->serial + 1;
     args->deployments = g->deployments;
     args->control_lane = g->n_lanes;
+    if (!args->override) {
+        args->override = g->override;
+        args->n_overrides = g->n_overrides;
+    }
     sinter_status st = snapshot_build(args, out, e);
     if (st == SINTER_OK) g->serial++;
+    return st;
+}
+
+static sinter_status open_house(engine *g, config *c, sinter_error *e)
+{
+    char *private_dir = xasprintf("%s/plugins", c->server.data_dir);
+    sinter_status st = plugin_host_new(private_dir, g->n_lanes + 1, &g->host, e);
+    if (st == SINTER_OK) st = views_open(c, g->journal, g->impressions, g->epochs, g->n_lanes + 1, &g->views, e);
+    if (st == SINTER_OK) engine_take_collections(g);
+    free(private_dir);
     return st;
 }
 
@@ -107,18 +122,20 @@ sinter_status engine_open(config *c, uint32_t lanes, const char *exe, engine **o
     g->config_path = xstrdup(c->path);
     g->epochs = epoch_new(lanes + 2);
     g->snapshot_epochs = epoch_new(lanes + 2);
-    char *private_dir = xasprintf("%s/plugins", c->server.data_dir);
+    g->override_memory = arena_new(1 << 10);
+    pthread_mutex_init(&g->told_lock, NULL);
+    buffer warnings = {0};
     snapshot *s = NULL;
     sinter_status st = dir_make(c->server.data_dir, e);
     if (st == SINTER_OK) st = open_journals(g, c, exe, e);
     if (st == SINTER_OK) st = open_lanes(g, e);
-    if (st == SINTER_OK) st = plugin_host_new(private_dir, lanes + 1, &g->host, e);
-    if (st == SINTER_OK) st = views_open(c, g->journal, g->impressions, g->epochs, lanes, &g->views, e);
-    if (st == SINTER_OK) engine_take_collections(g);
-    if (st == SINTER_OK) st = open_deployments(g, e);
-    snapshot_args first = {.config = c, .at_start = true};
+    if (st == SINTER_OK) st = open_records(g, e);
+    if (st == SINTER_OK) st = change_configuration(g, &c, e);
+    if (st == SINTER_OK) st = open_house(g, c, e);
+    snapshot_args first = {.config = c, .at_start = true, .warnings = &warnings};
     if (st == SINTER_OK) st = engine_build(g, &first, &s, e);
-    free(private_dir);
+    if (st == SINTER_OK && warnings.data) engine_warn(g, "swap.kept", warnings.data);
+    buffer_free(&warnings);
     if (st) {
         engine_close(g);
         return st;
@@ -126,6 +143,7 @@ sinter_status engine_open(config *c, uint32_t lanes, const char *exe, engine **o
     /* The views hold pointers into the first configuration: it lives as long as the engine. */
     g->first = s;
     atomic_store(&g->snapshot, s);
+    change_started(g, s);
     *out = g;
     return SINTER_OK;
 }
@@ -133,12 +151,15 @@ sinter_status engine_open(config *c, uint32_t lanes, const char *exe, engine **o
 static void free_snapshot(void *p, void *ctx)
 {
     engine *g = ctx;
-    if (p != g->first) snapshot_free(p);
+    if (p == g->first)
+        snapshot_release_plugins(p);
+    else
+        snapshot_free(p);
 }
 
 static void free_lanes(engine *g)
 {
-    for (uint32_t i = 0; g->lane && i < g->n_lanes; i++) {
+    for (uint32_t i = 0; g->lane && i <= g->n_lanes; i++) {
         if (g->lane[i].reader) journal_reader_close(g->lane[i].reader);
         if (g->lane[i].memory) arena_free(g->lane[i].memory);
         if (g->lane[i].scratch) arena_free(g->lane[i].scratch);
@@ -150,7 +171,10 @@ void engine_close(engine *g)
 {
     if (!g) return;
     snapshot *s = atomic_load(&g->snapshot);
+    watch_forget(g);
     if (g->snapshot_epochs) epoch_free(g->snapshot_epochs);
+    for (uint32_t i = 0; i < g->n_held; i++)
+        if (g->held[i] != g->first) snapshot_free(g->held[i]);
     if (s && s != g->first) snapshot_free(s);
     snapshot_release_plugins(g->first);
     if (g->views) views_close(g->views);
@@ -158,12 +182,20 @@ void engine_close(engine *g)
     engine_release_kept(g);
     if (g->host) plugin_host_free(g->host);
     free_lanes(g);
+    if (g->log_reader) journal_reader_close(g->log_reader);
     if (g->impressions) journal_close(g->impressions);
     if (g->journal) journal_close(g->journal);
     if (g->epochs) epoch_free(g->epochs);
     deployments_free(g->deployments);
     aliases_free(g->aliases);
+    history_free(g);
+    arena_free(g->override_memory);
+    free(g->override);
+    buffer_free(&g->told_watch);
+    buffer_free(&g->told_warnings);
+    pthread_mutex_destroy(&g->told_lock);
     free(g->services);
+    config_free(g->on_disk);
     free(g->config_path);
     free(g);
 }
@@ -204,30 +236,26 @@ static void drain_old(engine *g)
     }
 }
 
-sinter_status engine_reload(engine *g, bool dry_run, bool drop, buffer *changes, sinter_error *e)
+sinter_status engine_reload(engine *g, const engine_order *o, arena *a, engine_changed *out, sinter_error *e)
 {
     config *c;
     sinter_status st = config_load(g->config_path, &c, e);
     if (st) return st;
-    snapshot *was = atomic_load(&g->snapshot), *is = NULL;
+    snapshot *was = atomic_load(&g->snapshot);
     st = check_reloadable(was->config, c, e);
     if (st == SINTER_OK) st = check_events(was->config, c, e);
-    snapshot_args args = {.config = c};
-    adoption a = {0};
-    if (st == SINTER_OK) st = engine_adopt(g, c, dry_run, drop, &args, &a, e);
-    if (st == SINTER_OK) st = engine_build(g, &args, &is, e);
+    change x = {.kind = SINTER__STORAGE__V1__CHANGE__KIND__KIND_RELOAD, .order = o, .args = {.config = c}};
+    adoption news = {0};
+    if (st == SINTER_OK) st = engine_adopt(g, c, o->dry_run, o->drop_collections, &x.args, &news, e);
     if (st) {
-        if (!args.config_refs) config_free(c);
-        engine_adopt_end(&a);
+        if (!x.args.config_refs) config_free(c);
+        engine_adopt_end(&news);
         return st;
     }
-    snapshot_changes(was, is, changes);
-    if (dry_run) engine_discard(g, is);
-    engine_adopt_end(&a);
-    if (dry_run) return SINTER_OK;
-    views_add_types(g->views, c); /* before anyone can record events of them */
-    engine_publish(g, is);
-    return SINTER_OK;
+    x.probed = news.probe != NULL;
+    st = change_make(g, &x, a, out, e);
+    engine_adopt_end(&news);
+    return st;
 }
 
 void engine_discard(engine *g, snapshot *s)
@@ -236,14 +264,44 @@ void engine_discard(engine *g, snapshot *s)
     snapshot_free(s);
 }
 
+static void drop(engine *g, snapshot *s)
+{
+    epoch_retire(g->snapshot_epochs, s, free_snapshot, g);
+    drain_old(g);
+}
+
+static void unhold(engine *g, uint32_t at)
+{
+    memmove(&g->held[at], &g->held[at + 1], (g->n_held - at - 1) * sizeof *g->held);
+    g->n_held--;
+}
+
+/* What was rolled back goes first, then the oldest; what a watch would go back to stays. */
+void engine_trim_held(engine *g)
+{
+    const config_swap *c = &atomic_load(&g->snapshot)->config->server.swap;
+    uint32_t most = c->hold + (g->watch.on && c->hold == 0);
+    while (g->n_held > most) {
+        uint32_t at = g->n_held - 1;
+        for (uint32_t i = 0; i < g->n_held; i++)
+            if (g->held[i]->rolled_back) at = i;
+        if (g->watch.on && g->held[at] == g->watch.incumbent) at = at ? at - 1 : 1;
+        snapshot *s = g->held[at];
+        unhold(g, at);
+        drop(g, s);
+    }
+}
+
 void engine_publish(engine *g, snapshot *is)
 {
     snapshot *was = atomic_load(&g->snapshot);
+    for (uint32_t i = 0; i < g->n_held; i++)
+        if (g->held[i] == is) unhold(g, i--);
     atomic_store(&g->snapshot, is);
-    epoch_retire(g->snapshot_epochs, was, free_snapshot, g);
-    drain_old(g);
-    if (was == g->first) snapshot_release_plugins(was);
-    log_info("snapshot.publish", "snapshot %s replaces %s", is->id, was == g->first ? "the first" : "the one before");
+    memmove(&g->held[1], &g->held[0], g->n_held * sizeof *g->held);
+    g->held[0] = was;
+    g->n_held++;
+    log_info("snapshot.publish", "snapshot %s replaces %s", is->id, was->id);
 }
 
 journal *engine_journal(engine *g)
@@ -264,6 +322,11 @@ views *engine_views(engine *g)
 epoch_domain *engine_epochs(engine *g)
 {
     return g->epochs;
+}
+
+pipeline_lane *engine_control_lane(engine *g)
+{
+    return &g->lane[g->n_lanes];
 }
 
 pipeline_lane *pipeline_lane_get(engine *g, uint32_t lane)

@@ -215,6 +215,7 @@ static sinter_status log_answer(search *s, str request_bytes, sinter_error *e)
     a.columns_sequence = s->set->sequence;
     a.time_ms = s->context.now_ms;
     a.pipeline = message_text(s->pipeline ? s->pipeline->config->name : "");
+    a.pipeline_version = message_text(s->pipeline ? s->pipeline->version : "");
     a.collection = catalog_number(c->catalog);
     a.features = (char **)(uintptr_t)c->log_feature_name;
     a.n_features = c->n_log_features;

@@ -56,15 +56,19 @@ static sinter_status attempt(const model_use *u, const char *name, uint64_t vers
     return SINTER_OK;
 }
 
+static sinter_status not_trained(const model_use *u, snap_use *out)
+{
+    out->disabled = arena_printf(u->a, "not trained yet: sinter train %s --deploy", u->train);
+    return SINTER_OK;
+}
+
 static sinter_status newest(const model_use *u, const char *name, snap_use *out, sinter_error *e)
 {
     const deployment *d = deployments_newest(u->args->deployments, name), *first = d;
     char why[1600] = "", line[1600];
-    if (!d) {
-        out->disabled = arena_printf(u->a, "not trained yet: sinter train %s --deploy", u->train);
-        return SINTER_OK;
-    }
-    for (; d; d = d->before) {
+    if (!d) return not_trained(u, out);
+    for (; d; d = d->under) {
+        if (!d->version) continue;
         sinter_status s = attempt(u, name, d->version, d, out, e);
         if (s == SINTER_OK) break;
         if (!u->args->at_start) return place(e, u->use, s);
@@ -98,6 +102,12 @@ sinter_status model_use_open(const model_use *u, snap_use *out, sinter_error *e)
     if (!e) e = &own;
     if (latest && u->args->deploy_name && strcmp(u->args->deploy_name, first) == 0) {
         sinter_status s = attempt(u, first, u->args->deploy_version, NULL, out, e);
+        return s == SINTER_OK ? s : place(e, use, s);
+    }
+    for (uint32_t i = 0; latest && i < u->args->n_latest; i++) {
+        if (strcmp(u->args->latest[i].name, first) != 0) continue;
+        if (u->args->latest[i].version == 0) return not_trained(u, out);
+        sinter_status s = attempt(u, first, u->args->latest[i].version, NULL, out, e);
         return s == SINTER_OK ? s : place(e, use, s);
     }
     if (latest) return newest(u, first, out, e);

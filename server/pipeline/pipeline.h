@@ -26,13 +26,53 @@ typedef struct snapshot snapshot;
 typedef struct pipeline_lane pipeline_lane; /* arena, scratch, journal reader, epoch slot: one a lane */
 
 /* Opens journals and views of the data directory, builds the first snapshot. `lanes` counts every thread that will call
- * pipeline_lane_get. `exe`: path of this binary for child processes, or NULL (no verification child). */
+ * pipeline_lane_get; one more is kept for the control thread. `exe`: path of this binary for child processes, or NULL (no verification child). */
 sinter_status engine_open(config *c /* taken over */, uint32_t lanes, const char *exe, engine **out, sinter_error *e);
 void engine_close(engine *g);
-/* Loads the configuration again, builds and checks a snapshot, publishes it; an error keeps the old one. New collections and
- * fields come with it; a collection with items whose file is gone is refused unless `drop`. `changes`: for people,
- * one line each, appended. [control] */
-sinter_status engine_reload(engine *g, bool dry_run, bool drop, buffer *changes, sinter_error *e);
+
+/* ---- changes: reload, deploy, swap, rollback. One path: build beside → rehearse → record → publish → watch. [control] ---- */
+
+typedef struct engine_order {
+    const char *who, *why; /* kept in the record */
+    bool dry_run;          /* build, check and rehearse only */
+    bool force;            /* whatever the agreement with the incumbent */
+    bool drop_collections; /* reload: lets collections go that have items and whose file is gone */
+} engine_order;
+
+/* What came of it. Freed by engine_changed_free; the messages live in the arena that the call got. */
+typedef struct engine_changed {
+    buffer changes;        /* for people, a line each */
+    uint64_t sequence;     /* of the record; of a deployment: its own. 0: dry run */
+    uint32_t golden_cases; /* checked while the snapshot was built */
+    const char *snapshot;  /* that serves now */
+    const char *sha256;    /* swap: of the build */
+    const char *model;     /* deploy, rollback of a model: NAME/VERSION */
+    Sinter__V1__Rehearsal *rehearsal; /* NULL: none */
+    Sinter__V1__ChangedAnswer **answer; /* [n_answers] */
+    size_t n_answers;
+} engine_changed;
+void engine_changed_free(engine_changed *x);
+
+/* An error of any of these changes nothing, and says where (file:line:column) and what to do. */
+/* Loads the configuration again. New collections and fields come with it; a collection with items whose file is gone is refused
+ * unless the order drops collections. */
+sinter_status engine_reload(engine *g, const engine_order *o, arena *a, engine_changed *out, sinter_error *e);
+/* Makes NAME/VERSION what NAME/latest means. Deploying what is deployed already makes no new record. */
+sinter_status engine_deploy(engine *g, const char *model, const engine_order *o, arena *a, engine_changed *out, sinter_error *e);
+/* Another build of a plugin for all of its uses. `file` empty: the file that the configuration names, again. */
+sinter_status engine_swap(engine *g, const char *plugin, const char *file, const engine_order *o, arena *a, engine_changed *out,
+                          sinter_error *e);
+/* To a held snapshot; empty: the one before. */
+sinter_status engine_rollback(engine *g, const char *snapshot, const engine_order *o, arena *a, engine_changed *out, sinter_error *e);
+/* NAME to the version that was deployed before. */
+sinter_status engine_rollback_model(engine *g, const char *name, const engine_order *o, arena *a, engine_changed *out, sinter_error *e);
+void engine_snapshots(engine *g, arena *a, Sinter__V1__ListSnapshotsResponse *out);
+/* Looks at what is being watched, and rolls back. To be called again after *next_ns of CLOCK_MONOTONIC at the latest. */
+void engine_tick(engine *g, uint64_t *next_ns);
+/* A recorded request again; why an item is missing. In `a`. */
+sinter_status engine_replay(engine *g, const Sinter__V1__ReplayRequest *in, arena *a, Sinter__V1__ReplayResponse *out, sinter_error *e);
+sinter_status engine_missing(engine *g, const Sinter__V1__ExplainMissingRequest *in, arena *a, Sinter__V1__ExplainMissingResponse *out,
+                             sinter_error *e);
 
 
 /* ---- models ---- */
@@ -44,7 +84,8 @@ typedef struct deployment {
     int64_t time_ms;
     model_file *file; /* [n_files] sums, model.yaml's among them */
     uint32_t n_files;
-    struct deployment *before;    /* of the same name; NULL: none */
+    struct deployment *before;    /* the record before, of the same name; NULL: none */
+    const struct deployment *under; /* what is in force when this one is rolled back; NULL: nothing */
     struct deployment *next_name; /* the list of names */
 } deployment;
 typedef struct deployments deployments;
@@ -53,16 +94,12 @@ void deployments_free(deployments *d);
 /* Every deployment record up to sequence `last`. */
 sinter_status deployments_read(deployments *d, journal_reader *r, uint64_t last, sinter_error *e);
 void deployments_add(deployments *d, const Sinter__Storage__V1__Deployment *m, uint64_t sequence, int64_t time_ms);
-const deployment *deployments_newest(const deployments *d, const char *name); /* NULL: none */
+const deployment *deployments_newest(const deployments *d, const char *name); /* NULL: none is in force */
+const deployment *deployments_head(const deployments *d, const char *name);   /* the newest record, of version 0 too */
+/* The same walk, which also tells every record of a change. */
+typedef void change_seen(void *ctx, const Sinter__Storage__V1__Record *rec);
+sinter_status records_read(deployments *d, change_seen *fn, void *ctx, journal_reader *r, uint64_t last, sinter_error *e);
 
-typedef struct engine_deployed {
-    uint64_t sequence; /* of the deployment record; 0: dry run */
-    uint32_t golden_cases;
-} engine_deployed;
-/* Builds a snapshot with NAME/VERSION as NAME/latest beside the one that runs, checks it, records the deployment and publishes.
- * An error changes nothing. Deploying what is deployed already makes no new record. [control] */
-sinter_status engine_deploy(engine *g, const char *model, const char *who, const char *why, bool dry_run, buffer *changes,
-                            engine_deployed *out, sinter_error *e);
 /* The models of the data directory (name empty: all), each checked; in `a`. [control] */
 sinter_status engine_models(engine *g, const char *name, arena *a, Sinter__V1__ListModelsResponse *out, sinter_error *e);
 

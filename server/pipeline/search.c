@@ -24,6 +24,7 @@ void search_plugin_degraded(search *s, const snap_use *use, const plugin_result 
                                                        [PLUGIN_FAILED] = SINTER__V1__DEGRADED__CODE__CODE_FAILED,
                                                        [PLUGIN_NOT_FINITE] = SINTER__V1__DEGRADED__CODE__CODE_NOT_FINITE};
     if (r->outcome == PLUGIN_DONE || r->outcome == PLUGIN_DECLINED) return;
+    tally_fault(s, use, r->outcome);
     char line[1536];
     search_degraded(s, use->name, codes[r->outcome], error_line(&r->error, line, sizeof line), r->scored, n);
 }
@@ -54,7 +55,7 @@ rule_mark *search_rule(search *s, uint32_t item, const char *rule, const char *a
     return m;
 }
 
-static void begin(search *s, pipeline_lane *l, const Sinter__V1__SearchRequest *in, uint64_t deadline_ns)
+void search_begin(search *s, pipeline_lane *l, const snapshot *snap, const Sinter__V1__SearchRequest *in, uint64_t deadline_ns)
 {
     s->lane = l;
     s->a = l->memory;
@@ -62,7 +63,7 @@ static void begin(search *s, pipeline_lane *l, const Sinter__V1__SearchRequest *
     s->deadline_ns = deadline_ns;
     s->started_ns = l->arrived_ns ? l->arrived_ns : clock_mono_ns();
     s->timeout_ns = UINT64_MAX;
-    s->snapshot = engine_snapshot(l->engine);
+    s->snapshot = snap;
     s->views = views_current(l->engine->views);
     s->rules_end = &s->rules;
     s->cap_timing = 32 + SINTER_MAX_RANKERS;
@@ -121,7 +122,7 @@ static sinter_status rank(search *s, sinter_error *e)
     return s->groups ? search_group_page(s, e) : search_page(s, e);
 }
 
-static sinter_status answer(search *s, sinter_error *e)
+sinter_status search_answer(search *s, sinter_error *e)
 {
     sinter_status st;
     Sinter__V1__SearchResponse *out = s->out;
@@ -159,17 +160,17 @@ static sinter_status run(search *s, sinter_error *e)
     search_answer_facets(s);
     if (s->facets) search_timing(s, "facets", t - s->counting_ns, 0, 0);
     t = clock_mono_ns();
-    st = answer(s, e);
+    st = search_answer(s, e);
     search_timing(s, "hydrate", t, s->n_page, s->n_page);
     s->out->n_timings = s->n_timing;
     return st;
 }
 
-static sinter_status attempt(pipeline_lane *l, const Sinter__V1__SearchRequest *in, uint64_t deadline_ns, search **out,
-                             sinter_error *e)
+static sinter_status attempt(pipeline_lane *l, const snapshot *snap, const Sinter__V1__SearchRequest *in, uint64_t deadline_ns,
+                             search **out, sinter_error *e)
 {
     search *s = ARENA_NEW(l->memory, search);
-    begin(s, l, in, deadline_ns);
+    search_begin(s, l, snap, in, deadline_ns);
     s->call = (plugin_call){.lane = l->number, .memory = s->a, .scratch = l->scratch};
     plugin_call_begin(&s->call);
     sinter_status st = run(s, e);
@@ -178,19 +179,25 @@ static sinter_status attempt(pipeline_lane *l, const Sinter__V1__SearchRequest *
     return st;
 }
 
+sinter_status search_on(pipeline_lane *l, const snapshot *snap, const Sinter__V1__SearchRequest *in, search **out, sinter_error *e)
+{
+    return attempt(l, snap, in, UINT64_MAX, out, e);
+}
+
 sinter_status pipeline_search(pipeline_lane *l, const Sinter__V1__SearchRequest *in, uint64_t deadline_ns,
                               Sinter__V1__SearchResponse **out, sinter_error *e)
 {
     search *s;
-    sinter_status st = attempt(l, in, deadline_ns, &s, e);
+    sinter_status st = attempt(l, engine_snapshot(l->engine), in, deadline_ns, &s, e);
     if (st == SINTER_UNAVAILABLE && s->view && s->view->ready) {
         /* The reader outlived two commits: once more, from the start, on the newest view set. */
         atomic_fetch_add(&l->engine->retried, 1);
         epoch_exit(l->engine->epochs, l->number);
         epoch_enter(l->engine->epochs, l->number);
-        st = attempt(l, in, deadline_ns, &s, e);
+        st = attempt(l, engine_snapshot(l->engine), in, deadline_ns, &s, e);
     }
     atomic_fetch_add_explicit(&l->engine->searches, 1, memory_order_relaxed);
+    tally_search(s, st);
     if (st == SINTER_IO && strcmp(e->where, "text index") == 0) {
         /* Not the reader's age but the index: it is rebuilt from the journal, and the client comes back. */
         views_suspect(l->engine->views, (uint32_t)(s->view - s->views->collection));

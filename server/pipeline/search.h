@@ -89,9 +89,20 @@ typedef struct sort_key {
 
 typedef struct facets facets;     /* facets.h */
 typedef struct grouping grouping; /* groups.h */
+/* A request of the log under way again: what it saw then comes from here instead of from the views. replay.c */
+typedef struct logged {
+    const Sinter__Storage__V1__Answered *answered;
+    const Sinter__Storage__V1__RecordedRequest *recorded;
+    bool budgets;          /* rankers' budgets hold */
+    uint32_t **row;        /* [recorded stages][candidates] its row there; UINT32_MAX: it did not enter */
+    uint64_t values, recomputed; /* of features; made anew, because the log lacks them */
+    const char *lacks;     /* a feature that neither the log nor today's views hold; NULL: none */
+    uint64_t elapsed_ns;   /* in stages and finish */
+} logged;
 
 typedef struct search {
     pipeline_lane *lane;
+    logged *logged;                /* NULL: an ordinary search */
     arena *a;
     const snapshot *snapshot;
     const snap_pipeline *pipeline; /* NULL: plain text order */
@@ -216,6 +227,31 @@ static inline char *message_text(const char *s)
 {
     return (char *)(uintptr_t)(s ? s : "");
 }
+
+/* search.c: the parts of the line that a replay shares. */
+void search_begin(search *s, pipeline_lane *l, const snapshot *snap, const Sinter__V1__SearchRequest *in, uint64_t deadline_ns);
+sinter_status search_answer(search *s, sinter_error *e);
+/* An ordinary search on a snapshot of one's choice, without counting it: everything that it saw stays in *out. */
+sinter_status search_on(pipeline_lane *l, const snapshot *snap, const Sinter__V1__SearchRequest *in, search **out, sinter_error *e);
+/* replay.c: a logged request again. The lane is the control thread's, begun. */
+sinter_status search_replay(pipeline_lane *l, const snapshot *snap, const Sinter__V1__SearchRequest *in, logged *x, search **out,
+                            sinter_error *e);
+sinter_status replay_feature(search *s, const snap_stage *stage, stage_run *run, uint32_t f, const feature_source *src, sinter_error *e);
+float replay_context(search *s, const feature *f, const feature_source *src);
+
+/* recorded.c: the log of impressions, read backwards on the control thread. */
+typedef struct recorded_place {
+    uint64_t answered, recorded; /* sequences in the log; recorded 0: not recorded whole */
+} recorded_place;
+/* The newest recorded requests of pipelines, newest first: at most `most` in place[]; looks at no more than `depth` records. */
+sinter_status recorded_newest(engine *g, const char *const *pipeline, uint32_t n_pipelines, uint32_t most, uint64_t depth,
+                              recorded_place *place, uint32_t *n, sinter_error *e);
+/* NOT_FOUND: the log has no such request. */
+sinter_status recorded_find(engine *g, const char *request_id, recorded_place *out, sinter_error *e);
+/* What was asked and seen, in `a`; of a place without a record the second is NULL. The request is as it can be asked again: by its
+ * own id, through its own pipeline, without fields, facets and a time limit. */
+sinter_status recorded_read(engine *g, const recorded_place *at, arena *a, const Sinter__Storage__V1__Answered **answered,
+                            const Sinter__Storage__V1__RecordedRequest **recorded, Sinter__V1__SearchRequest **request, sinter_error *e);
 
 /* history.c: the history, read when first asked for; the request as a plugin's use sees it, with the history it wants. */
 const history *search_history(search *s);

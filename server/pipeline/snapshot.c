@@ -114,10 +114,28 @@ static bool open_untrained(builder *b, plugin_open_args args, snap_use *out)
     return true;
 }
 
+/* At start a kept build that cannot be loaded costs the swap, said loudly; at any other time the change is refused. */
+static sinter_status load_library(builder *b, const config_use *use, snap_use *out, sinter_error *e)
+{
+    const snapshot_args *args = b->args;
+    sinter_error own = SINTER_ERROR_INIT;
+    char line[1600];
+    if (!e) e = &own;
+    sinter_status st = plugin_load(args->host, &b->s->config->server, use, args->override, args->n_overrides, &out->library, e);
+    if (st == SINTER_OK || !args->at_start || !args->n_overrides) return st;
+    error_line(e, line, sizeof line);
+    *e = (sinter_error)SINTER_ERROR_INIT;
+    st = plugin_load(args->host, &b->s->config->server, use, NULL, 0, &out->library, e);
+    if (st == SINTER_OK && args->warnings)
+        buffer_printf(args->warnings, "the build of '%s' that was swapped in cannot be used, the configured file serves: %s\n",
+                      plugin_key(use), line);
+    return st;
+}
+
 static sinter_status open_use(builder *b, const config_use *use, plugin_role role, snap_use *out, sinter_error *e)
 {
-    *out = (snap_use){.config = use, .name = use->name};
-    sinter_status st = plugin_load(b->args->host, &b->s->config->server, use, &out->library, e);
+    *out = (snap_use){.config = use, .name = use->name, .number = b->s->n_uses++};
+    sinter_status st = load_library(b, use, out, e);
     if (st) return st;
     keep_library(b->s, out->library);
     mix(b, out->library->sha256, 64);
@@ -424,6 +442,28 @@ static void choose_defaults(snapshot *s)
     }
 }
 
+static void copy_overrides(snapshot *s, const snapshot_args *args)
+{
+    plugin_override *o = ARENA_ARRAY(s->memory, plugin_override, args->n_overrides + 1);
+    for (uint32_t i = 0; i < args->n_overrides; i++) {
+        o[i] = args->override[i];
+        o[i].plugin = arena_strdup(s->memory, o[i].plugin);
+        o[i].kept = arena_strdup(s->memory, o[i].kept);
+        o[i].from = arena_strdup(s->memory, o[i].from);
+    }
+    s->override = o;
+    s->n_overrides = args->n_overrides;
+}
+
+static void make_tallies(snapshot *s)
+{
+    size_t n = (size_t)s->n_lanes * (s->n_pipelines + 1);
+    s->tally = arena_aligned(s->memory, 64, (n + 1) * sizeof *s->tally);
+    memset(s->tally, 0, (n + 1) * sizeof *s->tally);
+    s->fault = arena_aligned(s->memory, 64, ((size_t)s->n_lanes * s->n_uses + 1) * sizeof *s->fault);
+    memset(s->fault, 0, ((size_t)s->n_lanes * s->n_uses + 1) * sizeof *s->fault);
+}
+
 sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_error *e)
 {
     snapshot *s = xcalloc(1, sizeof *s);
@@ -432,13 +472,15 @@ sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_e
     s->host = args->host;
     s->n_collections = args->n_collections;
     s->n_pipelines = args->config->n_pipelines;
+    s->n_lanes = args->control_lane;
+    copy_overrides(s, args);
     s->collection = ARENA_ARRAY(s->memory, snap_collection, s->n_collections);
     s->pipeline = ARENA_ARRAY(s->memory, snap_pipeline, s->n_pipelines);
     builder b = {.args = args, .s = s, .a = s->memory};
     sinter_status st = build_collections(&b, e);
     snapshot_take_aliases(s, args->aliases);
     for (uint32_t i = 0; i < s->n_collections; i++) args->services[i].schema = s->collection[i].schema;
-    uint64_t hash = args->config->hash;
+    uint64_t hash = hash64_seed(args->config->mark, strlen(args->config->mark), args->config->hash);
     for (uint32_t i = 0; i < s->n_pipelines && st == SINTER_OK; i++) {
         st = build_pipeline(&b, &args->config->pipeline[i], &s->pipeline[i], e);
         hash = hash64_seed(&b.hash, sizeof b.hash, hash);
@@ -452,6 +494,7 @@ sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_e
     s->config_refs = args->config_refs ? args->config_refs : xcalloc(1, sizeof *s->config_refs);
     ++*s->config_refs;
     choose_defaults(s);
+    make_tallies(s);
     for (uint32_t i = 0; i < s->n_collections; i++) snapshot_list_logged(s, i);
     snprintf(s->id, sizeof s->id, "%llu-%08x", (unsigned long long)args->serial, (unsigned)(hash >> 32));
     *out = s;
@@ -552,8 +595,28 @@ static void word_changes(const snap_collection *was, const snap_collection *is, 
         buffer_printf(out, "collection %s: %u stop words, were %u\n", is->schema->name, y->n_stop_words, x->n_stop_words);
 }
 
+/* Builds by the name in their table: each plugin once, however often it is used. */
+static void build_changes(const snapshot *was, const snapshot *is, buffer *out)
+{
+    for (uint32_t i = 0; i < is->n_libraries; i++) {
+        const plugin_library *l = is->library[i], *old = NULL;
+        bool known = false, told = false;
+        for (uint32_t k = 0; k < i && !told; k++) told = is->library[k] == l;
+        for (uint32_t k = 0; k < was->n_libraries && !known; k++) {
+            known = was->library[k] == l;
+            if (strcmp(was->library[k]->name, l->name) == 0) old = was->library[k];
+        }
+        if (known || told) continue;
+        if (old)
+            buffer_printf(out, "plugin %s: build %s %.12s, was %s %.12s\n", l->name, l->version, l->sha256, old->version, old->sha256);
+        else
+            buffer_printf(out, "plugin %s: build %s %.12s, new\n", l->name, l->version, l->sha256);
+    }
+}
+
 void snapshot_changes(const snapshot *was, const snapshot *is, buffer *out)
 {
+    size_t before = out->len;
     snapshot_collection_changes(was, is, out);
     for (uint32_t i = 0; i < is->n_collections && i < was->n_collections; i++)
         if (was->collection[i].schema && is->collection[i].schema) word_changes(&was->collection[i], &is->collection[i], out);
@@ -568,4 +631,28 @@ void snapshot_changes(const snapshot *was, const snapshot *is, buffer *out)
     for (uint32_t i = 0; i < was->n_pipelines; i++)
         if (!snapshot_pipeline(is, was->pipeline[i].config->name))
             buffer_printf(out, "pipeline %s: gone\n", was->pipeline[i].config->name);
+    build_changes(was, is, out);
+    if (strcmp(was->config->mark, is->config->mark) != 0 && out->len == before)
+        buffer_printf(out, "configuration %s, was %s: no pipeline is another\n", is->config->mark, was->config->mark);
+}
+
+uint32_t snapshot_latest(const snapshot *s, arena *a, snap_latest **out)
+{
+    uint32_t n = 0;
+    *out = ARENA_ARRAY(a, snap_latest, s->n_uses + 1);
+    for (uint32_t i = 0; i < s->n_pipelines; i++) {
+        use_list l;
+        list_models(&s->pipeline[i], &l);
+        for (uint32_t k = 0; k < l.n; k++) {
+            bool latest = false;
+            const char *name = l.use[k]->config ? model_named(l.use[k]->config->model, a, &latest) : NULL;
+            if (!name || !latest) continue;
+            const char *slash = l.use[k]->model ? strrchr(l.use[k]->model, '/') : NULL;
+            uint32_t at = 0;
+            while (at < n && strcmp((*out)[at].name, name) != 0) at++;
+            if (at == n) (*out)[n++].name = name;
+            if (slash) parse_uint64(str_of(slash + 1), &(*out)[at].version);
+        }
+    }
+    return n;
 }

@@ -16,6 +16,7 @@ typedef struct snap_use {
     const char *model;              /* NAME/VERSION behind the instance, "taste/3"; NULL: none */
     const char *fallback;           /* why it is not the newest deployment; NULL: it is */
     uint64_t model_until;           /* end of the journal range that the model was trained on */
+    uint32_t number;                /* over all uses of a plugin in the snapshot, from 0: its row of faults */
     uint32_t history, n_side;       /* latest events of the person that it asks for, and .. */
     feature *side;                  /* [n_side] .. what of their items */
 } snap_use;
@@ -103,6 +104,22 @@ typedef struct snap_alias {
     const char *name;
     uint32_t collection;
 } snap_alias;
+/* What one lane counts of one pipeline of one snapshot: written by that lane alone, read by the control thread. */
+#define TALLY_BUCKETS 192u
+typedef struct snap_tally {
+    _Alignas(64) _Atomic uint64_t searches, errors; /* errors: searches that failed by no fault of the request */
+    _Atomic uint64_t bucket[TALLY_BUCKETS];         /* of the time that a search took, eight to an octave: watch.c */
+} snap_tally;
+/* And of one use of a plugin. */
+typedef struct snap_fault {
+    _Atomic uint64_t failed, late; /* failed: no number counts too */
+} snap_fault;
+
+/* What NAME/latest means in a snapshot. */
+typedef struct snap_latest {
+    const char *name;
+    uint64_t version; /* 0: not trained yet */
+} snap_latest;
 
 struct snapshot {
     config *config;
@@ -120,6 +137,12 @@ struct snapshot {
     uint32_t n_instances, cap_instances;
     const plugin_library **library;
     uint32_t n_libraries, cap_libraries;
+    const plugin_override *override; /* [n_overrides] builds that were swapped in */
+    uint32_t n_overrides;
+    uint32_t n_uses, n_lanes;
+    snap_tally *tally; /* [n_lanes][n_pipelines + 1]: the last is of searches without a pipeline */
+    snap_fault *fault; /* [n_lanes][n_uses] */
+    bool rolled_back;  /* control thread only */
 };
 
 #define LOG_HISTORY 50u /* events of a person that are logged at least */
@@ -149,6 +172,11 @@ typedef struct snapshot_args {
     bool at_start;              /* a broken deployment falls back to the one before it */
     const char *deploy_name;    /* taken as the newest deployment of its name; NULL: none */
     uint64_t deploy_version;
+    const snap_latest *latest;  /* [n_latest] what NAME/latest means, whatever is deployed: to build an earlier snapshot again */
+    uint32_t n_latest;
+    const plugin_override *override; /* [n_overrides] copied */
+    uint32_t n_overrides;
+    buffer *warnings;           /* at_start: what an operator must know, a line each; NULL: nobody asks */
 } snapshot_args;
 sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_error *e);
 void snapshot_free(snapshot *s);
@@ -163,5 +191,7 @@ void snapshot_uses(const snapshot *s, snap_use_fn *fn, void *ctx);
 /* What differs between two, a line each, for people. */
 void snapshot_changes(const snapshot *was, const snapshot *is, buffer *out);
 const snap_pipeline *snapshot_pipeline(const snapshot *s, const char *name);
+/* The names that a snapshot's pipelines take as NAME/latest, each once; in `a`. */
+uint32_t snapshot_latest(const snapshot *s, arena *a, snap_latest **out);
 
 #endif

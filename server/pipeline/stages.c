@@ -56,7 +56,8 @@ sinter_status stage_features(search *s, const snap_pipeline *p, const snap_stage
     run->feature = ARENA_ARRAY(s->a, float *, stage->n_features + 1);
     for (uint32_t f = 0; f < stage->n_features; f++) {
         run->feature[f] = arena_alloc(s->a, (run->n + 1) * sizeof(float));
-        sinter_status st = features_fill(&stage->feature[f], 1, &src, run->feature[f], 1, e);
+        sinter_status st = s->logged ? replay_feature(s, stage, run, f, &src, e)
+                                     : features_fill(&stage->feature[f], 1, &src, run->feature[f], 1, e);
         if (st) return st;
     }
     return SINTER_OK;
@@ -118,7 +119,7 @@ static void ranker_context(search *s, const feature *f, uint32_t n, const float 
 {
     feature_source src = search_source(s);
     float *v = ARENA_ARRAY(s->a, float, n + 1);
-    for (uint32_t i = 0; i < n; i++) v[i] = feature_of_request(&f[i], &src);
+    for (uint32_t i = 0; i < n; i++) v[i] = s->logged ? replay_context(s, &f[i], &src) : feature_of_request(&f[i], &src);
     *out = v;
 }
 
@@ -201,6 +202,7 @@ static void rank_all(search *s, stage_run *run, uint64_t line_started)
         const snap_ranker *r = &st->ranker[k];
         uint64_t t = clock_mono_ns();
         uint64_t budget = budget_left(budget_left(r->use.config->budget_ns, st->config->budget_ns, started), pc->budget_ns, line_started);
+        if (s->logged && !s->logged->budgets) budget = 0;
         stage_rank(s, r, run, &run->ranker[k], budget);
         if (r->use.disabled)
             search_degraded(s, r->use.name, SINTER__V1__DEGRADED__CODE__CODE_DISABLED, r->use.disabled, 0, run->n);

@@ -140,6 +140,35 @@ static void fill_counters(engine *g, arena *a, const views_state *v, Sinter__V1_
     }
 }
 
+static void *take(void *ctx, size_t n)
+{
+    return arena_alloc(ctx, n);
+}
+
+static void keep(void *ctx, void *p)
+{
+    (void)ctx, (void)p;
+}
+
+/* What the control thread tells; copied under its lock, which no search takes. */
+static void fill_told(engine *g, arena *a, Sinter__V1__GetStatusResponse *out)
+{
+    ProtobufCAllocator in_arena = {.alloc = take, .free = keep, .allocator_data = a};
+    pthread_mutex_lock(&g->told_lock);
+    const char *warnings = arena_strdup(a, g->told_warnings.data ? g->told_warnings.data : "");
+    size_t n = g->told_watch.len;
+    uint8_t *watch = arena_alloc(a, n + 1);
+    if (n) memcpy(watch, g->told_watch.data, n);
+    pthread_mutex_unlock(&g->told_lock);
+    if (n) out->watch = sinter__v1__watch__unpack(&in_arena, n, watch);
+    out->warnings = ARENA_ARRAY(a, char *, strlen(warnings) / 2 + 1);
+    for (const char *p = warnings; *p; p += strspn(p, "\n")) {
+        size_t length = strcspn(p, "\n");
+        out->warnings[out->n_warnings++] = arena_strndup(a, p, length);
+        p += length;
+    }
+}
+
 sinter_status engine_status(engine *g, pipeline_lane *l, arena *a, Sinter__V1__GetStatusResponse *out, sinter_error *e)
 {
     (void)l;
@@ -155,5 +184,6 @@ sinter_status engine_status(engine *g, pipeline_lane *l, arena *a, Sinter__V1__G
     fill_collections(g, a, out);
     fill_plugins(s, a, out);
     fill_counters(g, a, &v, out);
+    fill_told(g, a, out);
     return SINTER_OK;
 }

@@ -216,6 +216,7 @@ static sinter_status open_copy(plugin_host *h, library *l, str bytes, sinter_err
     return check_table(l->shown.table, path, &l->shown.roles, e);
 }
 
+/* `path`: what people know the file by. */
 static sinter_status load_bytes(plugin_host *h, const char *path, str bytes, const char *pin, library **out,
                                 sinter_error *e)
 {
@@ -254,17 +255,35 @@ static sinter_status load_bytes(plugin_host *h, const char *path, str bytes, con
     return SINTER_OK;
 }
 
-sinter_status plugin_load_file(plugin_host *h, const char *path, const char *sha256, const plugin_library **out,
-                               sinter_error *e)
+static sinter_status load_as(plugin_host *h, const char *path, const char *shown, const char *sha256, const plugin_library **out,
+                             sinter_error *e)
 {
     buffer b = {0};
     library *l = NULL;
     sinter_status s = file_read(path, FILE_MOST, &b, e);
     pthread_mutex_lock(&h->control);
-    if (s == SINTER_OK) s = load_bytes(h, path, (str){b.data, b.len}, sha256, &l, e);
+    if (s == SINTER_OK) s = load_bytes(h, shown, (str){b.data, b.len}, sha256, &l, e);
     pthread_mutex_unlock(&h->control);
     buffer_free(&b);
     if (s == SINTER_OK) *out = &l->shown;
+    return s;
+}
+
+sinter_status plugin_load_file(plugin_host *h, const char *path, const char *sha256, const plugin_library **out,
+                               sinter_error *e)
+{
+    return load_as(h, path, path, sha256, out, e);
+}
+
+sinter_status plugin_library_keep(plugin_host *h, const plugin_library *shown, const char *path, sinter_error *e)
+{
+    const library *l = (const library *)shown;
+    buffer b = {0};
+    (void)h;
+    if (access(path, F_OK) == 0) return SINTER_OK;
+    sinter_status s = file_read(l->copy, FILE_MOST, &b, e);
+    if (s == SINTER_OK) s = file_write_atomic(path, b.data, b.len, e);
+    buffer_free(&b);
     return s;
 }
 
@@ -328,7 +347,12 @@ static sinter_status not_found(const config_server *server, const config_use *us
     return SINTER_NOT_FOUND;
 }
 
-static char *find_file(const config_server *server, const config_use *use)
+const char *plugin_key(const config_use *use)
+{
+    return use->path ? use->path : use->plugin;
+}
+
+char *plugin_file_of(const config_server *server, const config_use *use)
 {
     if (use->path) return xstrdup(use->path);
     for (uint32_t i = 0; i < server->n_plugin_dirs; i++) {
@@ -349,15 +373,26 @@ static void place(sinter_error *e, const config_use *use)
     error_where(e, "%s:%u:%u", use->at->file, use->at->line, use->at->column);
 }
 
-sinter_status plugin_load(plugin_host *h, const config_server *server, const config_use *use,
-                          const plugin_library **out, sinter_error *e)
+/* A pin is the last word: an override of another build stands back. */
+static const plugin_override *overriding(const config_use *use, const plugin_override *override, uint32_t n)
 {
-    char *path = find_file(server, use);
+    for (uint32_t i = 0; i < n; i++) {
+        if (strcmp(override[i].plugin, plugin_key(use)) != 0) continue;
+        return use->sha256 && strcmp(use->sha256, override[i].sha256) != 0 ? NULL : &override[i];
+    }
+    return NULL;
+}
+
+sinter_status plugin_load(plugin_host *h, const config_server *server, const config_use *use, const plugin_override *override,
+                          uint32_t n, const plugin_library **out, sinter_error *e)
+{
+    const plugin_override *o = overriding(use, override, n);
+    char *path = o ? xstrdup(o->kept) : plugin_file_of(server, use);
     if (!path) return not_found(server, use, e);
     const plugin_library *l = NULL;
-    sinter_status s = plugin_load_file(h, path, use->sha256, &l, e);
+    sinter_status s = load_as(h, path, o ? o->from : path, o ? o->sha256 : use->sha256, &l, e);
     if (s == SINTER_OK && !use->path && strcmp(l->name, use->plugin) != 0) {
-        s = refuse(e, path, "name the file as its table names the plugin", "it holds the plugin '%s', not '%s'",
+        s = refuse(e, o ? o->from : path, "name the file as its table names the plugin", "it holds the plugin '%s', not '%s'",
                    l->name, use->plugin);
         plugin_library_release(h, l);
     }

@@ -65,10 +65,25 @@ typedef struct plugin_library {
     plugin_counters *counters;
 } plugin_library;
 
-/* The .so a use names: use->path, or use->plugin searched as NAME.so in the server's plugin_dirs. The refusals name
- * both values, the file and what to do; `where` is the use's file:line:column. A build already loaded is shared. */
-sinter_status plugin_load(plugin_host *h, const config_server *server, const config_use *use,
-                          const plugin_library **out, sinter_error *e);
+/* A build that is loaded instead of the file that a configuration names. */
+typedef struct plugin_override {
+    const char *plugin; /* as a use names it: see plugin_key */
+    const char *kept;   /* the file to load; its bytes have the sum */
+    const char *from;   /* where it came from: what people know it by */
+    char sha256[65];
+} plugin_override;
+/* How a use names its plugin: its path, or its name. */
+const char *plugin_key(const config_use *use);
+/* The file that a use names without any override, malloced; NULL: there is none. */
+char *plugin_file_of(const config_server *server, const config_use *use);
+
+/* The .so a use names: use->path, or use->plugin searched as NAME.so in the server's plugin_dirs; or the override of its key
+ * among override[0..n), where the use pins no other build. The refusals name both values, the file and what to do; `where` is
+ * the use's file:line:column. A build already loaded is shared. */
+sinter_status plugin_load(plugin_host *h, const config_server *server, const config_use *use, const plugin_override *override,
+                          uint32_t n, const plugin_library **out, sinter_error *e);
+/* Copies the bytes of a loaded build to a file, unless it is there. */
+sinter_status plugin_library_keep(plugin_host *h, const plugin_library *l, const char *path, sinter_error *e);
 /* The same for a path; `sha256` may be NULL (any build). */
 sinter_status plugin_load_file(plugin_host *h, const char *path, const char *sha256, const plugin_library **out,
                                sinter_error *e);

@@ -120,6 +120,27 @@ static sinter_status parse(const catalog_collection *c, str text, arena *a, node
     return filter_parse(c, (str){own_text, text.n}, a, root, n, e);
 }
 
+/* Of a chain of ANDs the first part that refuses; a part that is no chain is one answer. */
+static const node *refusing(const catalog_collection *c, const node *root, uint32_t n, const catalog_set *set, uint32_t item, arena *a) {
+    if (filter_test(filter_of_tree(c, root, n, a), set, item)) return NULL;
+    for (const node *part = root->kind == NODE_AND ? root->child : NULL; part; part = part->next) {
+        const node *found = refusing(c, part, n, set, item, a);
+        if (found) return found;
+    }
+    return root;
+}
+
+sinter_status filter_refusing(const catalog_collection *c, str text, const catalog_set *set, uint32_t item, arena *a, str *clause,
+                              sinter_error *e) {
+    node *root;
+    uint32_t n;
+    *clause = (str){"", 0};
+    sinter_status s = parse(c, text, a, &root, &n, e);
+    const node *found = s == SINTER_OK ? refusing(c, root, n, set, item, a) : NULL;
+    if (found) *clause = found->end ? (str){text.s + found->begin, found->end - found->begin} : text;
+    return s;
+}
+
 sinter_status filter_compile(const catalog_collection *c, str text, arena *a, filter **out, sinter_error *e) {
     *out = NULL;
     arena *own = a ? NULL : arena_new(4096);
@@ -239,11 +260,11 @@ static int by_ordinal(const void *x, const void *y) {
     return (a > b) - (a < b);
 }
 
-filter *filter_without(arena *a, uint32_t *item, uint32_t n) {
+static filter *of_items(arena *a, uint32_t *item, uint32_t n, bool negate) {
     qsort(item, n, sizeof *item, by_ordinal);
     condition *x = ARENA_NEW(a, condition);
     x->kind = CONDITION_ITEM;
-    x->negate = true;
+    x->negate = negate;
     x->n = n;
     x->u.item = item;
     condition **conditions = ARENA_ARRAY(a, condition *, 1);
@@ -253,4 +274,12 @@ filter *filter_without(arena *a, uint32_t *item, uint32_t n) {
     filter *f = ARENA_NEW(a, filter);
     *f = (filter){.condition = conditions, .n_conditions = 1, .program = program, .n_program = 1, .depth = 1};
     return f;
+}
+
+filter *filter_without(arena *a, uint32_t *item, uint32_t n) {
+    return of_items(a, item, n, true);
+}
+
+filter *filter_only(arena *a, uint32_t *item, uint32_t n) {
+    return of_items(a, item, n, false);
 }

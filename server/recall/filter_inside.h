@@ -93,6 +93,7 @@ typedef struct node {
     node_kind kind;
     condition *condition;
     struct node *child, *next; /* first child; next sibling */
+    size_t begin, end;         /* where it stands in the text */
 } node;
 
 sinter_status filter_parse(const catalog_collection *c, str text, arena *a, node **root, uint32_t *n_conditions,

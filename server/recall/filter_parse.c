@@ -23,6 +23,7 @@ typedef struct parser {
     arena *a;
     sinter_error *e;
     uint32_t conditions, depth;
+    size_t taken; /* end of the last token that was taken */
 } parser;
 
 static const char *const WORDS[] = {"AND", "OR", "NOT", "IN", "BETWEEN", "EXISTS", "WITHIN", "OF"};
@@ -39,6 +40,7 @@ static bool is_reserved(const token *t) {
 }
 
 static sinter_status advance(parser *p) {
+    p->taken = p->now.at + p->now.raw.n;
     return filter_lex(&p->lexer, &p->now);
 }
 
@@ -248,20 +250,27 @@ static node *negated(parser *p, node *n) {
     return not;
 }
 
-static sinter_status take_one(parser *p, node **out) {
+static sinter_status take_part(parser *p, node **out) {
     bool negate = is_word(&p->now, "NOT");
     if (!negate && p->now.kind != TOKEN_OPEN) return take_condition(p, out);
     sinter_status s = deeper(p);
     if (s == SINTER_OK) s = advance(p);
     if (s != SINTER_OK) return s;
     if (negate) {
-        s = take_one(p, out);
+        s = take_part(p, out);
         if (s == SINTER_OK) *out = negated(p, *out);
     } else {
         s = take_any(p, out);
         if (s == SINTER_OK) s = take(p, TOKEN_CLOSE, "), AND or OR", NULL);
     }
     p->depth--;
+    return s;
+}
+
+static sinter_status take_one(parser *p, node **out) {
+    size_t begin = p->now.at;
+    sinter_status s = take_part(p, out);
+    if (s == SINTER_OK) (*out)->begin = begin, (*out)->end = p->taken;
     return s;
 }
 

@@ -73,6 +73,11 @@ sinter_status filter_compile_apart(const catalog_collection *c, str text, const 
                                    filter **rest, filter **own, sinter_error *e);
 /* Lets all items pass but these; the array is sorted and kept. */
 filter *filter_without(arena *a, uint32_t *item, uint32_t n);
+/* Lets none pass but these; the array is sorted and kept. */
+filter *filter_only(arena *a, uint32_t *item, uint32_t n);
+/* Which part of an expression refuses an item, as a piece of `text`; empty: it passes. */
+sinter_status filter_refusing(const catalog_collection *c, str text, const catalog_set *set, uint32_t item, arena *a, str *clause,
+                              sinter_error *e);
 
 /* ---- analysis and query (analysis*.c, query.c) ------------------------------------------------------------------- */
 

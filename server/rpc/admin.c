@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* AdminService: the server's state, and Reload, which the control thread carries out. */
+/* AdminService: the server's state. */
 #include "server.h"
 
 #include <sinter/v1/admin.pb-c.h>
@@ -15,7 +15,7 @@ static void add_counter(arena *a, Sinter__V1__GetStatusResponse *r, const char *
     r->counters[r->n_counters++] = entry;
 }
 
-#define OWN_COUNTERS 16u /* and one a lane */
+#define OWN_COUNTERS 24u /* and one a lane */
 
 static void add_counters(server *s, arena *a, Sinter__V1__GetStatusResponse *r)
 {
@@ -56,20 +56,4 @@ void status_run(worker *w, call *c, const ProtobufCMessage *request)
     }
     add_counters(s, w->memory, &r);
     call_reply(c, &r.base);
-}
-
-void reload_run(worker *w, call *c, const ProtobufCMessage *request)
-{
-    const Sinter__V1__ReloadRequest *q = (const Sinter__V1__ReloadRequest *)request;
-    bool *dry_run_and_drop = xmalloc(2 * sizeof(bool));
-    dry_run_and_drop[0] = q->dry_run;
-    dry_run_and_drop[1] = q->drop_collections;
-    c->state = dry_run_and_drop;
-    call_reference(c);
-    queue_push(&w->s->control_queue, c);
-}
-
-void reload_dispose(void *state)
-{
-    free(state);
 }

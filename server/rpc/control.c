@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The control thread: work that takes seconds (a reload or a deploy loads plugins and models) and may freeze neither main nor a
- * lane. */
+/* The control thread: work that takes seconds (a change loads plugins and models and rehearses them) and may freeze neither main
+ * nor a lane. Between two pieces of work it looks at what is being watched. */
 #include "server.h"
 
+#include <grpc/slice.h>
 #include <sinter/v1/admin.pb-c.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,17 +17,17 @@ static void log_lines(const char *text)
     }
 }
 
-static sinter_status reload(server *s, bool dry_run, bool drop, buffer *changes, sinter_error *e)
+static sinter_status reload(server *s, const engine_order *o, arena *a, engine_changed *out, sinter_error *e)
 {
     char line[1500];
-    sinter_status status = engine_reload(s->engine, dry_run, drop, changes, e);
+    sinter_status status = engine_reload(s->engine, o, a, out, e);
     if (status != SINTER_OK) {
         atomic_fetch_add(&s->count.reloads_refused, 1);
         log_warn("reload.refused", "%s", error_line(e, line, sizeof line));
-    } else if (!dry_run) {
+    } else if (!o->dry_run) {
         atomic_fetch_add(&s->count.reloads, 1);
         log_info("reload", "published snapshot %s", snapshot_id(engine_snapshot(s->engine)));
-        if (changes->data) log_lines(changes->data);
+        if (out->changes.data) log_lines(out->changes.data);
     }
     return status;
 }
@@ -46,41 +47,90 @@ char **lines_of(const char *text, arena *a, size_t *n)
     return line;
 }
 
-void reload_control(server *s, call *c)
+void reload_control(server *s, call *c, const ProtobufCMessage *request, arena *a)
 {
+    const Sinter__V1__ReloadRequest *q = (const Sinter__V1__ReloadRequest *)request;
     sinter_error e = SINTER_ERROR_INIT;
-    buffer changes = {0};
-    const bool *dry_run_and_drop = c->state;
-    sinter_status status = reload(s, dry_run_and_drop[0], dry_run_and_drop[1], &changes, &e);
+    engine_changed x = {0};
+    const engine_order o = {.who = q->who, .why = q->why, .dry_run = q->dry_run, .force = q->force, .drop_collections = q->drop_collections};
+    sinter_status status = order_check(&o, &e);
+    if (status == SINTER_OK) status = reload(s, &o, a, &x, &e);
     if (status == SINTER_OK) {
-        arena *a = arena_new(4096);
         Sinter__V1__ReloadResponse r = SINTER__V1__RELOAD_RESPONSE__INIT;
-        r.changes = lines_of(changes.data, a, &r.n_changes);
+        r.changes = lines_of(x.changes.data, a, &r.n_changes);
         r.request_id = request_id_make(a);
-        r.snapshot = arena_strdup(a, snapshot_id(engine_snapshot(s->engine)));
+        r.snapshot = arena_strdup(a, x.snapshot);
+        r.sequence = x.sequence;
+        r.rehearsal = x.rehearsal;
+        r.answers = x.answer;
+        r.n_answers = x.n_answers;
         call_reply(c, &r.base);
-        arena_free(a);
     } else {
         call_fail(c, status, &e);
     }
-    buffer_free(&changes);
+    engine_changed_free(&x);
+}
+
+/* ---- the thread ---- */
+
+static void reload_for_signal(server *s)
+{
+    sinter_error e = SINTER_ERROR_INIT;
+    engine_changed x = {0};
+    const engine_order o = {.who = "SIGHUP"};
+    arena *a = arena_new(1 << 14);
+    atomic_store(&s->reload_wanted, false);
+    reload(s, &o, a, &x, &e);
+    engine_changed_free(&x);
+    arena_free(a);
+}
+
+/* The lane that took the call is busy with others by now: the request is unpacked again, here. */
+static void work(server *s, call *c)
+{
+    sinter_error e = SINTER_ERROR_INIT;
+    ProtobufCMessage *request = NULL;
+    grpc_slice held = grpc_empty_slice();
+    arena *a = arena_new(1 << 14);
+    str wire = payload_bytes(c->payload, &held);
+    sinter_status status = message_unpack(c->m->request, wire, s->limits.max_unpack_bytes, a, &request, &e);
+    if (status == SINTER_OK)
+        c->m->control(s, c, request, a);
+    else
+        call_fail(c, status, &e);
+    grpc_slice_unref(held);
+    arena_free(a);
 }
 
 static void control_main(void *arg)
 {
     server *s = arg;
-    for (call *c; (c = queue_take(&s->control_queue));) {
+    bool open = true;
+    while (open) {
+        uint64_t next;
+        engine_tick(s->engine, &next);
+        call *c = queue_take_until(&s->control_queue, next, &open);
         if (c == &s->reload_signal) {
-            sinter_error e = SINTER_ERROR_INIT;
-            buffer changes = {0};
-            atomic_store(&s->reload_wanted, false);
-            reload(s, false, false, &changes, &e);
-            buffer_free(&changes);
-            continue;
+            reload_for_signal(s);
+        } else if (c) {
+            if (!call_over(c)) work(s, c);
+            call_release(c);
         }
-        if (!call_over(c)) c->m->control(s, c);
-        call_release(c);
     }
+}
+
+void control_run(worker *w, call *c, const ProtobufCMessage *request)
+{
+    (void)request;
+    call_reference(c);
+    queue_push(&w->s->control_queue, c);
+}
+
+sinter_status order_check(const engine_order *o, sinter_error *e)
+{
+    const char *problem = strlen(o->who) > 256 ? "who" : strlen(o->why) > 4096 ? "why" : NULL;
+    if (!problem) return SINTER_OK;
+    return error_set(e, SINTER_INVALID, problem, "at most 256 bytes for who, 4096 for why", "too long");
 }
 
 sinter_status control_start(server *s, sinter_error *e)

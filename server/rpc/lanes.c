@@ -6,6 +6,7 @@
 #include <grpc/slice.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* ---- the queue ---- */
 
@@ -14,7 +15,11 @@ void queue_init(call_queue *q)
     *q = (call_queue){.last = NULL};
     q->last = &q->first;
     pthread_mutex_init(&q->lock, NULL);
-    pthread_cond_init(&q->filled, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&q->filled, &monotonic);
+    pthread_condattr_destroy(&monotonic);
 }
 
 void queue_push(call_queue *q, call *c)
@@ -34,6 +39,19 @@ call *queue_take(call_queue *q)
         pthread_cond_wait(&q->filled, &q->lock);
     call *c = q->first;
     if (c && !(q->first = c->next)) q->last = &q->first;
+    pthread_mutex_unlock(&q->lock);
+    return c;
+}
+
+call *queue_take_until(call_queue *q, uint64_t ns, bool *open)
+{
+    const struct timespec until = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+    pthread_mutex_lock(&q->lock);
+    while (!q->first && !q->closed && pthread_cond_timedwait(&q->filled, &q->lock, &until) == 0) {
+    }
+    call *c = q->first;
+    if (c && !(q->first = c->next)) q->last = &q->first;
+    *open = c || !q->closed;
     pthread_mutex_unlock(&q->lock);
     return c;
 }

@@ -26,6 +26,11 @@
     {                                                                                                                  \
         .service = service_, .name = name_, .run = run_, MESSAGES(stem##_request, stem##_response)                     \
     }
+#define CONTROL(name_, stem, control_)                                                                                 \
+    {                                                                                                                  \
+        .service = ADMIN, .name = name_, .run = control_run, .control = control_,                                      \
+        MESSAGES(stem##_request, stem##_response)                                                                      \
+    }
 #define REFLECTION(service_)                                                                                           \
     {                                                                                                                  \
         .service = service_, .name = "ServerReflectionInfo", .kind = METHOD_BIDI, .place = ON_RECEIVER,                \
@@ -82,30 +87,15 @@ const method METHODS[] = {
      MESSAGES(stream_events_request, stream_events_response)},
     UNBUILT(EVENTS, "EraseUser", erase_user),
     UNARY(ADMIN, "GetStatus", get_status, status_run),
-    {.service = ADMIN,
-     .name = "Reload",
-     .run = reload_run,
-     .dispose = reload_dispose,
-     .control = reload_control,
-     MESSAGES(reload_request, reload_response)},
-    UNBUILT(ADMIN, "SwapPlugin", swap_plugin),
-    {.service = ADMIN,
-     .name = "DeployModel",
-     .run = deploy_run,
-     .dispose = models_dispose,
-     .control = deploy_control,
-     MESSAGES(deploy_model_request, deploy_model_response)},
-    {.service = ADMIN,
-     .name = "ListModels",
-     .run = models_run,
-     .dispose = models_dispose,
-     .control = models_control,
-     MESSAGES(list_models_request, list_models_response)},
-    UNBUILT(ADMIN, "Rollback", rollback),
-    UNBUILT(ADMIN, "ListSnapshots", list_snapshots),
+    CONTROL("Reload", reload, reload_control),
+    CONTROL("SwapPlugin", swap_plugin, swap_control),
+    CONTROL("DeployModel", deploy_model, deploy_control),
+    CONTROL("ListModels", list_models, models_control),
+    CONTROL("Rollback", rollback, rollback_control),
+    CONTROL("ListSnapshots", list_snapshots, snapshots_control),
     UNBUILT(ADMIN, "GetExperimentReport", get_experiment_report),
-    UNBUILT(ADMIN, "ExplainMissing", explain_missing),
-    UNBUILT(ADMIN, "Replay", replay),
+    CONTROL("ExplainMissing", explain_missing, missing_control),
+    CONTROL("Replay", replay, replay_control),
     {.service = "grpc.health.v1.Health",
      .name = "Check",
      .place = ON_RECEIVER,

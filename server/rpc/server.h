@@ -53,7 +53,8 @@ struct method {
     /* Bidi: a message that could not be taken, or a drain; NULL: call_fail. */
     void (*refuse)(call *c, sinter_status status, const sinter_error *e);
     void (*dispose)(void *state); /* frees call.state */
-    void (*control)(server *s, call *c); /* on the control thread, where run has pushed it to */
+    /* On the control thread, where control_run has pushed it to; `a` lives as long as this call of it. */
+    void (*control)(server *s, call *c, const ProtobufCMessage *request, arena *a);
 };
 
 extern const method METHODS[];
@@ -104,6 +105,8 @@ typedef struct call_queue {
 void queue_init(call_queue *q);
 void queue_push(call_queue *q, call *c);
 call *queue_take(call_queue *q); /* NULL: closed and empty */
+/* The same, no longer than until `ns` of CLOCK_MONOTONIC; NULL: nothing came. *open: false once it is closed and empty. */
+call *queue_take_until(call_queue *q, uint64_t ns, bool *open);
 void queue_close(call_queue *q);
 void queue_destroy(call_queue *q);
 
@@ -115,6 +118,8 @@ void queue_destroy(call_queue *q);
     X(cancelled, "calls that the client or its deadline ended before the answer")                                      \
     X(unknown_methods, "calls of methods that this server does not have")                                              \
     X(reloads, "reloads that published a snapshot")                                                                    \
+    X(swaps, "swaps of plugins that published a snapshot")                                                             \
+    X(swaps_refused, "swaps of plugins refused")                                                                       \
     X(reloads_refused, "reloads refused")                                                                              \
     X(events_accepted, "events recorded")                                                                              \
     X(events_repeated, "events that had been recorded before")                                                         \
@@ -196,16 +201,17 @@ void lanes_stop(server *s);
 sinter_status control_start(server *s, sinter_error *e);
 void control_stop(server *s);
 void control_reload(server *s); /* SIGHUP */
-void reload_control(server *s, call *c);
-void deploy_control(server *s, call *c); /* models.c */
-void models_control(server *s, call *c);
+typedef void method_control(server *s, call *c, const ProtobufCMessage *request, arena *a);
+method_control reload_control, deploy_control, models_control, swap_control, rollback_control, snapshots_control, replay_control,
+    missing_control;
+sinter_status order_check(const engine_order *o, sinter_error *e); /* lengths of who and why */
 char **lines_of(const char *text, arena *a, size_t *n); /* the lines of a text, empty ones left out */
 
 /* ---- handlers, one file a service ---- */
 method_run search_run;
 method_run upsert_run, update_run, delete_run, get_run, list_run, list_collections_run;
 method_run record_events_run, stream_events_run;
-method_run status_run, reload_run;
+method_run status_run, control_run;
 method_run health_check_run, health_watch_run;
 method_run reflection_run;
 void list_dispose(void *state);
@@ -213,9 +219,6 @@ void sweep_dispose(void *state);
 /* delete_filter.c: DeleteItems by a filter; every run of the handler comes here. */
 void sweep_run(worker *w, call *c, const Sinter__V1__DeleteItemsRequest *q, const view_collection *v);
 void watch_dispose(void *state);
-void reload_dispose(void *state);
-method_run deploy_run, models_run;
-void models_dispose(void *state);
 void record_events_dispose(void *state);
 
 /* health.c: asks the views whether they are ready and tells who watches. Main loop, now and then. */

@@ -205,16 +205,16 @@ static void names_are_searched_in_plugin_dirs(void **state)
     const plugin_library *l = NULL;
     sinter_error e = SINTER_ERROR_INIT;
     char what[1200];
-    assert_int_equal(plugin_load(host, &server, &use, &l, &e), SINTER_NOT_FOUND);
+    assert_int_equal(plugin_load(host, &server, &use, NULL, 0, &l, &e), SINTER_NOT_FOUND);
     snprintf(what, sizeof what, "no plugin 'sleps' in /nowhere, %s", zoo);
     expect_error(&e, "pipelines/shop.yaml:7:9", what, "did you mean 'sleeps'?");
     use.plugin = "wrong_major";
-    assert_int_not_equal(plugin_load(host, &server, &use, &l, &e), SINTER_OK);
+    assert_int_not_equal(plugin_load(host, &server, &use, NULL, 0, &l, &e), SINTER_OK);
     snprintf(what, sizeof what, "%s/wrong_major.so: it is made for ABI 9.3; this host has 1.0: the major must be equal",
              zoo);
     expect_error(&e, "pipelines/shop.yaml:7:9", what, REBUILD);
     use.plugin = "sleeps";
-    assert_int_equal(plugin_load(host, &server, &use, &l, &e), SINTER_OK);
+    assert_int_equal(plugin_load(host, &server, &use, NULL, 0, &l, &e), SINTER_OK);
     assert_true(plugin_has_role(l, PLUGIN_RANKER) && !plugin_has_role(l, PLUGIN_FUSION));
     plugin_library_release(host, l);
 }
