@@ -20,8 +20,8 @@ int command_search(int argc, char **argv); /* named in table.c */
 typedef struct search_arguments {
     const char *server, *filter, *cursor, *user, *session, *pipeline, *request_id, *language, *operator_, *minimum, *time,
         *explain, *missing, *group_by;
-    option_list sort, fields, facets;
-    uint64_t page_size, offset, after_sequence, timeout_ns, group_size, within_ns;
+    option_list sort, fields, facets, highlight;
+    uint64_t page_size, offset, after_sequence, timeout_ns, group_size, within_ns, fragment_size;
     bool json, no_impression;
 } search_arguments;
 
@@ -34,6 +34,8 @@ static const option_row rows[] = {
     {"--cursor", "CURSOR", "the next page, as the page before said", OPTION_TEXT, AT(cursor)},
     {"--fields", "FIELDS", "stored fields to show; '*' shows all", OPTION_LIST, AT(fields)},
     {"--facet", "FACETS", "what all matches are made of: brand,price:round5", OPTION_LIST, AT(facets)},
+    {"--highlight", "FIELDS", "show what of these fields matches; '*': of all that are searched", OPTION_LIST, AT(highlight)},
+    {"--fragment-size", "N", "characters of a highlight (default 100; with --json the whole value)", OPTION_COUNT, AT(fragment_size)},
     {"--group-by", "FIELD", "one line for all items of one value of it", OPTION_TEXT, AT(group_by)},
     {"--group-size", "N", "hits shown of each line (default 1)", OPTION_COUNT, AT(group_size)},
     {"--explain", "full", "each ranker's share and the rules that fired; full: every feature", OPTION_CHOICE, AT(explain)},
@@ -75,6 +77,7 @@ typedef struct request_parts {
     Sinter__V1__Context context;
     Google__Protobuf__Timestamp time;
     Google__Protobuf__Duration within;
+    Sinter__V1__HighlightOptions highlight;
     Sinter__V1__QueryOptions options;
     char *query;
     char **fields; /* of the request; the items are others' */
@@ -153,6 +156,20 @@ static sinter_status take_counts(request_parts *p, const search_arguments *a, si
     return SINTER_OK;
 }
 
+/* A line's worth of each fragment, for people. */
+enum { SHOWN_FRAGMENT = 100 };
+
+static sinter_status take_highlights(request_parts *p, const search_arguments *a, sinter_error *e)
+{
+    p->request.highlight = a->highlight.item, p->request.n_highlight = a->highlight.n;
+    if (a->fragment_size > UINT32_MAX) return error_set(e, SINTER_INVALID, "--fragment-size", "at most 10000", "too large");
+    if (a->highlight.n == 0 || (a->json && !a->fragment_size)) return SINTER_OK;
+    sinter__v1__highlight_options__init(&p->highlight);
+    p->highlight.fragment_size = a->fragment_size ? (uint32_t)a->fragment_size : SHOWN_FRAGMENT;
+    p->request.highlight_options = &p->highlight;
+    return SINTER_OK;
+}
+
 static sinter_status request_make(request_parts *p, const search_arguments *a, const option_words *w, sinter_error *e)
 {
     Sinter__V1__SearchRequest *r = &p->request;
@@ -178,6 +195,7 @@ static sinter_status request_make(request_parts *p, const search_arguments *a, c
     if (s == SINTER_OK) s = take_time(p, a, e);
     if (s == SINTER_OK) s = take_explain(p, a, e);
     if (s == SINTER_OK) s = take_counts(p, a, e);
+    if (s == SINTER_OK) s = take_highlights(p, a, e);
     if (s == SINTER_OK) s = facets_of_words(&a->facets, p->memory, r, e);
     return s;
 }
@@ -289,6 +307,7 @@ int command_search(int argc, char **argv)
     option_list_free(&a.sort);
     option_list_free(&a.fields);
     option_list_free(&a.facets);
+    option_list_free(&a.highlight);
     option_words_free(&w);
     return code;
 }

@@ -189,6 +189,45 @@ static void put_field(FILE *out, const search_view *v, const char *name, const S
     buffer_free(&b);
 }
 
+/* `n` characters of a text, control characters as spaces; returns what is behind them. */
+static const char *put_characters(FILE *out, const char *s, uint32_t n)
+{
+    for (; n > 0 && *s; n--) {
+        if ((unsigned char)*s >= 0x20 && *s != 0x7f)
+            fputc(*s, out);
+        else
+            fputc(' ', out);
+        for (s++; ((unsigned char)*s & 0xc0) == 0x80; s++) fputc(*s, out);
+    }
+    return s;
+}
+
+/* What matches is bold, or in brackets where there are no colours. */
+static void put_fragment(FILE *out, const search_view *v, const Sinter__V1__HighlightFragment *f)
+{
+    const char *at = f->text;
+    uint32_t passed = 0;
+    if (f->offset) fputs("…", out);
+    for (size_t i = 0; i < f->n_spans; i++) {
+        at = put_characters(out, at, f->spans[i]->start - passed);
+        fputs(v->colour ? search_bold(v) : "[", out);
+        at = put_characters(out, at, f->spans[i]->end - f->spans[i]->start);
+        fputs(v->colour ? search_plain(v) : "]", out);
+        passed = f->spans[i]->end;
+    }
+    put_characters(out, at, UINT32_MAX);
+    fputs(f->more ? "…\n" : "\n", out);
+}
+
+static void put_highlights(FILE *out, const search_view *v, const Sinter__V1__Hit *h)
+{
+    for (size_t i = 0; i < h->n_highlights; i++)
+        for (size_t k = 0; k < h->highlights[i]->n_parts; k++) {
+            fprintf(out, "      %s%s:%s ", search_dim(v), h->highlights[i]->field, search_plain(v));
+            put_fragment(out, v, h->highlights[i]->parts[k]);
+        }
+}
+
 static bool names_field(const search_view *v, const char *name)
 {
     return (v->title_field && strcmp(name, v->title_field) == 0) || (v->summary_field && strcmp(name, v->summary_field) == 0);
@@ -236,6 +275,7 @@ static void put_hit(FILE *out, const search_view *v, const Sinter__V1__Hit *h, s
     for (size_t i = 0; v->n_fields && i < h->n_fields; i++) {
         if (!names_field(v, h->fields[i]->key)) put_field(out, v, h->fields[i]->key, h->fields[i]->value);
     }
+    put_highlights(out, v, h);
     if (!follows) put_group(out, v, h);
     if (h->explanation) put_ledger(out, v, h->explanation, most);
     buffer_free(&name);

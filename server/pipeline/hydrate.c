@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Hits of the page: ids, scores, and stored fields read from the very journal records that the view set reflects. */
-#include "search.h"
+/* Hits of the page: ids, scores, and stored fields and highlights read from the very journal records that the view set reflects. */
+#include "highlight.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -59,8 +59,9 @@ static sinter_status read_fields(search *s, uint32_t item, Sinter__V1__Hit *hit,
     sinter_status st = sequence ? journal_get(s->lane->reader, sequence, s->a, &rec, e) : SINTER_NOT_FOUND;
     if (st == SINTER_NOT_FOUND) return SINTER_OK; /* compacted away since: a newer record will be visible in the next set */
     if (st) return st;
-    if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_ITEM_PUT && rec->item_put->item)
-        copy_fields(s, rec->item_put->item, hit);
+    if (rec->body_case != SINTER__STORAGE__V1__RECORD__BODY_ITEM_PUT || !rec->item_put->item) return SINTER_OK;
+    if (s->in->n_fields) copy_fields(s, rec->item_put->item, hit);
+    if (s->highlights) search_highlight(s, rec->item_put->item, hit);
     return SINTER_OK;
 }
 
@@ -76,8 +77,9 @@ sinter_status search_hydrate(search *s, sinter_error *e)
         const char *id = catalog_item_id(s->collection->catalog, s->page[i].item, &len);
         hit->id = id ? arena_strndup(s->a, id, len) : (char *)(uintptr_t)"";
         hit->score = s->page[i].score;
-        if (s->in->n_fields && (st = read_fields(s, s->page[i].item, hit, e))) return st;
+        if ((s->in->n_fields || s->highlights) && (st = read_fields(s, s->page[i].item, hit, e))) return st;
         s->out->hits[s->out->n_hits++] = hit;
     }
+    search_end_highlights(s);
     return SINTER_OK;
 }

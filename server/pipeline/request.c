@@ -13,13 +13,6 @@ static sinter_str slice(const char *s)
     return (sinter_str){s, strlen(s)};
 }
 
-/* A field that this build lacks gets UNIMPLEMENTED naming it, never an answer that ignores it. */
-static sinter_status refuse_unbuilt(const Sinter__V1__SearchRequest *in, sinter_error *e)
-{
-    if (in->n_highlight > 0) return error_set(e, SINTER_UNIMPLEMENTED, "highlight", "leave it unset", "'highlight' is not built yet");
-    return SINTER_OK;
-}
-
 static sinter_status check_limits(search *s, sinter_error *e)
 {
     const Sinter__V1__SearchRequest *in = s->in;
@@ -240,13 +233,13 @@ static sinter_status read_cursor(search *s, sinter_error *e)
 sinter_status search_read_request(search *s, sinter_error *e)
 {
     sinter_status st;
-    if ((st = refuse_unbuilt(s->in, e))) return st;
     if ((st = check_limits(s, e))) return st;
     if ((st = find_collection(s, e))) return st;
     if ((st = find_pipeline(s, e))) return st;
     if ((st = read_sort(s, e))) return st;
     if ((st = search_read_facets(s, e))) return st;
     if ((st = search_read_groups(s, e))) return st;
+    if ((st = search_read_highlights(s, e))) return st;
     if ((st = read_people(s, e))) return st;
     if ((st = read_cursor(s, e))) return st;
     char made[37];

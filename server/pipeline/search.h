@@ -89,6 +89,7 @@ typedef struct sort_key {
 
 typedef struct facets facets;     /* facets.h */
 typedef struct grouping grouping; /* groups.h */
+typedef struct highlighting highlighting; /* highlight.c */
 /* A request of the log under way again: what it saw then comes from here instead of from the views. replay.c */
 typedef struct logged {
     const Sinter__Storage__V1__Answered *answered;
@@ -135,6 +136,7 @@ typedef struct search {
     filter *filter;               /* NULL: none */
     facets *facets;               /* NULL: none asked for */
     grouping *groups;             /* NULL: no group_by */
+    highlighting *highlights;     /* NULL: none asked for */
     bool all_seen;                /* the walk that counts over all matches was made */
     uint64_t counting_ns;         /* spent in it on counting, where explain asks for timings */
     sort_key sort[SEARCH_MAX_SORT];
@@ -211,6 +213,7 @@ typedef struct walk {
     block_take *fn;
     void *ctx;
 } walk;
+sinter_status search_read_highlights(search *s, sinter_error *e); /* highlight.c */
 /* groups.c: group_by of the request; matches of each group; the page in lines, by the final order. */
 sinter_status search_read_groups(search *s, sinter_error *e);
 void search_count_groups(search *s, const uint32_t *item, uint32_t n);

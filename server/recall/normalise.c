@@ -9,18 +9,32 @@ typedef struct codepoints {
     int32_t *c;
     uint32_t n, cap;
     arena *a;
+    uint32_t *from; /* [n] where in the text each began; NULL: nobody asks */
+    uint32_t at;    /* where the one being read begins */
 } codepoints;
+
+static void grow(codepoints *o)
+{
+    uint32_t cap = o->cap * 2 + 64;
+    int32_t *fresh = arena_alloc(o->a, cap * sizeof *fresh);
+    if (o->n)
+        memcpy(fresh, o->c, o->n * sizeof *fresh);
+    o->c = fresh;
+    o->cap = cap;
+    if (!o->from)
+        return;
+    uint32_t *from = arena_alloc(o->a, cap * sizeof *from);
+    if (o->n)
+        memcpy(from, o->from, o->n * sizeof *from);
+    o->from = from;
+}
 
 static void push(codepoints *o, int32_t c)
 {
-    if (o->n == o->cap) {
-        uint32_t cap = o->cap * 2 + 64;
-        int32_t *fresh = arena_alloc(o->a, cap * sizeof *fresh);
-        if (o->n)
-            memcpy(fresh, o->c, o->n * sizeof *fresh);
-        o->c = fresh;
-        o->cap = cap;
-    }
+    if (o->n == o->cap)
+        grow(o);
+    if (o->from)
+        o->from[o->n] = o->at;
     o->c[o->n++] = c;
 }
 
@@ -98,6 +112,11 @@ static void push_mark(codepoints *o, int32_t c, int32_t base)
             break;
         o->c[i] = o->c[i - 1];
         o->c[i - 1] = c;
+        if (o->from) {
+            uint32_t from = o->from[i];
+            o->from[i] = o->from[i - 1];
+            o->from[i - 1] = from;
+        }
     }
 }
 
@@ -141,12 +160,9 @@ static str plain_ascii(arena *a, str in)
     return (str){out, in.n};
 }
 
-str text_normalise(arena *a, str in)
+/* Everything but composition. */
+static void fold(codepoints *o, str in)
 {
-    str plain = plain_ascii(a, in);
-    if (plain.s)
-        return plain;
-    codepoints o = {NULL, 0, 0, a};
     int32_t base = 0;
     for (size_t i = 0; i < in.n;) {
         int32_t c;
@@ -159,14 +175,60 @@ str text_normalise(arena *a, str in)
             }
             taken = (size_t)got;
         }
-        push_folded(&o, c, &base);
+        o->at = (uint32_t)i;
+        push_folded(o, c, &base);
         i += taken;
     }
+}
+
+str text_normalise(arena *a, str in)
+{
+    str plain = plain_ascii(a, in);
+    if (plain.s)
+        return plain;
+    codepoints o = {.a = a};
+    fold(&o, in);
     utf8proc_ssize_t n = utf8proc_normalize_utf32(o.c, o.n, UTF8PROC_COMPOSE);
     char *out = arena_alloc(a, (size_t)(n > 0 ? n : 0) * 4 + 1);
     size_t len = 0;
     for (utf8proc_ssize_t i = 0; i < n; i++)
         len += (size_t)utf8proc_encode_char(o.c[i], (uint8_t *)out + len);
     out[len] = 0;
+    return (str){out, len};
+}
+
+/* ---- and where it came from ------------------------------------------------------------------------------------------ */
+
+/* What composition may join to what stands before it: marks, and the vowels and finals of Hangul. */
+static bool may_join(int32_t c)
+{
+    utf8proc_category_t k = utf8proc_category(c);
+    return k == UTF8PROC_CATEGORY_MN || k == UTF8PROC_CATEGORY_MC || k == UTF8PROC_CATEGORY_ME || (c >= 0x1160 && c <= 0x11ff);
+}
+
+str text_normalise_mapped(arena *a, str in, uint32_t **from)
+{
+    str plain = plain_ascii(a, in);
+    *from = NULL;
+    if (plain.s)
+        return plain;
+    codepoints o = {.a = a, .from = arena_alloc(a, sizeof(uint32_t))};
+    fold(&o, in);
+    char *out = arena_alloc(a, (size_t)o.n * 4 + 1);
+    uint32_t *map = arena_alloc(a, ((size_t)o.n * 4 + 1) * sizeof *map);
+    size_t len = 0;
+    for (uint32_t i = 0, end; i < o.n; i = end) { /* composed cluster by cluster, so that each is known to come from here */
+        for (end = i + 1; end < o.n && may_join(o.c[end]); end++)
+            ;
+        utf8proc_ssize_t n = utf8proc_normalize_utf32(o.c + i, end - i, UTF8PROC_COMPOSE);
+        for (utf8proc_ssize_t k = 0; k < n; k++) {
+            size_t bytes = (size_t)utf8proc_encode_char(o.c[i + (uint32_t)k], (uint8_t *)out + len);
+            for (size_t b = 0; b < bytes; b++)
+                map[len++] = o.from[i];
+        }
+    }
+    map[len] = (uint32_t)in.n;
+    out[len] = 0;
+    *from = map;
     return (str){out, len};
 }

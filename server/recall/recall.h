@@ -167,6 +167,21 @@ typedef struct text_query_options {
 sinter_status text_query_parse(const text_analyzer *t, const catalog_collection *c, str text, const text_query_options *o,
                                arena *a, text_query **out, sinter_error *e);
 
+/* ---- marks: what of a text the words of a query mean (text_marks.c) -------------------------------------------------- */
+
+typedef struct text_mark {
+    uint32_t start, end; /* bytes of the text, whole characters */
+    uint64_t words;      /* bit k: the query's word k */
+} text_mark;
+
+/* The query's words made ready for reading many texts; keeps what it has learnt of words seen. One request at a time. */
+typedef struct text_marker text_marker;
+text_marker *text_marker_new(const text_analyzer *t, const text_query *q, arena *a);
+/* Parts of a field's text that the query's words, phrases and synonyms match, cut into words as the index cut them: ascending,
+ * apart from one another. At most the first TEXT_MARK_BYTES are read. In `a`. */
+void text_marks(text_marker *m, const config_field *f, str text, arena *a, text_mark **out, uint32_t *n);
+#define TEXT_MARK_BYTES (256u << 10)
+
 /* ---- text index: the view thread (text_index.cc) ------------------------------------------------------------------- */
 
 typedef struct text_index text_index;

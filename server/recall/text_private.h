@@ -18,8 +18,12 @@ typedef enum {
     TOKEN_MEASURE /* number with unit, or dimensions: "36inch", "4x8"; beside its parts */
 } token_kind;
 
+/* text_normalise, and for each byte of it (and its end) where in `in` it began; *from NULL: byte for byte where it stands. */
+str text_normalise_mapped(arena *a, str in, uint32_t **from);
+
 typedef struct text_token {
     str text;
+    uint32_t from, to; /* bytes of the normalised text that it was made of */
     uint32_t position; /* of its first part */
     uint16_t span;     /* positions covered: 1 but for joined and measures */
     uint8_t kind;      /* token_kind */
@@ -34,11 +38,11 @@ typedef struct text_tokens {
 
 /* Tokens of normalised text. With `units`, measures and dimensions are found. */
 void text_tokenise(arena *a, str normalised, bool units, text_tokens *out);
-text_token *text_token_add(arena *a, text_tokens *t, str text, uint32_t position, token_kind kind);
 
 /* A piece of text between separators, before compounds and units are seen. */
 typedef struct lexeme {
     str text;
+    uint32_t from, to; /* bytes of the normalised text */
     uint8_t kind;  /* lexeme_kind */
     char before;   /* the one character between the lexeme before and this; ' ' for spaces or several; LEXEME_TOUCHES: none */
     char mark;     /* ' or " right after it (a space may stand between), 0: none */
@@ -46,6 +50,9 @@ typedef struct lexeme {
 } lexeme;
 #define LEXEME_TOUCHES '\1'
 typedef enum { LEXEME_WORD, LEXEME_NUMBER, LEXEME_MIXED, LEXEME_CJK } lexeme_kind;
+/* `first` to `last`: the lexemes that it was made of. */
+text_token *text_token_add(arena *a, text_tokens *t, str text, uint32_t position, token_kind kind, const lexeme *first,
+                           const lexeme *last);
 
 /* Splits "4x8ft" at digits and letters into out[16] where every part is a number, x or a unit; 0: not so. */
 uint32_t text_split_measure(const lexeme *x, lexeme out[16]);

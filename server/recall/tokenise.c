@@ -84,6 +84,7 @@ static bool apostrophe(lexer *l, lexeme *x)
         if (right > 1 && str_is(x->text, ELIDED[i])) {
             l->used -= x->text.n;
             x->text.n = 0;
+            x->from = (uint32_t)at;
         }
     l->at = at;
     return true;
@@ -176,8 +177,13 @@ static void add_run(lexer *l, const lexeme *x)
 {
     lexeme part[16];
     uint32_t n = l->units && x->kind == LEXEME_MIXED ? text_split_measure(x, part) : 0;
-    for (uint32_t i = 0; i < n; i++)
+    bool exact = x->to - x->from == x->text.n; /* no comma was left out */
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = x->from + (uint32_t)(part[i].text.s - x->text.s);
+        part[i].from = exact ? at : x->from;
+        part[i].to = exact ? at + (uint32_t)part[i].text.n : x->to;
         add_lexeme(l, &part[i]);
+    }
     if (!n)
         add_lexeme(l, x);
 }
@@ -206,7 +212,7 @@ static void lex(lexer *l)
             l->at += bytes;
             continue;
         }
-        lexeme x = {.text = {l->out + l->used, 0}, .before = l->n_x ? before : ' '};
+        lexeme x = {.text = {l->out + l->used, 0}, .from = (uint32_t)l->at, .before = l->n_x ? before : ' '};
         if (k == CLASS_CJK)
             read_cjk(l, &x);
         else {
@@ -214,6 +220,7 @@ static void lex(lexer *l)
             read_sign(l, &x);
             read_after(l, &x);
         }
+        x.to = (uint32_t)l->at;
         before = LEXEME_TOUCHES;
         if (x.text.n && k == CLASS_CJK)
             add_lexeme(l, &x);
@@ -222,7 +229,8 @@ static void lex(lexer *l)
     }
 }
 
-text_token *text_token_add(arena *a, text_tokens *t, str text, uint32_t position, token_kind kind)
+text_token *text_token_add(arena *a, text_tokens *t, str text, uint32_t position, token_kind kind, const lexeme *first,
+                           const lexeme *last)
 {
     if (t->n == t->cap) {
         uint32_t cap = t->cap * 2 + 32;
@@ -233,18 +241,19 @@ text_token *text_token_add(arena *a, text_tokens *t, str text, uint32_t position
         t->cap = cap;
     }
     text_token *out = &t->token[t->n++];
-    *out = (text_token){.text = text, .position = position, .span = 1, .kind = (uint8_t)kind};
+    *out = (text_token){.text = text, .from = first->from, .to = last->to, .position = position, .span = 1, .kind = (uint8_t)kind};
     return out;
 }
 
 /* Overlapping pairs of characters; one alone as itself. */
-static void add_bigrams(arena *a, str run, text_tokens *out)
+static void add_bigrams(arena *a, const lexeme *x, text_tokens *out)
 {
+    str run = x->text;
     size_t at = 0, first, second = 0;
     uint32_t bytes;
     class_of(run.s, run.n, &bytes);
     if (bytes >= run.n) {
-        text_token_add(a, out, run, out->positions++, TOKEN_EXACT);
+        text_token_add(a, out, run, out->positions++, TOKEN_EXACT, x, x);
         return;
     }
     while (at < run.n) {
@@ -254,7 +263,8 @@ static void add_bigrams(arena *a, str run, text_tokens *out)
             break;
         class_of(run.s + at + first, run.n - at - first, &bytes);
         second = bytes;
-        text_token_add(a, out, (str){run.s + at, first + second}, out->positions++, TOKEN_EXACT);
+        lexeme pair = {.from = x->from + (uint32_t)at, .to = x->from + (uint32_t)(at + first + second)};
+        text_token_add(a, out, (str){run.s + at, first + second}, out->positions++, TOKEN_EXACT, &pair, &pair);
         at += first;
     }
 }
@@ -265,7 +275,7 @@ static void add_plain(arena *a, const lexeme *x, bool units, text_tokens *out)
     str text = x->text;
     if (units && x->kind == LEXEME_NUMBER && text_number(text, &value))
         text = text_number_text(a, value);
-    text_token_add(a, out, text, out->positions++, x->kind == LEXEME_WORD ? TOKEN_WORD : TOKEN_EXACT);
+    text_token_add(a, out, text, out->positions++, x->kind == LEXEME_WORD ? TOKEN_WORD : TOKEN_EXACT, x, x);
 }
 
 static bool joins(const lexeme *left, const lexeme *right)
@@ -301,7 +311,7 @@ static uint32_t add_compound(arena *a, const lexeme *x, uint32_t n, bool units, 
         bytes += x[i].text.n;
         word &= x[i].kind == LEXEME_WORD;
     }
-    text_token *t = text_token_add(a, out, (str){joined, bytes}, start, TOKEN_JOINED);
+    text_token *t = text_token_add(a, out, (str){joined, bytes}, start, TOKEN_JOINED, x, &x[parts - 1]);
     t->span = (uint16_t)parts;
     t->unit = !word; /* with digits: one term for all languages */
     return parts;
@@ -314,7 +324,7 @@ void text_tokenise(arena *a, str normalised, bool units, text_tokens *out)
     for (uint32_t i = 0; i < l.n_x;) {
         uint32_t taken = units && l.x[i].kind == LEXEME_NUMBER ? text_measure(a, l.x, l.n_x, i, out) : 0;
         if (!taken && l.x[i].kind == LEXEME_CJK) {
-            add_bigrams(a, l.x[i].text, out);
+            add_bigrams(a, &l.x[i], out);
             taken = 1;
         }
         i += taken ? taken : add_compound(a, &l.x[i], l.n_x - i, units, out);

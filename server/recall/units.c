@@ -117,7 +117,8 @@ uint32_t text_split_measure(const lexeme *x, lexeme out[16])
 typedef struct measure {
     double value;
     const char *power, *unit; /* NULL: none */
-    uint32_t taken;
+    const lexeme *first;
+    uint32_t numbers, taken; /* lexemes of its number; and of its unit with them */
 } measure;
 
 static bool near(const lexeme *x)
@@ -146,7 +147,7 @@ static void read_unit(const lexeme *x, uint32_t n, uint32_t i, measure *m)
 
 static bool read_measure(const lexeme *x, uint32_t n, uint32_t i, measure *m)
 {
-    *m = (measure){.taken = 1};
+    *m = (measure){.first = &x[i], .taken = 1};
     if (i >= n || x[i].kind != LEXEME_NUMBER || !text_number(x[i].text, &m->value))
         return false;
     double part;
@@ -156,6 +157,7 @@ static bool read_measure(const lexeme *x, uint32_t n, uint32_t i, measure *m)
         m->value += part; /* 1 1/2, 1-1/2 */
         m->taken = 2;
     }
+    m->numbers = m->taken;
     read_unit(x, n, i + m->taken, m);
     return true;
 }
@@ -184,14 +186,16 @@ static void add_measure(arena *a, const measure *m, text_tokens *out)
 {
     str number = text_number_text(a, m->value);
     uint32_t start = out->positions;
-    text_token_add(a, out, number, out->positions++, TOKEN_EXACT);
+    const lexeme *first = m->first, *last = &first[m->taken - 1];
+    const lexeme *unit = m->taken > m->numbers ? &first[m->numbers] : last; /* a mark stands right behind its number */
+    text_token_add(a, out, number, out->positions++, TOKEN_EXACT, first, &first[m->numbers - 1]);
     if (!m->unit)
         return;
     if (m->power)
-        text_token_add(a, out, str_of(m->power), out->positions++, TOKEN_WORD)->unit = true;
-    text_token_add(a, out, str_of(m->unit), out->positions++, TOKEN_WORD)->unit = true;
+        text_token_add(a, out, str_of(m->power), out->positions++, TOKEN_WORD, unit, unit)->unit = true;
+    text_token_add(a, out, str_of(m->unit), out->positions++, TOKEN_WORD, m->power ? last : unit, last)->unit = true;
     char *joined = arena_printf(a, "%.*s%s%s", (int)number.n, number.s, m->power ? m->power : "", m->unit);
-    text_token_add(a, out, str_of(joined), start, TOKEN_MEASURE)->span = (uint16_t)(out->positions - start);
+    text_token_add(a, out, str_of(joined), start, TOKEN_MEASURE, first, last)->span = (uint16_t)(out->positions - start);
 }
 
 #define MAX_SIDES 4u
@@ -216,10 +220,10 @@ uint32_t text_measure(arena *a, const lexeme *x, uint32_t n, uint32_t i, text_to
         if (s >= 1 && sides > 2) { /* each pair of a box is asked for by itself too */
             str before = text_number_text(a, side[s - 1].value);
             char *pair = arena_printf(a, "%.*sx%.*s", (int)before.n, before.s, (int)number.n, number.s);
-            text_token_add(a, out, str_of(pair), start, TOKEN_MEASURE)->span = (uint16_t)(out->positions - start);
+            text_token_add(a, out, str_of(pair), start, TOKEN_MEASURE, &x[i], &x[at - 1])->span = (uint16_t)(out->positions - start);
         }
     }
     if (sides > 1)
-        text_token_add(a, out, str_of(text), start, TOKEN_MEASURE)->span = (uint16_t)(out->positions - start);
+        text_token_add(a, out, str_of(text), start, TOKEN_MEASURE, &x[i], &x[at - 1])->span = (uint16_t)(out->positions - start);
     return at - i;
 }

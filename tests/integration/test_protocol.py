@@ -103,10 +103,6 @@ class Protocol(harness.ServerCase):
                     e = self.assert_fails("UNIMPLEMENTED", raw, self.server.channel, path, b"")
                     self.assertIn(f"{m} is not built yet", e.details())
 
-    def test_fields_not_built_yet_are_unimplemented_and_named(self):
-        e = self.assert_fails("UNIMPLEMENTED", self.server.search, collection="shop", highlight=["title"])
-        self.assertIn("highlight", e.details())
-
     def test_a_write_that_does_not_exist_yet_cannot_be_waited_for(self):
         e = self.assert_fails("INVALID_ARGUMENT", self.server.search, collection="shop", query="shoe", after_sequence=10**9)
         self.assertIn("after_sequence", e.details())

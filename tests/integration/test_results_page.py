@@ -258,6 +258,13 @@ class Timeouts(Page):
         self.assertNotIn("i7", [h.id for h in r.hits], "rules act all the same")
         self.assertLess(took, 5)
 
+    def test_highlights_are_left_out_when_the_time_is_over(self):
+        r = self.within(2, query="amber birch cedar delta ember", pipeline="sleepy", page_size=100, highlight=["title"])
+        by = {d.name: d for d in r.degraded}
+        self.assertIn("highlights", by)
+        self.assertEqual((by["highlights"].code, by["highlights"].candidates), (LATE, len(r.hits)))
+        self.assertEqual(sum(len(h.highlights) > 0 for h in r.hits), by["highlights"].candidates_scored)
+
     def test_explaining_a_cut_answer_holds_together(self):
         r = self.within(2, query="amber birch cedar delta ember", pipeline="sleepy", page_size=100, explain=T.EXPLAIN_FULL)
         for h in r.hits:
