@@ -25,7 +25,7 @@ static sinter_status check_mask(const search *s, sinter_error *e)
     for (size_t i = 0; i < s->in->n_fields; i++) {
         const char *name = s->in->fields[i];
         size_t n = strlen(name);
-        if ((n && name[n - 1] == '*') || catalog_find_field(s->collection->catalog, name)) continue;
+        if ((n && name[n - 1] == '*') || catalog_declared(s->collection->catalog, name)) continue;
         char where[32];
         snprintf(where, sizeof where, "fields[%zu]", i);
         const char *near = catalog_near_field(s->collection->catalog, name);

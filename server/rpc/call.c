@@ -105,6 +105,18 @@ void call_post(server *s, const method *m, void *registered)
     call_free(c);
 }
 
+call *call_inner(call *outer, const method *m, void *state)
+{
+    call *c = xcalloc(1, sizeof *c);
+    *c = (call){.s = outer->s, .m = m, .deadline_ns = UINT64_MAX, .arrived_ns = outer->arrived_ns, .state = state};
+    c->status_text = c->details_bytes = grpc_empty_slice();
+    atomic_init(&c->references, 1);
+    pthread_mutex_init(&c->lock, NULL);
+    grpc_metadata_array_init(&c->metadata);
+    atomic_fetch_add(&c->s->live, 1);
+    return c;
+}
+
 /* ---- arrival: on the receiver ---- */
 
 static void refuse_unknown(call *c)

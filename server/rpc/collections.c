@@ -51,7 +51,7 @@ sinter_status fields_check(const view_collection *v, char *const *fields, size_t
 {
     for (size_t i = 0; i < n; i++) {
         char where[64];
-        if (is_prefix(fields[i]) || catalog_find_field(v->catalog, fields[i])) continue;
+        if (is_prefix(fields[i]) || catalog_declared(v->catalog, fields[i])) continue;
         snprintf(where, sizeof where, "fields[%zu]", i);
         const char *near = catalog_near_field(v->catalog, fields[i]);
         error_set(e, SINTER_INVALID, where, "ListCollections names the fields; \"*\" returns all", "no field '%.256s'",

@@ -41,6 +41,11 @@
 
 const method METHODS[] = {
     UNARY(SEARCH, "Search", search, search_run),
+    {.service = SEARCH,
+     .name = "MultiSearch",
+     .run = multi_search_run,
+     .dispose = multi_search_dispose,
+     MESSAGES(multi_search_request, multi_search_response)},
     UNBUILT(SEARCH, "Suggest", suggest),
     UNBUILT("sinter.v1.RecommendService", "Recommend", recommend),
     {.service = CATALOG,

@@ -170,6 +170,9 @@ void server_stop(server *s);   /* after `drained`: joins threads, frees gRPC's s
 
 /* ---- call.c: a call's life ---- */
 void call_post(server *s, const method *m, void *registered); /* asks gRPC for the next call of a method */
+/* Work of a call that goes through the lanes by itself: no call of gRPC's, answers nothing, and is freed when it is released.
+ * `m` runs it, with a request of NULL; its dispose frees `state`. */
+call *call_inner(call *outer, const method *m, void *state);
 void call_reference(call *c);
 void call_release(call *c);
 /* Packs the answer and ends the call with OK; the message may die on return. */
@@ -208,7 +211,8 @@ sinter_status order_check(const engine_order *o, sinter_error *e); /* lengths of
 char **lines_of(const char *text, arena *a, size_t *n); /* the lines of a text, empty ones left out */
 
 /* ---- handlers, one file a service ---- */
-method_run search_run;
+method_run search_run, multi_search_run;
+void multi_search_dispose(void *state);
 method_run upsert_run, update_run, delete_run, get_run, list_run, list_collections_run;
 method_run record_events_run, stream_events_run;
 method_run status_run, control_run;

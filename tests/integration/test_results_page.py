@@ -20,6 +20,7 @@ fields:
   tags: keywords
   price: number
   attributes.t_*: keyword
+  secret: {type: keyword, stored: false}
 default_pipeline: main
 """
 MAIN = """
@@ -278,6 +279,93 @@ class Timeouts(Page):
                 self.search(timeout_=d, query="amber")
             self.assertEqual(e.exception.code().name, "INVALID_ARGUMENT")
             self.assertIn("timeout", e.exception.details())
+
+
+class Fields(Page):
+    def test_a_mask_names_fields_or_beginnings_of_names(self):
+        every = {"title": "quartz", "price": 2.0, "tags": ["a", "b"], "attributes.t_tone": "red", "attributes.t_form": "round"}
+        item = pb.types_pb2.Item(id="q", fields={k: harness.value(v) for k, v in {**every, "secret": "hush"}.items()})
+        self.server.upsert("shop", [item], searchable=True)
+        for mask, want in [
+            ([], ()), (["*"], every), (["title"], ("title",)), (["t*"], ("title", "tags")), (["attributes.*"], ("attributes.t_tone", "attributes.t_form")),
+            (["attributes.t_tone", "price", "price"], ("attributes.t_tone", "price")), (["attributes.t_never"], ()), (["zz*"], ()),
+            (["secret"], ()), (["batch"], ()),
+        ]:
+            for extra in ({}, {"sort": ["price"]}):
+                got = self.search(query="quartz", fields=mask, **extra).hits[0].fields
+                self.assertEqual({k: v for k, v in got.items()}, {k: item.fields[k] for k in want}, mask)
+        with self.assertRaises(harness.grpc.RpcError) as e:
+            self.search(query="quartz", fields=["title", "prize"])
+        self.assertIn("fields[1]", e.exception.details())
+        self.assertIn("price", e.exception.details())
+
+
+class Several(Page):
+    def multi(self, *searches, timeout=20, **more):
+        q = S.MultiSearchRequest(searches=[S.SearchRequest(**{"collection": "shop", **s}) for s in searches], **more)
+        return self.server.stub("Search").MultiSearch(q, timeout=timeout * SLOW)
+
+    def test_each_is_answered_as_if_it_had_come_alone(self):
+        questions = [{"query": w, "page_size": 3 + k, "request_id": f"m{k}", "fields": ["*"]} for k, w in enumerate("amber birch cedar delta ember".split() * 6)]
+        questions[4].update(sort=["-price"], facets=[S.FacetRequest(field="product")])
+        questions[5].update(group_by="product", group_size=2, highlight=["title"])
+        r = self.multi(*questions, request_id="page-1")
+        self.assertEqual(r.request_id, "page-1")
+        self.assertEqual(len(r.results), 30)
+        for q, got in zip(questions, r.results):
+            self.assertFalse(got.HasField("error"))
+            alone = self.search(**q)
+            self.assertEqual(got.response.SerializeToString(deterministic=True), alone.SerializeToString(deterministic=True))
+
+    def test_one_that_fails_fails_alone(self):
+        r = self.multi({"query": "amber"}, {"query": "amber", "filter": "prise > 1"}, {"collection": "shpo"}, {"query": "birch", "page_size": 1})
+        self.assertEqual([x.HasField("error") for x in r.results], [False, True, True, False])
+        bad, gone = r.results[1].error, r.results[2].error
+        self.assertEqual((bad.code, bad.field), (3, "filter:1"))
+        self.assertIn("did you mean price", bad.message)
+        self.assertEqual((gone.code, gone.field), (5, ""))
+        self.assertIn("'shop'", gone.message)
+        self.assertEqual(len(r.results[3].response.hits), 1)
+
+    def test_none_and_too_many_are_refused(self):
+        for n in (0, 33):
+            with self.assertRaises(harness.grpc.RpcError) as e:
+                self.multi(*[{"query": "amber"}] * n)
+            self.assertEqual(e.exception.code().name, "INVALID_ARGUMENT")
+            self.assertIn("1 to 32", e.exception.details())
+
+    def test_a_search_waits_for_its_own_write_and_no_other(self):
+        a = self.server.upsert("shop", [harness.item("fresh", title="zephyr")])[-1]
+        r = self.multi({"query": "zephyr", "after_sequence": a.sequence}, {"query": "amber", "after_sequence": 10**12}, {"query": "amber"})
+        self.assertEqual([h.id for h in r.results[0].response.hits], ["fresh"])
+        self.assertEqual((r.results[1].error.code, r.results[1].error.field), (3, "after_sequence"))
+        self.assertTrue(r.results[2].response.hits)
+        gone = self.server.delete("shop", ["fresh"])
+        self.search(query="amber", after_sequence=gone.sequence)
+
+    def test_each_leaves_an_impression(self):
+        self.server.wait_impressions()
+        before = self.server.counters()["impressions_stored"]
+        self.multi(*[{"query": "amber"}] * 7)
+        self.server.wait_impressions()
+        self.assertEqual(self.server.counters()["impressions_stored"], before + 7)
+
+    def test_many_in_one_call_stand_in_nobodys_way(self):
+        """One lane, 32 searches of 12 ms and more: who asks for one waits for one of them, not for all."""
+        with harness.Server(collections={"shop": COLLECTION}, pipelines={"main": MAIN, "sleepy": SLEEPY}, settings="lanes: 1",
+                            files={"rules/hide.yaml": RULES}) as s:
+            s.upsert("shop", [harness.item(i, **f) for i, f in self.items.items()], searchable=True)
+            q = S.MultiSearchRequest(searches=[S.SearchRequest(collection="shop", query="amber birch", pipeline="sleepy", no_impression=True)] * 32)
+            running = s.stub("Search").MultiSearch.future(q, timeout=60 * SLOW)
+            alone = 0
+            while not running.done():
+                s.search(collection="shop", query="amber", no_impression=True)
+                alone += 1
+            self.assertEqual(len(running.result().results), 32)
+            self.assertGreater(alone, 8)
+            gone = s.stub("Search").MultiSearch.future(q, timeout=60 * SLOW)
+            gone.cancel()
+            self.assertTrue(s.search(collection="shop", query="amber").hits, "a client that leaves takes its searches with it")
 
 
 del Page  # only its children are tests
