@@ -22,6 +22,7 @@ int command_journal(int argc, char **argv);
 int command_reload(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_search(int argc, char **argv);
+int command_suggest(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_serve(int argc, char **argv);
 int command_snapshots(int argc, char **argv);
@@ -41,6 +42,7 @@ const struct command COMMANDS[] = {
     {"search", "search a collection, ranked and explained", command_search},
     {"serve", "serve search, catalogue and administration over gRPC", command_serve},
     {"snapshots", "list what has served, or roll back to it", command_snapshots},
+    {"suggest", "complete what has been typed", command_suggest},
     {"status", "what a running server serves, and how it fares", command_status},
     {"model", "list, compare, deploy or roll back models of a running server", command_model},
     {"train", "train a ranker or a fusion on what the journal holds", command_train},

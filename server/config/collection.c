@@ -36,6 +36,7 @@ static const walk_key COLLECTION_KEYS[] = {
     {"synonyms", WALK_STRING, AT(c.synonyms), NULL, 0, 0, NULL, false, "a file of synonyms, below; without it: none"},
     {"synonym_weight", WALK_DOUBLE, AT(c.synonym_weight), "0.8", 0, 1, NULL, false,
      "what a synonym counts beside the word itself"},
+    {"suggest", WALK_NODE, AT(suggest), NULL, 0, 0, NULL, false, "a map, below; without it: nothing is completed"},
     {"title", WALK_STRING, AT(c.title_field), NULL, 0, 0, NULL, false,
      "the field a person calls an item by; without it: the first text field"},
     {"age", WALK_STRING, AT(c.age_field), NULL, 0, 0, NULL, false, "the timestamp field behind item.age_days"},
@@ -386,6 +387,7 @@ sinter_status collection_read(const char *name, const conf_node *root, config_co
     if (s == SINTER_OK) s = check_minimum(root, &c, e);
     if (s == SINTER_OK) s = check_stop_words(root, &c, a, e);
     if (s == SINTER_OK) s = check_synonyms(root, &c, a, e);
+    if (s == SINTER_OK) s = suggest_resolve(&raw, &c, a, e);
     if (s == SINTER_OK) s = events_resolve(&raw, &c, a, e);
     *out = c;
     return s;

@@ -7,7 +7,7 @@
 
 typedef struct collection_raw {
     config_collection c;
-    const conf_node *fields, *groups, *events, *profiles, *counters, *rates;
+    const conf_node *fields, *groups, *suggest, *events, *profiles, *counters, *rates;
     const char *language, *operator, *when_empty;
     double b;
 } collection_raw;
@@ -21,6 +21,8 @@ typedef struct field_raw {
 sinter_status groups_resolve(const collection_raw *raw, config_collection *c, arena *a, sinter_error *e);
 /* Event types, length of histories, counters (events.c). */
 sinter_status events_resolve(const collection_raw *raw, config_collection *c, arena *a, sinter_error *e);
+/* What is completed (suggest.c). */
+sinter_status suggest_resolve(const collection_raw *raw, config_collection *c, arena *a, sinter_error *e);
 /* The declared field, or pattern, behind a name; NULL with the error set, naming near ones. */
 const config_field *collection_field(const config_collection *c, const conf_node *at, const char *name,
                                      sinter_error *e);

@@ -98,6 +98,17 @@ typedef enum {
     CONFIG_EMPTY_NOTHING,
 } config_when_empty;
 
+/* What is completed, `suggest: {fields: [title, brand]}`. */
+typedef struct config_suggest {
+    bool declared;
+    const char *const *field; /* [n_fields] text, keyword or keywords, none a pattern */
+    uint32_t n_fields;
+    bool queries;       /* what was asked, too */
+    bool recent;        /* a person's own queries, first */
+    uint32_t min_users; /* people who must have asked before a query is offered */
+    double half_life_days;
+} config_suggest;
+
 typedef struct config_collection {
     const char *name, *file;
     const conf_node *at;
@@ -118,6 +129,7 @@ typedef struct config_collection {
     const char *synonyms;             /* file of synonyms, absolute; NULL: none */
     double synonym_weight;            /* what a synonym's count is worth beside the word's own, 0-1 */
     const char *age_field;            /* timestamp field behind item.age_days; NULL: none */
+    config_suggest suggest;
     const char *title_field;          /* what a person calls an item; for transcripts. NULL: first text field */
     const char *default_pipeline;
     const config_event *event; /* [n_events] `events: {click: 1, rating: value}` */

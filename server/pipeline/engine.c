@@ -136,6 +136,7 @@ sinter_status engine_open(config *c, uint32_t lanes, const char *exe, engine **o
     if (st == SINTER_OK) st = engine_build(g, &first, &s, e);
     if (st == SINTER_OK && warnings.data) engine_warn(g, "swap.kept", warnings.data);
     buffer_free(&warnings);
+    if (st == SINTER_OK) st = suggest_open(g->journal, g->impressions, g->epochs, &g->suggest, e);
     if (st) {
         engine_close(g);
         return st;
@@ -144,6 +145,7 @@ sinter_status engine_open(config *c, uint32_t lanes, const char *exe, engine **o
     g->first = s;
     atomic_store(&g->snapshot, s);
     change_started(g, s);
+    engine_configure_suggest(g, s);
     *out = g;
     return SINTER_OK;
 }
@@ -177,6 +179,7 @@ void engine_close(engine *g)
         if (g->held[i] != g->first) snapshot_free(g->held[i]);
     if (s && s != g->first) snapshot_free(s);
     snapshot_release_plugins(g->first);
+    suggest_close(g->suggest);
     if (g->views) views_close(g->views);
     snapshot_free(g->first);
     engine_release_kept(g);
@@ -302,6 +305,7 @@ void engine_publish(engine *g, snapshot *is)
     g->held[0] = was;
     g->n_held++;
     log_info("snapshot.publish", "snapshot %s replaces %s", is->id, was->id);
+    engine_configure_suggest(g, is);
 }
 
 journal *engine_journal(engine *g)

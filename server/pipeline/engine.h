@@ -57,6 +57,7 @@ struct engine {
     char *config_path;
     journal *journal, *impressions;
     views *views;
+    suggest *suggest;
     epoch_domain *epochs;          /* views: reclaimed by the view thread */
     epoch_domain *snapshot_epochs; /* snapshots: reclaimed by the control thread, where plugins close */
     plugin_host *host;
@@ -89,6 +90,7 @@ struct engine {
 /* engine.c, on the control thread. Fills `args` beside what the caller set (config, its refs, at_start, deploy_*). */
 sinter_status engine_build(engine *g, snapshot_args *args, snapshot **out, sinter_error *e);
 void engine_publish(engine *g, snapshot *s); /* and drains the one before */
+void engine_configure_suggest(engine *g, const snapshot *s); /* suggest.c */
 void engine_discard(engine *g, snapshot *s); /* built and not published */
 void engine_trim_held(engine *g);            /* those beyond `swap.hold` leave */
 pipeline_lane *engine_control_lane(engine *g);

@@ -20,7 +20,7 @@ static bool wanted(const Sinter__V1__SearchRequest *in, const char *name)
 }
 
 /* A name that is no field of the collection is a mistake worth telling; a prefix with * may match nothing. */
-static sinter_status check_mask(const search *s, sinter_error *e)
+sinter_status search_check_mask(const search *s, sinter_error *e)
 {
     for (size_t i = 0; i < s->in->n_fields; i++) {
         const char *name = s->in->fields[i];
@@ -52,7 +52,7 @@ static void copy_fields(search *s, const Sinter__V1__Item *item, Sinter__V1__Hit
     }
 }
 
-static sinter_status read_fields(search *s, uint32_t item, Sinter__V1__Hit *hit, sinter_error *e)
+sinter_status search_read_fields(search *s, uint32_t item, Sinter__V1__Hit *hit, sinter_error *e)
 {
     uint64_t sequence = catalog_record_of(s->set, item);
     Sinter__Storage__V1__Record *rec;
@@ -67,7 +67,7 @@ static sinter_status read_fields(search *s, uint32_t item, Sinter__V1__Hit *hit,
 
 sinter_status search_hydrate(search *s, sinter_error *e)
 {
-    sinter_status st = check_mask(s, e);
+    sinter_status st = search_check_mask(s, e);
     if (st) return st;
     s->out->hits = ARENA_ARRAY(s->a, Sinter__V1__Hit *, s->n_page + 1);
     for (uint32_t i = 0; i < s->n_page; i++) {
@@ -77,7 +77,7 @@ sinter_status search_hydrate(search *s, sinter_error *e)
         const char *id = catalog_item_id(s->collection->catalog, s->page[i].item, &len);
         hit->id = id ? arena_strndup(s->a, id, len) : (char *)(uintptr_t)"";
         hit->score = s->page[i].score;
-        if ((s->in->n_fields || s->highlights) && (st = read_fields(s, s->page[i].item, hit, e))) return st;
+        if ((s->in->n_fields || s->highlights) && (st = search_read_fields(s, s->page[i].item, hit, e))) return st;
         s->out->hits[s->out->n_hits++] = hit;
     }
     search_end_highlights(s);

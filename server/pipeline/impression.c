@@ -228,6 +228,8 @@ static sinter_status log_answer(search *s, str request_bytes, sinter_error *e)
     a.n_context = c->n_log_context;
     a.total = s->out->total;
     a.shuffled = s->shuffled;
+    a.corrected_query = message_text(s->n_dropped ? NULL : s->query->corrected);
+    a.words_dropped = s->n_dropped > 0;
     log_person(s, &a);
     log_shown(s, &a);
     fill_shown(s, &a, &numbers);

@@ -16,6 +16,7 @@
 #include "journal/journal.h"
 #include "model/model.h"
 #include "plugin/plugin.h"
+#include "suggest/suggest.h"
 #include "views/views.h"
 #include <sinter/v1/admin.pb-c.h>
 #include <sinter/v1/search.pb-c.h>
@@ -159,6 +160,10 @@ uint64_t engine_impressions_lost(const engine *g);
  * Errors carry API statuses with the field's path in `where`. */
 sinter_status pipeline_search(pipeline_lane *l, const Sinter__V1__SearchRequest *request, uint64_t deadline_ns,
                               Sinter__V1__SearchResponse **out, sinter_error *e);
+/* Completions; between begin and end. The response lives in the lane's arena. suggest.c */
+sinter_status pipeline_suggest(pipeline_lane *l, const Sinter__V1__SuggestRequest *request, Sinter__V1__SuggestResponse **out, sinter_error *e);
+/* Completions are read anew from the journals: something in them has been erased. [control] */
+void engine_forget_suggestions(engine *g);
 /* Queues the impression record (and, for a share of requests, the recorded request) of the search just answered on this
  * lane: after the answer was handed to the network, before pipeline_lane_end. Never waits; a loss is counted. `request_bytes`:
  * the request as it came. */

@@ -46,7 +46,7 @@ static sinter_status check_limits(search *s, sinter_error *e)
     return SINTER_OK;
 }
 
-static sinter_status find_collection(search *s, sinter_error *e)
+sinter_status search_find_collection(search *s, sinter_error *e)
 {
     const snapshot *snap = s->snapshot;
     const char *name = s->in->collection;
@@ -234,7 +234,7 @@ sinter_status search_read_request(search *s, sinter_error *e)
 {
     sinter_status st;
     if ((st = check_limits(s, e))) return st;
-    if ((st = find_collection(s, e))) return st;
+    if ((st = search_find_collection(s, e))) return st;
     if ((st = find_pipeline(s, e))) return st;
     if ((st = read_sort(s, e))) return st;
     if ((st = search_read_facets(s, e))) return st;

@@ -186,6 +186,11 @@ void search_answer_groups(search *s);                            /* groups.c: wh
 sinter_status search_hydrate(search *s, sinter_error *e);        /* hydrate.c: ids and stored fields */
 sinter_status search_explain(search *s, sinter_error *e);        /* explain.c: the ledger */
 
+/* Parts of these that completions take too: collection, view and reader by in->collection; the mask of in->fields; an item's fields. */
+sinter_status search_find_collection(search *s, sinter_error *e);
+sinter_status search_check_mask(const search *s, sinter_error *e);
+sinter_status search_read_fields(search *s, uint32_t item, Sinter__V1__Hit *hit, sinter_error *e);
+
 /* Values as the answer holds them. facets_answer.c */
 Sinter__V1__Value *search_time_value(search *s, int64_t ms);
 Sinter__V1__Value *search_word_value(search *s, const catalog_field *f, uint32_t id);

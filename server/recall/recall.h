@@ -85,6 +85,10 @@ sinter_status filter_refusing(const catalog_collection *c, str text, const catal
  * typographic signs plain. Bytes that are not UTF-8 become spaces. In `a`. */
 str text_normalise(arena *a, str in);
 
+/* Words of a text as people type them, normalised, neither stemmed nor read as measures; at most `most`; `joined`: compounds as one word
+ * too ("wi-fi": wi, fi, wifi). Returns how many. words.c */
+uint32_t text_words(arena *a, str text, bool joined, str *out, uint32_t most);
+
 /* How a collection turns text into words: languages, stop words, synonyms, units. Built once a snapshot; immutable. Reads the
  * files that the schema names: INVALID with file:line:column. */
 typedef struct text_analyzer text_analyzer;

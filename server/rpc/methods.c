@@ -46,7 +46,7 @@ const method METHODS[] = {
      .run = multi_search_run,
      .dispose = multi_search_dispose,
      MESSAGES(multi_search_request, multi_search_response)},
-    UNBUILT(SEARCH, "Suggest", suggest),
+    UNARY(SEARCH, "Suggest", suggest, suggest_run),
     UNBUILT("sinter.v1.RecommendService", "Recommend", recommend),
     {.service = CATALOG,
      .name = "UpsertItems",

@@ -211,7 +211,7 @@ sinter_status order_check(const engine_order *o, sinter_error *e); /* lengths of
 char **lines_of(const char *text, arena *a, size_t *n); /* the lines of a text, empty ones left out */
 
 /* ---- handlers, one file a service ---- */
-method_run search_run, multi_search_run;
+method_run search_run, multi_search_run, suggest_run;
 void multi_search_dispose(void *state);
 method_run upsert_run, update_run, delete_run, get_run, list_run, list_collections_run;
 method_run record_events_run, stream_events_run;

@@ -349,6 +349,11 @@ static const struct {
     {"collections/shop.yaml", "age: brand\n" FIELDS, "collections/shop.yaml:1:6: age is 'brand', a keyword field; name a timestamp field"},
     {"collections/shop.yaml", "title: titel\n" FIELDS, "collections/shop.yaml:1:8: unknown field 'titel'; did you mean 'title'?"},
     {"collections/shop.yaml", "synonyms: {a: b}\n" FIELDS, "collections/shop.yaml:1:11: synonyms must be a text, not a map"},
+    {"collections/shop.yaml", "suggest: {queries: true}\n" FIELDS, "collections/shop.yaml:1:10: suggest has no key 'fields'; a list of at most 16 text, keyword or keywords fields: '[title, brand]'"},
+    {"collections/shop.yaml", "suggest: {fields: [titel]}\n" FIELDS, "collections/shop.yaml:1:20: unknown field 'titel'; did you mean 'title'?"},
+    {"collections/shop.yaml", "suggest: {fields: [title, title]}\n" FIELDS, "collections/shop.yaml:1:27: suggest names 'title' twice; remove one"},
+    {"collections/shop.yaml", "suggest: {fields: [title], min_users: 0}\n" FIELDS, "collections/shop.yaml:1:39: min_users is 0; valid: 1 to 16"},
+    {"collections/shop.yaml", "when_empty: never\n" FIELDS, "collections/shop.yaml:1:13: unknown when_empty 'never'; valid: search, suggest, nothing"},
     {"collections/shop.yaml", "synonym_weight: 1.5\n" FIELDS, "collections/shop.yaml:1:17: synonym_weight is 1.5; valid: 0 to 1"},
     {"collections/shop.yaml", "default_pipeline: shp\n" FIELDS, "collections/shop.yaml:1:19: unknown pipeline 'shp'; did you mean 'shop'?"},
     {"collections/Shop.yaml", FIELDS, "collections/Shop.yaml: the file's name is the name of what it declares, and 'Shop' is not one; use lower-case letters, digits, _ and -, starting with a letter"},
@@ -481,7 +486,7 @@ static void the_reference_is_complete(void **state)
     (void)state;
     const walk_table *const TABLES[] = {&WALK_SERVER, &WALK_LIMITS, &WALK_LOG, &WALK_SWAP,    &WALK_COLLECTION, &WALK_FIELD,   &WALK_GROUP,
                                         &WALK_PIPELINE, &WALK_STAGE, &WALK_USE, &WALK_SOURCE,     &WALK_FEATURE, &WALK_DIVERSITY,
-                                        &WALK_EXPLORE, &WALK_PROFILES, &WALK_COUNTERS, &WALK_RATES};
+                                        &WALK_EXPLORE, &WALK_SUGGEST, &WALK_PROFILES, &WALK_COUNTERS, &WALK_RATES};
     char path[1000];
     buffer b = {0};
     snprintf(path, sizeof path, "%s/config/README.md", getenv("SINTER_SOURCE"));
