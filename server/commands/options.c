@@ -101,6 +101,13 @@ sinter_status options_read(const option_row *rows, size_t n, int argc, char **ar
     return SINTER_OK;
 }
 
+void options_short_config(int argc, char **argv)
+{
+    static char text[] = "--config";
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "-c") == 0) argv[i] = text;
+}
+
 void options_help(FILE *out, const option_row *rows, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

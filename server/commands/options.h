@@ -42,6 +42,8 @@ typedef struct option_words {
 /* INVALID with the option's name in `where`. -h and --help set *help and nothing is checked after them. */
 sinter_status options_read(const option_row *rows, size_t n, int argc, char **argv, void *into, option_words *words,
                            bool *help, sinter_error *e);
+/* -c is everybody's short form of --config: writes the long one into argv. */
+void options_short_config(int argc, char **argv);
 /* One line a row. */
 void options_help(FILE *out, const option_row *rows, size_t n);
 void option_list_free(option_list *l);

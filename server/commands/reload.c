@@ -8,13 +8,14 @@
 #include "change_text.h"
 #include "client.h"
 #include "commands/commands.h"
+#include "config/config.h"
 #include "json.h"
 #include "options.h"
 
 int command_reload(int argc, char **argv); /* named in table.c */
 
 typedef struct reload_arguments {
-    const char *server, *why, *who;
+    const char *server, *config, *why, *who;
     uint64_t timeout_ns;
     bool dry_run, force, drop, json;
 } reload_arguments;
@@ -28,6 +29,7 @@ static const option_row rows[] = {
     {"--drop-collections", NULL, "let go of collections with items whose file is gone; the journal keeps them", OPTION_FLAG, AT(drop)},
     {"--json", NULL, "print the ReloadResponse as protobuf JSON", OPTION_FLAG, AT(json)},
     {"--timeout", "DURATION", "give up after this long (default 2m)", OPTION_DURATION, AT(timeout_ns)},
+    {"--config", "CONFIG", "ask the server that this sinter.yaml is of; -c CONFIG means the same", OPTION_TEXT, AT(config)},
     {"--server", "HOST:PORT", "default: $SINTER_SERVER, else " CLIENT_DEFAULT_SERVER, OPTION_TEXT, AT(server)},
 };
 
@@ -38,7 +40,7 @@ static void help(FILE *out)
           "step. Where anything is wrong, it says so with file:line:column and goes on as before.\n\n",
           out);
     options_help(out, rows, ARRAY_LEN(rows));
-    fputs("\nexit codes: 0 reloaded (or would be), 1 failed, 2 usage, 3 server unreachable, 4 refused: nothing changed\n", out);
+    fputs("\nexit codes: 0 reloaded (or would be), 1 failed, 2 usage, 3 server unreachable, 4 refused: nothing changed, 5 no such CONFIG\n", out);
 }
 
 static void print(const Sinter__V1__ReloadResponse *r, bool dry_run)
@@ -73,18 +75,35 @@ static int reload(const reload_arguments *a)
     return code;
 }
 
+/* With --config the server is the one that listens where the file says; what is wrong in the file is told before it is asked. */
+static int reload_at(reload_arguments *a)
+{
+    config *c = NULL;
+    char line[1600];
+    sinter_error e = SINTER_ERROR_INIT;
+    if (a->config && config_load(a->config, &c, &e) != SINTER_OK) {
+        fprintf(stderr, "sinter reload: %s\n", error_line(&e, line, sizeof line));
+        return e.status == SINTER_NOT_FOUND ? EXIT_ABSENT : EXIT_USAGE;
+    }
+    if (c && !a->server) a->server = c->server.listen;
+    int code = reload(a);
+    config_free(c);
+    return code;
+}
+
 int command_reload(int argc, char **argv)
 {
     sinter_error e = SINTER_ERROR_INIT;
     reload_arguments a = {.timeout_ns = UINT64_C(120000000000)};
     option_words w = {0};
     bool asked = false;
+    options_short_config(argc, argv);
     sinter_status s = options_read(rows, ARRAY_LEN(rows), argc, argv, &a, &w, &asked, &e);
     if (s == SINTER_OK && !asked && w.n > 0)
         s = error_set(&e, SINTER_INVALID, w.word[0], "sinter reload --help lists the options", "not expected here");
     option_words_free(&w);
     if (s != SINTER_OK) return options_fail("reload", &e);
-    if (!asked) return reload(&a);
+    if (!asked) return reload_at(&a);
     help(stdout);
     return EXIT_OK;
 }

@@ -150,21 +150,13 @@ static int train(const train_arguments *a, const char *what)
     return code;
 }
 
-/* -c FILE is everybody's short form of --config. */
-static void long_config(int argc, char **argv)
-{
-    static char text[] = "--config";
-    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (strcmp(argv[i], "-c") == 0) argv[i] = text;
-}
-
 int command_train(int argc, char **argv)
 {
     sinter_error e = SINTER_ERROR_INIT;
     train_arguments a = {.nice = 10};
     option_words w = {0};
     bool asked = false;
-    long_config(argc, argv);
+    options_short_config(argc, argv);
     sinter_status s = options_read(rows, ARRAY_LEN(rows), argc, argv, &a, &w, &asked, &e);
     if (s == SINTER_OK && !asked && w.n != 1)
         s = error_set(&e, SINTER_INVALID, w.n ? w.word[1] : NULL, "sinter train PIPELINE.RANKER, or PIPELINE.fuse",
