@@ -14,3 +14,10 @@ if(TARGET sinter_commands)
   target_include_directories(bench_search PRIVATE ${CMAKE_SOURCE_DIR}/server)
   target_link_libraries(bench_search PRIVATE sinter_flags sinter_commands)
 endif()
+
+# The load of tests/reliability.
+if(TARGET sinter_commands)
+  add_executable(reliability_load EXCLUDE_FROM_ALL tests/reliability/load.c)
+  target_include_directories(reliability_load PRIVATE ${CMAKE_SOURCE_DIR}/server)
+  target_link_libraries(reliability_load PRIVATE sinter_flags sinter_commands)
+endif()

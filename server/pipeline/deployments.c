@@ -55,6 +55,24 @@ static bool usable(const Sinter__Storage__V1__Deployment *m, uint64_t *version)
     return true;
 }
 
+/* The same version again has the same files: one copy, however often it is deployed. */
+static model_file *files_of(deployments *d, const Sinter__Storage__V1__Deployment *m, const deployment *before, uint64_t version)
+{
+    for (const deployment *x = before; x; x = x->before) {
+        if (x->version != version || x->n_files != m->n_files) continue;
+        bool same = true;
+        for (size_t i = 0; i < m->n_files && same; i++)
+            same = strcmp(x->file[i].path, m->files[i]->path) == 0 && strcmp(x->file[i].sha256, m->files[i]->sha256) == 0;
+        if (same) return x->file;
+    }
+    model_file *file = ARENA_ARRAY(d->memory, model_file, m->n_files + 1);
+    for (size_t i = 0; i < m->n_files; i++) {
+        file[i].path = arena_strdup(d->memory, m->files[i]->path);
+        memcpy(file[i].sha256, m->files[i]->sha256, 65);
+    }
+    return file;
+}
+
 void deployments_add(deployments *d, const Sinter__Storage__V1__Deployment *m, uint64_t sequence, int64_t time_ms)
 {
     uint64_t version;
@@ -63,14 +81,10 @@ void deployments_add(deployments *d, const Sinter__Storage__V1__Deployment *m, u
         return;
     }
     deployment *x = ARENA_NEW(d->memory, deployment), **at = &d->name;
-    *x = (deployment){.name = arena_strdup(d->memory, m->name), .version = version, .sequence = sequence, .time_ms = time_ms,
-                      .since = m->since, .until = m->until, .n_files = (uint32_t)m->n_files};
-    x->file = ARENA_ARRAY(d->memory, model_file, m->n_files + 1);
-    for (size_t i = 0; i < m->n_files; i++) {
-        x->file[i].path = arena_strdup(d->memory, m->files[i]->path);
-        memcpy(x->file[i].sha256, m->files[i]->sha256, 65);
-    }
-    while (*at && strcmp((*at)->name, x->name) != 0) at = &(*at)->next_name;
+    while (*at && strcmp((*at)->name, m->name) != 0) at = &(*at)->next_name;
+    *x = (deployment){.name = *at ? (*at)->name : arena_strdup(d->memory, m->name), .version = version, .sequence = sequence,
+                      .time_ms = time_ms, .since = m->since, .until = m->until, .n_files = (uint32_t)m->n_files};
+    x->file = files_of(d, m, *at, version);
     x->before = *at;
     x->under = below(x, *at, m->rollback);
     x->next_name = *at ? (*at)->next_name : NULL;

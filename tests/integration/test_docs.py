@@ -11,7 +11,7 @@ import harness
 from harness import BUILD, SANITIZED, SLOW, SOURCE
 
 PAGES = ("docs/searching.md", "docs/operating.md", "docs/plugins.md", "docs/evaluation.md", "docs/events.md", "docs/models.md",
-         "docs/training.md", "docs/training-plugins.md")
+         "docs/training.md", "docs/training-plugins.md", "docs/swapping.md")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 
