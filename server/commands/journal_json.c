@@ -26,10 +26,11 @@ static const struct {
     {BODY(RECORDED_REQUEST), "recorded_request"},
     {BODY(EVENT_PUT), "event_put"},
     {BODY(CHANGE), "change"},
+    {BODY(EXPERIMENT), "experiment"},
 };
 const char *const JOURNAL_BODY_NAMES[] = {
     "item_put", "item_delete", "collection_made",  "deployment",
-    "setting",  "answered",    "recorded_request", "event_put",  "change",
+    "setting",  "answered",    "recorded_request", "event_put",  "change", "experiment",
 };
 const size_t JOURNAL_BODY_NAMES_N = ARRAY_LEN(JOURNAL_BODY_NAMES);
 
@@ -217,6 +218,67 @@ static void put_change(buffer *b, const Sinter__Storage__V1__Change *c)
     put_state(b, "was", c->was);
 }
 
+static const char *const EXPERIMENT_CHANGES[] = {"unknown", "begun", "stopped", "started"};
+
+static const char *change_name(const Sinter__Storage__V1__ExperimentChange *c)
+{
+    return (size_t)c->kind < ARRAY_LEN(EXPERIMENT_CHANGES) ? EXPERIMENT_CHANGES[c->kind] : EXPERIMENT_CHANGES[0];
+}
+
+static void put_experiment(buffer *b, const Sinter__Storage__V1__Experiment *x)
+{
+    if (x->kind_case == SINTER__STORAGE__V1__EXPERIMENT__KIND_CHANGE) {
+        const Sinter__Storage__V1__ExperimentChange *c = x->change;
+        put_text(b, "change", change_name(c));
+        put_text(b, "experiment", c->experiment);
+        put_text(b, "salt", c->salt);
+        put_text(b, "arm", c->arm);
+        put_text(b, "who", c->who);
+        put_text(b, "why", c->why);
+        put_count(b, "impressions_sequence", c->impressions_sequence);
+    }
+    if (x->kind_case == SINTER__STORAGE__V1__EXPERIMENT__KIND_FAILED) {
+        put_text(b, "request_id", x->failed->request_id);
+        put_count(b, "status", x->failed->status);
+    }
+}
+
+/* The arms that a request was in, and what shadows would have shown. */
+static void put_arms(buffer *b, const Sinter__Storage__V1__Answered *a)
+{
+    const Sinter__Storage__V1__Experimented *x = a->experimented;
+    put_key(b, "arms");
+    put_strings(b, a->arms, a->n_arms);
+    if (!x) return;
+    put_count(b, "answer_us", x->answer_us);
+    put_key(b, "exposures");
+    buffer_puts(b, "[");
+    for (size_t i = 0; i < x->n_exposures; i++) {
+        buffer_puts(b, i ? ",{\"arm\":" : "{\"arm\":");
+        buffer_json_string(b, x->exposures[i]->arm, strlen(x->exposures[i]->arm));
+        put_text(b, "experiment", x->exposures[i]->experiment);
+        put_count(b, "bucket", x->exposures[i]->bucket);
+        put_count(b, "why", (uint64_t)x->exposures[i]->why);
+        buffer_puts(b, "}");
+    }
+    buffer_puts(b, "]");
+    put_key(b, "shadows");
+    buffer_puts(b, "[");
+    for (size_t i = 0; i < x->n_shadows; i++) {
+        buffer_puts(b, i ? ",{\"arm\":" : "{\"arm\":");
+        buffer_json_string(b, x->shadows[i]->arm, strlen(x->shadows[i]->arm));
+        put_text(b, "experiment", x->shadows[i]->experiment);
+        put_key(b, "overlap");
+        put_number(b, x->shadows[i]->overlap);
+        put_key(b, "rank_biased_overlap");
+        put_number(b, x->shadows[i]->rank_biased_overlap);
+        put_count(b, "answer_us", x->shadows[i]->answer_us);
+        if (*x->shadows[i]->failed) put_text(b, "failed", x->shadows[i]->failed);
+        buffer_puts(b, "}");
+    }
+    buffer_puts(b, "]");
+}
+
 static void put_item(buffer *b, const Sinter__V1__Item *item)
 {
     put_text(b, "id", item ? item->id : "");
@@ -272,6 +334,7 @@ static void put_answered(buffer *b, const Sinter__Storage__V1__Answered *a)
     put_key(b, "id_features");
     put_strings(b, a->id_features, a->n_id_features);
     put_count(b, "shuffled", a->shuffled);
+    put_arms(b, a);
     put_person(b, a);
     put_key(b, "shown");
     buffer_puts(b, "[");
@@ -346,6 +409,7 @@ static void put_body(buffer *b, const record *rec)
         put_count(b, "collection", rec->event_put->collection);
         if (rec->event_put->event) put_event(b, rec->event_put->event);
         return;
+    case BODY(EXPERIMENT): put_experiment(b, rec->experiment); return;
     default: return;
     }
 }
@@ -409,6 +473,11 @@ static void tell_body(buffer *b, const record *rec)
     case BODY(CHANGE):
         buffer_printf(b, "%s to snapshot %s by ", change_kind(rec->change), rec->change->is ? rec->change->is->id : "?");
         buffer_json_string(b, rec->change->who, strlen(rec->change->who));
+        return;
+    case BODY(EXPERIMENT):
+        if (rec->experiment->kind_case == SINTER__STORAGE__V1__EXPERIMENT__KIND_CHANGE)
+            buffer_printf(b, "%s %s%s%s", rec->experiment->change->experiment, change_name(rec->experiment->change),
+                          *rec->experiment->change->arm ? ", the arm " : "", rec->experiment->change->arm);
         return;
     default: return;
     }

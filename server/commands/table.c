@@ -16,6 +16,7 @@ static int command_version(int argc, char **argv) {
 int command_delete(int argc, char **argv);
 int command_demo(int argc, char **argv);
 int command_evaluate(int argc, char **argv);
+int command_experiment(int argc, char **argv);
 int command_events(int argc, char **argv);
 int command_import(int argc, char **argv);
 int command_journal(int argc, char **argv);
@@ -35,6 +36,7 @@ const struct command COMMANDS[] = {
     {"demo", "a seeded shop with planted tastes: generate, play, judge", command_demo},
     {"evaluate", "measure pipelines against judged queries", command_evaluate},
     {"events", "record what people did from a JSONL, CSV or TSV file", command_events},
+    {"experiment", "list, report, stop or start the experiments of a running server", command_experiment},
     {"import", "add or replace items from a JSONL, CSV or TSV file", command_import},
     {"journal", "verify or dump the journal of a data directory", command_journal},
     {"reload", "have a running server read its configuration again", command_reload},

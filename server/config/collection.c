@@ -334,16 +334,15 @@ static sinter_status check_age(const conf_node *root, config_collection *c, sint
                       FIELD_TYPE_NAMES[f->type]);
 }
 
-static sinter_status check_minimum(const conf_node *root, const config_collection *c, sinter_error *e)
+sinter_status walk_minimum(const conf_node *at, const char *text, sinter_error *e)
 {
-    str s = str_of(c->minimum_should_match);
+    str s = str_of(text);
     uint64_t v;
     if (s.n == 0) return SINTER_OK;
     bool percent = s.s[s.n - 1] == '%';
     if (percent) s.n--;
     if (parse_uint64(s, &v) && v >= 1 && v <= (percent ? 100 : 64)) return SINTER_OK;
-    return conf_error(e, conf_get(root, "minimum_should_match"), "write a number of words, 1 to 64, or 1% to 100%",
-                      "minimum_should_match is '%s'", c->minimum_should_match);
+    return conf_error(e, at, "write a number of words, 1 to 64, or 1% to 100%", "minimum_should_match is '%s'", text);
 }
 
 static sinter_status check_stop_words(const conf_node *root, config_collection *c, arena *a, sinter_error *e)
@@ -384,7 +383,7 @@ sinter_status collection_read(const char *name, const conf_node *root, config_co
     if (s == SINTER_OK) s = collect_languages(&raw, &c, e);
     if (s == SINTER_OK) s = check_title(root, &c, e);
     if (s == SINTER_OK) s = check_age(root, &c, e);
-    if (s == SINTER_OK) s = check_minimum(root, &c, e);
+    if (s == SINTER_OK) s = walk_minimum(conf_get(root, "minimum_should_match"), c.minimum_should_match, e);
     if (s == SINTER_OK) s = check_stop_words(root, &c, a, e);
     if (s == SINTER_OK) s = check_synonyms(root, &c, a, e);
     if (s == SINTER_OK) s = suggest_resolve(&raw, &c, a, e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Configuration: YAML files become validated structs; every message says file:line:column.
  *
- * config_load reads config/sinter.yaml and, beside it, collections/NAME.yaml and pipelines/NAME.yaml. What depends on
+ * config_load reads config/sinter.yaml and, beside it, collections/NAME.yaml, pipelines/NAME.yaml and experiments/NAME.yaml. What depends on
  * plugins (options of a ranker) stays a conf_node tree here and is checked by the plugin room against the plugin's own
  * table. A config is immutable once loaded and owns all its memory. */
 #ifndef SINTER_CONFIG_H
@@ -210,6 +210,75 @@ typedef struct config_pipeline {
     double record;      /* share of requests recorded whole, 0–1 */
 } config_pipeline;
 
+/* ---- experiments ---------------------------------------------------------------------------------------------------- */
+
+typedef enum { EXPERIMENT_USER, EXPERIMENT_SESSION, EXPERIMENT_REQUEST, EXPERIMENT_UNITS } experiment_unit;
+extern const char *const EXPERIMENT_UNIT_NAMES[EXPERIMENT_UNITS]; /* "user", "session", "request" */
+
+#define EXPERIMENT_BUCKETS 10000u
+#define EXPERIMENT_ARMS    16u /* at most, shadows included */
+
+/* What an arm may vary, as bits: two experiments of different layers that vary the same thing of one collection are refused. */
+enum { VARIES_PIPELINE = 1, VARIES_OPERATOR = 2, VARIES_MINIMUM = 4, VARIES_TYPOS = 8, VARIES_LANGUAGE = 16 };
+
+typedef struct config_arm {
+    const char *name;
+    const char *pipeline; /* NULL: as without the experiment */
+    double share;         /* of the units in the experiment; of a shadow: of the control arm's requests */
+    bool shadow;
+    int operator_and, typos;                    /* options where the request says nothing; -1: not varied */
+    const char *minimum_should_match, *language; /* NULL: not varied */
+    uint32_t first, end;                        /* buckets [first, end); empty of a shadow */
+    const conf_node *at;
+} config_arm;
+
+/* From `from_ms` on the share of the layer's buckets grows to `share` within `over_ms`; 0: at once. */
+typedef struct config_ramp {
+    int64_t from_ms, over_ms;
+    double share;
+} config_ramp;
+
+typedef enum {
+    METRIC_CTR,        /* requests with a click among the first `ctr_places`, of all */
+    METRIC_CLICKS,     /* clicks a request */
+    METRIC_CONVERSION, /* units with a conversion, of all */
+    METRIC_VALUE,      /* sum of the conversions' values a unit */
+    METRIC_ZERO,       /* requests without a hit, of all */
+    METRIC_ERRORS,     /* requests that failed or were degraded, of all */
+    METRIC_MEANS,      /* so many are means over units */
+    METRIC_P99 = METRIC_MEANS, /* latency */
+    EXPERIMENT_METRICS
+} experiment_metric;
+extern const char *const EXPERIMENT_METRIC_NAMES[EXPERIMENT_METRICS]; /* "ctr", "clicks", … */
+
+typedef struct config_guard {
+    experiment_metric metric;
+    double threshold; /* worse by more than this stops the arm: relative to control; of zero_results and errors absolute */
+} config_guard;
+
+typedef struct config_experiment {
+    const char *name, *file, *collection, *layer, *salt, *description;
+    const conf_node *at;
+    experiment_unit unit;
+    const config_arm *arm; /* [n_arms] in the file's order */
+    uint32_t n_arms, control;
+    uint32_t first_bucket, last_bucket; /* of the layer, inclusive */
+    const config_ramp *ramp;            /* [n_ramp] rising; 0: all of them at all times */
+    uint32_t n_ramp;
+    int64_t start_ms, end_ms; /* INT64_MIN, INT64_MAX: none */
+    uint32_t varies;          /* bits of what its arms vary; shadows vary nothing */
+    experiment_metric primary;
+    uint32_t ctr_places; /* UINT32_MAX: all */
+    const config_guard *guard;
+    uint32_t n_guards;
+    const char *click, *conversion; /* event types; "": none */
+    uint64_t window_ns;             /* an event counts for what was shown so long before it at most */
+    double alpha;                   /* chance that a harmless arm is ever stopped */
+    uint64_t every_ns;              /* guards are looked at so often */
+    uint64_t version;  /* hash of what assigns and of what the arms do: another counts anew */
+    uint64_t counting; /* hash of what counts: another is counted again from the log */
+} config_experiment;
+
 /* ---- the server
  * ------------------------------------------------------------------------------------------------------ */
 
@@ -242,6 +311,7 @@ typedef struct config_server {
     bool impressions; /* log impressions, default true */
     config_swap swap;
     const conf_node *swap_at; /* for messages: `swap`, or the file's root */
+    bool allow_override; /* requests may name their arms of experiments, default false */
 } config_server;
 
 /* One file that a configuration consists of: its YAML, or a file of its folder that a value names (rules, stop words). */
@@ -257,6 +327,8 @@ typedef struct config {
     uint32_t n_collections;
     const config_pipeline *pipeline; /* [n_pipelines] */
     uint32_t n_pipelines;
+    const config_experiment *experiment; /* [n_experiments] in order of name */
+    uint32_t n_experiments;
     uint64_t hash; /* of all bytes read */
     char mark[17]; /* hash of all its files, as text: equal marks, equal configurations */
     const config_file *file; /* [n_files] */
@@ -277,6 +349,7 @@ void config_free(config *c);
 sinter_status config_keep(const config *c, const char *dir, sinter_error *e);
 const config_collection *config_find_collection(const config *c, const char *name);
 const config_pipeline *config_find_pipeline(const config *c, const char *name);
+const config_experiment *config_find_experiment(const config *c, const char *name);
 /* Which of group, language, cap or type differ, so that the index of `was` cannot serve `is`: OK, or PRECONDITION with
  * file:line:column of what changed. */
 sinter_status config_same_index(const config_collection *was, const config_collection *is, sinter_error *e);

@@ -121,14 +121,26 @@ static sinter_status read_pipelines(loader *l, sinter_error *e)
     return s;
 }
 
-/* What later builds will read is refused rather than ignored. */
-static sinter_status refuse_unbuilt(loader *l, sinter_error *e)
+static sinter_status read_experiments(loader *l, sinter_error *e)
 {
     const char **path;
     uint32_t n;
     sinter_status s = list(l, "experiments", &path, &n, e);
     if (s != SINTER_OK) return s;
-    if (n) return error_set(e, SINTER_UNIMPLEMENTED, path[0], "move the file away", "experiments are not implemented");
+    config_experiment *x = ARENA_ARRAY(l->a, config_experiment, n);
+    for (uint32_t i = 0; i < n && s == SINTER_OK; i++) {
+        const conf_node *root;
+        s = parse(l, path[i], &root, e);
+        if (s == SINTER_OK) s = experiment_read(stem(l, path[i]), root, l->c, x, i, l->a, e);
+    }
+    l->c->experiment = x;
+    l->c->n_experiments = n;
+    return s;
+}
+
+/* What later builds will read is refused rather than ignored. */
+static sinter_status refuse_unbuilt(loader *l, sinter_error *e)
+{
     const char *alerts = arena_printf(l->a, "%salerts.yaml", l->folder);
     FILE *f = fopen(alerts, "re");
     if (!f) return SINTER_OK;
@@ -183,6 +195,7 @@ static sinter_status load(loader *l, const char *path, sinter_error *e)
     if (s == SINTER_OK) s = refuse_unbuilt(l, e);
     if (s == SINTER_OK) s = read_collections(l, e);
     if (s == SINTER_OK) s = read_pipelines(l, e);
+    if (s == SINTER_OK) s = read_experiments(l, e);
     for (uint32_t i = 0; s == SINTER_OK && i < l->c->n_collections; i++)
         s = resolve_default(l->c, (config_collection *)&l->c->collection[i], e);
     if (s == SINTER_OK && l->c->n_collections == 0)
@@ -226,6 +239,14 @@ const config_pipeline *config_find_pipeline(const config *c, const char *name)
 {
     for (uint32_t i = 0; i < c->n_pipelines; i++) {
         if (strcmp(c->pipeline[i].name, name) == 0) return &c->pipeline[i];
+    }
+    return NULL;
+}
+
+const config_experiment *config_find_experiment(const config *c, const char *name)
+{
+    for (uint32_t i = 0; i < c->n_experiments; i++) {
+        if (strcmp(c->experiment[i].name, name) == 0) return &c->experiment[i];
     }
     return NULL;
 }

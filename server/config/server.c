@@ -11,7 +11,7 @@
 typedef struct server_raw {
     config_server s;
     const char *data_dir;
-    const conf_node *plugin_dirs, *limits, *log, *tls, *swap;
+    const conf_node *plugin_dirs, *limits, *log, *experiments, *tls, *swap;
 } server_raw;
 
 typedef struct log_raw {
@@ -34,6 +34,7 @@ static const walk_key SERVER_KEYS[] = {
     {"limits", WALK_NODE, AT(limits), NULL, 0, 0, NULL, false, "a map, below"},
     {"log", WALK_NODE, AT(log), NULL, 0, 0, NULL, false, "a map, below"},
     {"swap", WALK_NODE, AT(swap), NULL, 0, 0, NULL, false, "a map, below"},
+    {"experiments", WALK_NODE, AT(experiments), NULL, 0, 0, NULL, false, "a map, below"},
     {"tls", WALK_NODE, AT(tls), NULL, 0, 0, NULL, false, "not implemented: refused"},
 };
 const walk_table WALK_SERVER = {"sinter.yaml", SERVER_KEYS, ARRAY_LEN(SERVER_KEYS), false};
@@ -88,6 +89,12 @@ static const walk_key LOG_KEYS[] = {
      "record what was shown, for training and evaluation"},
 };
 const walk_table WALK_LOG = {"log", LOG_KEYS, ARRAY_LEN(LOG_KEYS), false};
+
+static const walk_key EXPERIMENTS_KEYS[] = {
+    {"allow_override", WALK_BOOL, offsetof(config_server, allow_override), "false", 0, 0, NULL, false,
+     "requests may name their arms: previews and tests"},
+};
+const walk_table WALK_EXPERIMENTS = {"experiments", EXPERIMENTS_KEYS, ARRAY_LEN(EXPERIMENTS_KEYS), false};
 
 static sinter_status read_plugin_dirs(const conf_node *at, const char *file, config_server *out, arena *a,
                                       sinter_error *e)
@@ -165,6 +172,7 @@ sinter_status server_read(const conf_node *root, config_server *out, arena *a, s
     out->data_dir = walk_path(root->file, raw.data_dir, a);
     s = walk_map(raw.limits ? raw.limits : &none, &WALK_LIMITS, out, a, e);
     if (s == SINTER_OK) s = walk_map(raw.swap ? raw.swap : &none, &WALK_SWAP, out, a, e);
+    if (s == SINTER_OK) s = walk_map(raw.experiments ? raw.experiments : &none, &WALK_EXPERIMENTS, out, a, e);
     if (s == SINTER_OK) s = read_log(raw.log ? raw.log : &none, out, a, e);
     if (s == SINTER_OK) s = read_plugin_dirs(raw.plugin_dirs, root->file, out, a, e);
     out->swap_at = raw.swap ? raw.swap : root;

@@ -40,6 +40,8 @@ sinter_status walk_is(const conf_node *at, conf_kind kind, const char *what, sin
 /* INVALID with "did you mean" or the list of what is valid. */
 sinter_status walk_unknown(const conf_node *at, const char *what, const char *name, const char *const *names, size_t n,
                            sinter_error *e);
+/* A minimum_should_match: words, or a share of them. */
+sinter_status walk_minimum(const conf_node *at, const char *text, sinter_error *e);
 /* `path` as seen from the folder of `file`, absolute; in `a`. */
 const char *walk_path(const char *file, const char *path, arena *a);
 
@@ -49,13 +51,16 @@ const char *installed_plugins(arena *a);
 /* The room's tables, for the test that compares them with config/README.md. */
 extern const walk_table WALK_SERVER, WALK_LIMITS, WALK_LOG, WALK_SWAP, WALK_COLLECTION, WALK_FIELD, WALK_GROUP, WALK_PIPELINE,
     WALK_STAGE, WALK_USE, WALK_SOURCE, WALK_FEATURE, WALK_DIVERSITY, WALK_EXPLORE, WALK_PROFILES, WALK_COUNTERS, WALK_SUGGEST,
-    WALK_RATES;
+    WALK_RATES, WALK_EXPERIMENTS, WALK_EXPERIMENT, WALK_ARM, WALK_ARM_OPTIONS, WALK_RAMP, WALK_METRICS;
 
-/* server.c, collection.c, pipeline.c */
+/* server.c, collection.c, pipeline.c, experiment.c */
 sinter_status server_read(const conf_node *root, config_server *out, arena *a, sinter_error *e);
 sinter_status collection_read(const char *name, const conf_node *root, config_collection *out, arena *a,
                               sinter_error *e);
 sinter_status pipeline_read(const char *name, const conf_node *root, const config *c, config_pipeline *out, arena *a,
                             sinter_error *e);
+/* Reads one and holds it against the `n` before it. */
+sinter_status experiment_read(const char *name, const conf_node *root, const config *c, config_experiment *all, uint32_t n,
+                              arena *a, sinter_error *e);
 
 #endif

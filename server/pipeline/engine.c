@@ -93,6 +93,7 @@ sinter_status engine_build(engine *g, snapshot_args *args, snapshot **out, sinte
         args->n_collections = g->n_collections;
     }
     if (!args->aliases) args->aliases = g->aliases;
+    args->arms = g->arms;
     args->serial = g->serial + 1;
     args->deployments = g->deployments;
     args->control_lane = g->n_lanes;
@@ -130,10 +131,12 @@ sinter_status engine_open(config *c, uint32_t lanes, const char *exe, engine **o
     if (st == SINTER_OK) st = open_journals(g, c, exe, e);
     if (st == SINTER_OK) st = open_lanes(g, e);
     if (st == SINTER_OK) st = open_records(g, e);
+    if (st == SINTER_OK) st = arms_open(g->journal, g->impressions, &g->arms, e);
     if (st == SINTER_OK) st = change_configuration(g, &c, e);
     if (st == SINTER_OK) st = open_house(g, c, e);
     snapshot_args first = {.config = c, .at_start = true, .warnings = &warnings};
     if (st == SINTER_OK) st = engine_build(g, &first, &s, e);
+    if (st == SINTER_OK) st = arms_begin(g->arms, c, e);
     if (st == SINTER_OK && warnings.data) engine_warn(g, "swap.kept", warnings.data);
     buffer_free(&warnings);
     if (st == SINTER_OK) st = suggest_open(g->journal, g->impressions, g->epochs, &g->suggest, e);
@@ -180,6 +183,7 @@ void engine_close(engine *g)
     if (s && s != g->first) snapshot_free(s);
     snapshot_release_plugins(g->first);
     suggest_close(g->suggest);
+    arms_close(g->arms);
     if (g->views) views_close(g->views);
     snapshot_free(g->first);
     engine_release_kept(g);
@@ -295,11 +299,22 @@ void engine_trim_held(engine *g)
     }
 }
 
+/* Before lanes see it: nobody is in an experiment that has not begun. One whose beginning could not be written down is served all
+ * the same, and counts nothing. */
+static void tell_configuration(engine *g, const config *c)
+{
+    sinter_error e = SINTER_ERROR_INIT;
+    char line[1536];
+    if (arms_begin(g->arms, c, &e)) log_error("experiment.begin", "%s", error_line(&e, line, sizeof line));
+    if (g->hear) g->hear(g->hear_ctx, c);
+}
+
 void engine_publish(engine *g, snapshot *is)
 {
     snapshot *was = atomic_load(&g->snapshot);
     for (uint32_t i = 0; i < g->n_held; i++)
         if (g->held[i] == is) unhold(g, i--);
+    if (is->config != was->config) tell_configuration(g, is->config);
     atomic_store(&g->snapshot, is);
     memmove(&g->held[1], &g->held[0], g->n_held * sizeof *g->held);
     g->held[0] = was;
@@ -321,6 +336,17 @@ journal *engine_impressions(engine *g)
 views *engine_views(engine *g)
 {
     return g->views;
+}
+
+arms *engine_arms(engine *g)
+{
+    return g->arms;
+}
+
+void engine_hear(engine *g, void (*fn)(void *ctx, const config *c), void *ctx)
+{
+    g->hear = fn;
+    g->hear_ctx = ctx;
 }
 
 epoch_domain *engine_epochs(engine *g)

@@ -58,6 +58,9 @@ struct engine {
     journal *journal, *impressions;
     views *views;
     suggest *suggest;
+    arms *arms;
+    void (*hear)(void *ctx, const config *c);
+    void *hear_ctx;
     epoch_domain *epochs;          /* views: reclaimed by the view thread */
     epoch_domain *snapshot_epochs; /* snapshots: reclaimed by the control thread, where plugins close */
     plugin_host *host;
@@ -84,7 +87,7 @@ struct engine {
     kept_config *kept;             /* configurations that the views follow */
     pipeline_lane *lane;           /* [n_lanes + 1] */
     _Atomic uint64_t impressions_pending; /* records owed by answers, neither on disk nor lost yet */
-    _Atomic uint64_t impressions_stored, impressions_lost, requests_recorded, searches, degraded, retried;
+    _Atomic uint64_t impressions_stored, impressions_lost, requests_recorded, failures_recorded, searches, degraded, retried;
 };
 
 /* engine.c, on the control thread. Fills `args` beside what the caller set (config, its refs, at_start, deploy_*). */

@@ -185,6 +185,12 @@ static void recorded_written(void *ctx, const journal_result *r)
     settle(g, r->status == SINTER_OK ? &g->requests_recorded : &g->impressions_lost);
 }
 
+static void failure_written(void *ctx, const journal_result *r)
+{
+    engine *g = ctx;
+    settle(g, r->status == SINTER_OK ? &g->failures_recorded : &g->impressions_lost);
+}
+
 static sinter_status append(search *s, Sinter__Storage__V1__Record *rec, journal_done *written, sinter_error *e)
 {
     engine *g = s->lane->engine;
@@ -196,7 +202,7 @@ static sinter_status append(search *s, Sinter__Storage__V1__Record *rec, journal
     return journal_append(g->impressions, &w, written, g, e);
 }
 
-static sinter_status log_answer(search *s, str request_bytes, sinter_error *e)
+static sinter_status log_answer(search *s, str request_bytes, Sinter__Storage__V1__Experimented *in_arms, sinter_error *e)
 {
     const snap_collection *c = s->collection;
     candidates page;
@@ -230,6 +236,9 @@ static sinter_status log_answer(search *s, str request_bytes, sinter_error *e)
     a.shuffled = s->shuffled;
     a.corrected_query = message_text(s->n_dropped ? NULL : s->query->corrected);
     a.words_dropped = s->n_dropped > 0;
+    a.experimented = in_arms;
+    a.arms = search_arm_names(s);
+    a.n_arms = s->n_taken;
     log_person(s, &a);
     log_shown(s, &a);
     fill_shown(s, &a, &numbers);
@@ -305,6 +314,45 @@ static void lost(engine *g, const sinter_error *e)
     if (e->status != SINTER_EXHAUSTED) log_warn("impression.lost", "%s", error_line(e, line, sizeof line)); /* a full queue loses many */
 }
 
+/* The client's own mistakes are no failure of an arm. */
+static bool is_failure(sinter_status status)
+{
+    switch (status) {
+    case SINTER_UNAVAILABLE:
+    case SINTER_DEADLINE:
+    case SINTER_INTERNAL:
+    case SINTER_IO:
+    case SINTER_DATA_LOSS:
+    case SINTER_UNKNOWN: return true;
+    default: return false;
+    }
+}
+
+void log_failed(search *s, sinter_status status)
+{
+    if (!s->n_taken || !s->lane->engine->impressions || s->in->no_impression || !is_failure(status)) return;
+    Sinter__Storage__V1__ExperimentFailed f;
+    Sinter__Storage__V1__Experiment x;
+    Sinter__Storage__V1__Record rec;
+    sinter__storage__v1__experiment_failed__init(&f);
+    sinter__storage__v1__experiment__init(&x);
+    sinter__storage__v1__record__init(&rec);
+    f.request_id = s->out->request_id;
+    f.time_ms = s->context.now_ms;
+    f.user_id = text_of(s, s->user.user_id);
+    f.session_id = text_of(s, s->user.session_id);
+    f.status = (uint32_t)status;
+    f.experimented = search_experimented(s);
+    if (f.experimented->later_page) return;
+    x.kind_case = SINTER__STORAGE__V1__EXPERIMENT__KIND_FAILED;
+    x.failed = &f;
+    rec.body_case = SINTER__STORAGE__V1__RECORD__BODY_EXPERIMENT;
+    rec.experiment = &x;
+    sinter_error e = SINTER_ERROR_INIT;
+    atomic_fetch_add_explicit(&s->lane->engine->impressions_pending, 1, memory_order_relaxed);
+    if (append(s, &rec, failure_written, &e)) lost(s->lane->engine, &e);
+}
+
 void pipeline_log(pipeline_lane *l, str request_bytes)
 {
     search *s = l->last;
@@ -312,9 +360,11 @@ void pipeline_log(pipeline_lane *l, str request_bytes)
     uint32_t records = s ? impression_records(s) : 0;
     if (!records) return;
     sinter_error e = SINTER_ERROR_INIT;
+    Sinter__Storage__V1__Experimented *in_arms = search_experimented(s);
+    search_shadows(s, in_arms);
     plugin_call_begin(&s->call);
     s->deadline_ns = s->timeout_ns = s->request.deadline_ns = UINT64_MAX;
-    if (log_answer(s, request_bytes, &e)) lost(l->engine, &e);
+    if (log_answer(s, request_bytes, in_arms, &e)) lost(l->engine, &e);
     if (records > 1 && log_recorded(s, &e)) lost(l->engine, &e);
     plugin_call_end(&s->call);
 }

@@ -10,6 +10,7 @@
 #ifndef SINTER_PIPELINE_H
 #define SINTER_PIPELINE_H
 
+#include "arms/arms.h"
 #include "base/base.h"
 #include "config/config.h"
 #include "features/features.h"
@@ -142,6 +143,9 @@ journal *engine_journal(engine *g);
 journal *engine_impressions(engine *g); /* NULL: off */
 views *engine_views(engine *g);
 epoch_domain *engine_epochs(engine *g);
+arms *engine_arms(engine *g);
+/* One listener: told, on the control thread, of each configuration right before lanes see it. NULL: nobody. */
+void engine_hear(engine *g, void (*fn)(void *ctx, const config *c), void *ctx);
 pipeline_lane *pipeline_lane_get(engine *g, uint32_t lane);
 arena *pipeline_lane_arena(pipeline_lane *l); /* reset by pipeline_lane_begin */
 journal_reader *pipeline_lane_journal(pipeline_lane *l);

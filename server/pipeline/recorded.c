@@ -189,6 +189,8 @@ static void ask_again(Sinter__V1__SearchRequest *q, const Sinter__Storage__V1__A
 {
     q->request_id = a->request_id;
     q->pipeline = a->pipeline;
+    if (a->experimented && a->experimented->options) q->options = a->experimented->options; /* as its arms set them then */
+    q->n_experiment_arms = 0;
     q->explain = SINTER__V1__EXPLAIN__EXPLAIN_NONE;
     q->n_fields = q->n_facets = q->n_highlight = 0;
     q->timeout = NULL;

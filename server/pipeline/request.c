@@ -73,6 +73,7 @@ sinter_status search_find_collection(search *s, sinter_error *e)
 static sinter_status find_pipeline(search *s, sinter_error *e)
 {
     const char *name = s->in->pipeline;
+    if (s->shown_by) return SINTER_OK; /* a shadow's pipeline is set already */
     if (!name[0]) {
         uint32_t k = s->collection->default_pipeline;
         s->pipeline = k == UINT32_MAX ? NULL : &s->snapshot->pipeline[k];
@@ -245,6 +246,7 @@ sinter_status search_read_request(search *s, sinter_error *e)
     char made[37];
     if (!s->in->request_id[0]) uuid_make(made);
     s->out->request_id = arena_strdup(s->a, s->in->request_id[0] ? s->in->request_id : made);
+    if ((st = search_arms(s, e))) return st;
     s->request = (sinter_request){.size = sizeof s->request,
                                   .request_id = slice(s->out->request_id),
                                   .query = &s->public_query,

@@ -133,6 +133,7 @@ sinter_status search_answer(search *s, sinter_error *e)
         as->pipeline_version = (char *)(uintptr_t)s->pipeline->version;
     }
     as->snapshot = (char *)(uintptr_t)snapshot_id(s->snapshot);
+    search_tell_arms(s, as);
     out->assignment = as;
     out->sequence = s->view->sequence;
     if (s->query->corrected) out->corrected_query = (char *)(uintptr_t)s->query->corrected;
@@ -184,6 +185,32 @@ sinter_status search_on(pipeline_lane *l, const snapshot *snap, const Sinter__V1
     return attempt(l, snap, in, UINT64_MAX, out, e);
 }
 
+#define SHADOW_NS 1000000000u /* beyond, a shadow's rankers are late */
+
+sinter_status search_shadow(search *shown, const snap_pipeline *p, search **out, sinter_error *e)
+{
+    pipeline_lane *l = shown->lane;
+    search *s = ARENA_NEW(l->memory, search);
+    Sinter__V1__SearchRequest *in = ARENA_NEW(l->memory, Sinter__V1__SearchRequest);
+    *in = *shown->in;
+    in->pipeline = message_text("");
+    in->request_id = shown->out->request_id;
+    in->n_experiment_arms = in->n_fields = in->n_facets = in->n_highlight = 0;
+    in->timeout = NULL;
+    in->no_impression = true; /* nothing by chance */
+    in->explain = SINTER__V1__EXPLAIN__EXPLAIN_NONE;
+    in->options = (Sinter__V1__QueryOptions *)(uintptr_t)shown->options;
+    search_begin(s, l, shown->snapshot, in, clock_mono_ns() + SHADOW_NS);
+    s->shown_by = shown;
+    s->pipeline = p;
+    s->call = (plugin_call){.lane = l->number, .memory = s->a, .scratch = l->scratch};
+    plugin_call_begin(&s->call);
+    sinter_status st = run(s, e);
+    plugin_call_end(&s->call);
+    *out = s;
+    return st;
+}
+
 sinter_status pipeline_search(pipeline_lane *l, const Sinter__V1__SearchRequest *in, uint64_t deadline_ns,
                               Sinter__V1__SearchResponse **out, sinter_error *e)
 {
@@ -198,13 +225,17 @@ sinter_status pipeline_search(pipeline_lane *l, const Sinter__V1__SearchRequest 
     }
     atomic_fetch_add_explicit(&l->engine->searches, 1, memory_order_relaxed);
     tally_search(s, st);
+    s->answered_ns = clock_mono_ns();
     if (st == SINTER_IO && strcmp(e->where, "text index") == 0) {
         /* Not the reader's age but the index: it is rebuilt from the journal, and the client comes back. */
         views_suspect(l->engine->views, (uint32_t)(s->view - s->views->collection));
         error_fix(e, "try again in a while: the index is being rebuilt from the journal");
-        return e->status = SINTER_UNAVAILABLE;
+        st = e->status = SINTER_UNAVAILABLE;
     }
-    if (st) return st;
+    if (st) {
+        log_failed(s, st);
+        return st;
+    }
     if (s->out->n_degraded) atomic_fetch_add_explicit(&l->engine->degraded, 1, memory_order_relaxed);
     /* Before the answer leaves: whoever has it and sees none pending finds its records. */
     atomic_fetch_add_explicit(&l->engine->impressions_pending, impression_records(s), memory_order_relaxed);

@@ -101,6 +101,15 @@ typedef struct logged {
     uint64_t elapsed_ns;   /* in stages and finish */
 } logged;
 
+/* An experiment that the request is in. */
+typedef struct taken_arm {
+    const snap_experiment *experiment;
+    experiment_place place;
+    uint32_t effective; /* the arm whose settings answer: control's where its own is stopped */
+    Sinter__Storage__V1__Exposure__Why why;
+    bool named;         /* by the request */
+} taken_arm;
+
 typedef struct search {
     pipeline_lane *lane;
     logged *logged;                /* NULL: an ordinary search */
@@ -116,8 +125,14 @@ typedef struct search {
 
     const Sinter__V1__SearchRequest *in;
     Sinter__V1__SearchResponse *out;
-    uint64_t deadline_ns, started_ns;
+    uint64_t deadline_ns, started_ns, answered_ns;
     uint64_t timeout_ns; /* CLOCK_MONOTONIC from which on only what is ready is answered; UINT64_MAX: no timeout */
+    const struct search *shown_by; /* a shadow's: the search that answered; NULL: this one answers */
+    taken_arm *taken;              /* [n_taken] */
+    uint32_t n_taken;
+    const Sinter__V1__QueryOptions *options; /* the request's, with what arms set; NULL: none */
+    Sinter__V1__QueryOptions arm_options;
+    bool arms_set_options;
     uint32_t page_size, offset;
     Sinter__V1__Explain explain;
     sinter_request request;       /* what plugins see */
@@ -170,6 +185,7 @@ typedef struct search {
 
 /* Each returns OK or an API status with the field's path in `where`. */
 sinter_status search_read_request(search *s, sinter_error *e);   /* request.c: validate, resolve collection, pipeline, sort, cursor */
+sinter_status search_arms(search *s, sinter_error *e);           /* arms.c: experiments; sets pipeline and options */
 sinter_status search_words(search *s, sinter_error *e);          /* words.c: parse, correct, rewrite, compile the filter */
 sinter_status search_seen(search *s, sinter_error *e);           /* seen.c: the person's own items leave the filter */
 sinter_status search_candidates(search *s, sinter_error *e);     /* candidates.c: run sources, merge */
@@ -280,6 +296,16 @@ static inline feature_source search_source(const search *s)
 
 /* impression.c: how many records its answer leaves: none, its impression, or the recorded request as well. */
 uint32_t impression_records(const search *s);
+
+/* arms.c: the assignment as answers and impressions tell it; NULL: in no experiment. Shadows are ranked behind the answer. */
+void search_tell_arms(search *s, Sinter__V1__Assignment *out);
+Sinter__Storage__V1__Experimented *search_experimented(search *s);
+char **search_arm_names(search *s); /* [n_taken] */
+void search_shadows(search *s, Sinter__Storage__V1__Experimented *out);
+/* search.c: the same question through another pipeline, on the same lane and in its memory; nothing of it is logged. */
+sinter_status search_shadow(search *s, const snap_pipeline *p, search **out, sinter_error *e);
+/* impression.c: a request of experiments that got no answer. */
+void log_failed(search *s, sinter_status status);
 
 /* Shared by the steps. */
 void search_degraded(search *s, const char *name, Sinter__V1__Degraded__Code code, const char *reason, uint32_t scored,

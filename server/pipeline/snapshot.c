@@ -464,6 +464,28 @@ static void make_tallies(snapshot *s)
     memset(s->fault, 0, ((size_t)s->n_lanes * s->n_uses + 1) * sizeof *s->fault);
 }
 
+static void resolve_experiment(snapshot *s, arms *g, const config_experiment *c, snap_experiment *out)
+{
+    *out = (snap_experiment){.config = c, .pipeline = ARENA_ARRAY(s->memory, uint32_t, c->n_arms)};
+    for (uint32_t i = 0; i < c->n_arms; i++) {
+        const snap_pipeline *p = c->arm[i].pipeline ? snapshot_pipeline(s, c->arm[i].pipeline) : NULL;
+        if (p) out->pipeline[i] = (uint32_t)(p - s->pipeline);
+        if (c->arm[i].shadow) out->shadows = VARIES_PIPELINE;
+    }
+    arms_cells_of(g, c, &out->cells);
+}
+
+/* Every name was checked when the configuration was read. */
+static void list_experiments(snapshot *s, arms *g, uint32_t collection)
+{
+    snap_collection *c = &s->collection[collection];
+    c->experiment = ARENA_ARRAY(s->memory, snap_experiment, s->config->n_experiments + 1);
+    for (uint32_t i = 0; i < s->config->n_experiments; i++) {
+        const config_experiment *x = &s->config->experiment[i];
+        if (c->schema && strcmp(x->collection, c->schema->name) == 0) resolve_experiment(s, g, x, &c->experiment[c->n_experiments++]);
+    }
+}
+
 sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_error *e)
 {
     snapshot *s = xcalloc(1, sizeof *s);
@@ -495,7 +517,10 @@ sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_e
     ++*s->config_refs;
     choose_defaults(s);
     make_tallies(s);
-    for (uint32_t i = 0; i < s->n_collections; i++) snapshot_list_logged(s, i);
+    for (uint32_t i = 0; i < s->n_collections; i++) {
+        snapshot_list_logged(s, i);
+        list_experiments(s, args->arms, i);
+    }
     snprintf(s->id, sizeof s->id, "%llu-%08x", (unsigned long long)args->serial, (unsigned)(hash >> 32));
     *out = s;
     return SINTER_OK;
@@ -614,6 +639,19 @@ static void build_changes(const snapshot *was, const snapshot *is, buffer *out)
     }
 }
 
+static void experiment_changes(const config *is, const config *was, buffer *out)
+{
+    for (uint32_t i = 0; i < is->n_experiments; i++) {
+        const config_experiment *x = &is->experiment[i], *y = config_find_experiment(was, x->name);
+        if (!y || x->version != y->version)
+            buffer_printf(out, "experiment %s: %s\n", x->name, y ? "changed, counts anew" : "new");
+        else if (hash_node(x->at, 0) != hash_node(y->at, 0))
+            buffer_printf(out, "experiment %s: changed, counts go on\n", x->name);
+    }
+    for (uint32_t i = 0; i < was->n_experiments; i++)
+        if (!config_find_experiment(is, was->experiment[i].name)) buffer_printf(out, "experiment %s: gone\n", was->experiment[i].name);
+}
+
 void snapshot_changes(const snapshot *was, const snapshot *is, buffer *out)
 {
     size_t before = out->len;
@@ -632,6 +670,7 @@ void snapshot_changes(const snapshot *was, const snapshot *is, buffer *out)
         if (!snapshot_pipeline(is, was->pipeline[i].config->name))
             buffer_printf(out, "pipeline %s: gone\n", was->pipeline[i].config->name);
     build_changes(was, is, out);
+    experiment_changes(is->config, was->config, out);
     if (strcmp(was->config->mark, is->config->mark) != 0 && out->len == before)
         buffer_printf(out, "configuration %s, was %s: no pipeline is another\n", is->config->mark, was->config->mark);
 }

@@ -78,6 +78,14 @@ typedef struct snap_pipeline {
     snap_ranker **ranker;     /* [n_rankers] */
 } snap_pipeline;
 
+/* An experiment with its names resolved. */
+typedef struct snap_experiment {
+    const config_experiment *config;
+    arms_cells cells; /* what is stopped: flags of the engine's arms */
+    uint32_t *pipeline;     /* [n_arms] index into snapshot.pipeline, of arms that name one */
+    uint32_t shadows;       /* VARIES_PIPELINE where it has shadow arms: requests that name a pipeline have nothing to compare */
+} snap_experiment;
+
 typedef struct snap_collection {
     const config_collection *schema; /* NULL: the configuration has no such collection any more */
     catalog_collection *catalog;
@@ -98,6 +106,8 @@ typedef struct snap_collection {
     const char **log_ranker_name; /* "pipeline.ranker" */
     const snap_ranker **log_ranker;
     const snap_pipeline **log_ranker_pipeline;
+    snap_experiment *experiment; /* [n_experiments] of this collection, in order of name */
+    uint32_t n_experiments;
 } snap_collection;
 
 typedef struct snap_alias {
@@ -164,6 +174,7 @@ typedef struct snapshot_args {
     views *views;
     services_context *services; /* [n_collections] in the order of the view set */
     uint32_t n_collections;
+    arms *arms; /* of the engine: where stops are */
     uint64_t serial;
     uint32_t *config_refs;      /* of `config`, shared with the snapshot that has it; NULL: it is new */
     const deployments *deployments;

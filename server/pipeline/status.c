@@ -116,6 +116,7 @@ static void fill_counters(engine *g, arena *a, const views_state *v, Sinter__V1_
                                 {"impressions_pending", atomic_load(&g->impressions_pending)},
                                 {"impressions_stored", atomic_load(&g->impressions_stored)},
                                 {"requests_recorded", atomic_load(&g->requests_recorded)},
+                                {"failures_recorded", atomic_load(&g->failures_recorded)},
                                 {"impressions_lost", atomic_load(&g->impressions_lost)},
                                 {"journal_commits", j.commits},
                                 {"journal_records", j.records},
@@ -169,6 +170,12 @@ static void fill_told(engine *g, arena *a, Sinter__V1__GetStatusResponse *out)
     }
 }
 
+static void fill_experiments(engine *g, const config *c, arena *a, Sinter__V1__GetStatusResponse *out)
+{
+    out->experiments = ARENA_ARRAY(a, Sinter__V1__ExperimentInfo *, c->n_experiments + 1);
+    for (uint32_t i = 0; i < c->n_experiments; i++) out->experiments[out->n_experiments++] = arms_info(g->arms, &c->experiment[i], a);
+}
+
 sinter_status engine_status(engine *g, pipeline_lane *l, arena *a, Sinter__V1__GetStatusResponse *out, sinter_error *e)
 {
     (void)l;
@@ -185,5 +192,6 @@ sinter_status engine_status(engine *g, pipeline_lane *l, arena *a, Sinter__V1__G
     fill_plugins(s, a, out);
     fill_counters(g, a, &v, out);
     fill_told(g, a, out);
+    fill_experiments(g, s->config, a, out);
     return SINTER_OK;
 }

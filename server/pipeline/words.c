@@ -44,7 +44,7 @@ static sinter_status read_options(search *s, sinter_error *e)
         [SINTER__V1__QUERY_OPTIONS__WHEN_EMPTY__WHEN_EMPTY_SUGGEST] = CONFIG_EMPTY_SUGGEST,
         [SINTER__V1__QUERY_OPTIONS__WHEN_EMPTY__WHEN_EMPTY_SEARCH] = CONFIG_EMPTY_SEARCH,
     };
-    const Sinter__V1__QueryOptions *o = s->in->options;
+    const Sinter__V1__QueryOptions *o = s->options;
     s->query_options.operator_and = -1;
     s->typos = s->collection->schema->spelling;
     s->when_empty = s->collection->schema->when_empty;

@@ -153,9 +153,14 @@ sinter_status rpc_serve(config *c, const rpc_options *o, sinter_error *e)
     else
         config_free(c);
     if (status == SINTER_OK) {
+        status = experiments_open(s->engine, &s->experiments, e);
+        if (status != SINTER_OK) engine_close(s->engine);
+    }
+    if (status == SINTER_OK) {
         loop_open(h);
         status = run(h, o, e);
         loop_close(h);
+        experiments_close(s->experiments);
         engine_close(s->engine);
     }
     reflection_free(s->reflection);

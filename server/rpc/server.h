@@ -17,6 +17,7 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "base/base.h"
+#include "experiment/experiment.h"
 #include "pipeline/pipeline.h"
 #include "rpc/rpc.h"
 #include <sinter/v1/catalog.pb-c.h>
@@ -136,6 +137,7 @@ typedef struct reflection reflection; /* reflection.c */
 struct server {
     config_server limits; /* copied: the configuration's own memory may be replaced by a reload */
     engine *engine;
+    experiments *experiments;
     uint32_t lanes;
     int64_t started_ms;
     grpc_server *grpc;
@@ -206,7 +208,7 @@ void control_stop(server *s);
 void control_reload(server *s); /* SIGHUP */
 typedef void method_control(server *s, call *c, const ProtobufCMessage *request, arena *a);
 method_control reload_control, deploy_control, models_control, swap_control, rollback_control, snapshots_control, replay_control,
-    missing_control;
+    missing_control, report_control, experiments_control, stop_experiment_control, start_experiment_control;
 sinter_status order_check(const engine_order *o, sinter_error *e); /* lengths of who and why */
 char **lines_of(const char *text, arena *a, size_t *n); /* the lines of a text, empty ones left out */
 

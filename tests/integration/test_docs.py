@@ -10,7 +10,7 @@ import unittest
 import harness
 from harness import BUILD, SANITIZED, SLOW, SOURCE
 
-PAGES = ("docs/searching.md", "docs/operating.md", "docs/plugins.md", "docs/evaluation.md", "docs/events.md", "docs/models.md",
+PAGES = ("docs/searching.md", "docs/experiments.md", "docs/operating.md", "docs/plugins.md", "docs/evaluation.md", "docs/events.md", "docs/models.md",
          "docs/training.md", "docs/training-plugins.md", "docs/swapping.md")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
@@ -33,7 +33,7 @@ class Documentation(unittest.TestCase):
         read = lambda folder: {f.name: f.read_text() for f in (SOURCE / "config" / folder).glob("*.yaml")}
         strip = lambda files: {name.removesuffix(".yaml"): text for name, text in files.items()}
         cls.server = harness.Server(collections=strip(read("collections")), pipelines=strip(read("pipelines")),
-                                    files={f"{folder}/{n}": t for folder in ("rules", "networks") for n, t in read(folder).items()})
+                                    files={f"{folder}/{n}": t for folder in ("rules", "networks", "experiments") for n, t in read(folder).items()})
         cls.env = {**os.environ, "PATH": f"{BUILD / 'bin'}:{os.environ['PATH']}", "SINTER_SERVER": cls.server.address,
                    "SINTER_CONFIG": str(cls.server.conf / "sinter.yaml"), "SINTER_DEMO": str(demo), "SINTER_TMP": cls.tmp.name}
         subprocess.run([sinter, "import", "shop", str(demo / "items.jsonl")], check=True, capture_output=True, env=cls.env,

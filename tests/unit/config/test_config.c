@@ -316,7 +316,52 @@ static const struct {
     {"sinter.yaml", "plugin_dirs: x\n", "sinter.yaml:1:14: plugin_dirs must be a list, not a single value"},
     {"sinter.yaml", "listen:\n", "sinter.yaml:1:8: listen has no value; it must be a text"},
     {"sinter.yaml", "tls: {cert: a}\n", "sinter.yaml:1:6: tls is not implemented; remove it; for a trusted network say 'insecure: true'"},
-    {"experiments/fusion.yaml", "unit: user\n", "experiments/fusion.yaml: experiments are not implemented; move the file away"},
+#define ARMS "arms: {a: {pipeline: shop}, b: {}}\n"
+#define X "experiments/x.yaml"
+    {X, "unit: user\n", X ":1:1: an experiment has no key 'arms'; name the arms: 'arms: {old: {pipeline: a}, new: {pipeline: b}}'"},
+    {X, ARMS, X ":1:1: an experiment has no key 'unit'; write 'unit: user', session or request"},
+    {X, "unit: usr\n" ARMS, X ":1:7: unknown unit 'usr'; did you mean 'user'?"},
+    {X, "unti: user\n" ARMS, X ":1:1: unknown key of an experiment: 'unti'; did you mean 'unit'?"},
+    {X, "unit: user\nmethod: interleave\n" ARMS, X ":2:9: the method 'interleave' is not implemented; write 'method: split'"},
+    {X, "unit: user\nmethod: bandit\n" ARMS, X ":2:9: the method 'bandit' is not implemented; write 'method: split'"},
+    {X, "unit: user\narms: [a, b]\n", X ":2:7: arms must be a map, not a list"},
+    {X, "unit: user\narms: {a: {}}\n", X ":2:7: there is 1 arm; name 2 to 16"},
+    {X, "unit: user\narms: {a: {pipeline: shpo}, b: {}}\n", X ":2:22: unknown pipeline 'shpo'; did you mean 'shop'?"},
+    {X, "unit: user\narms: {a: {share: 0.5}, b: {share: 0.4}}\n", X ":2:7: the shares of the arms sum to 0.9; make them sum to 1; how many take part is told by ramp"},
+    {X, "unit: user\narms: {a: {share: 0.5}, b: {}}\n", X ":2:7: 1 of 2 arms have a share; give every arm a share, or none"},
+    {X, "unit: user\narms: {a: {share: 2}, b: {}}\n", X ":2:19: share is 2; valid: 0 to 1"},
+    {X, "unit: user\narms: {a/b: {}, b: {}}\n", X ":2:8: the arm 'a/b' is not a name; use letters, digits, _, - and ., at most 64"},
+    {X, "unit: user\narms: {a: {shadow: true, pipeline: shop}, b: {shadow: true, pipeline: shop}}\n", X ":2:7: every arm is a shadow; make one of them no shadow: it is the control arm"},
+    {X, "unit: user\narms: {a: {}, b: {shadow: true}}\n", X ":2:18: the shadow 'b' names no pipeline; write 'pipeline: NAME'"},
+    {X, "unit: user\narms: {a: {options: {typos: perhaps}}, b: {}}\n", X ":2:29: typos is 'perhaps', not true or false"},
+    {X, "unit: user\narms: {a: {options: {minimum_should_match: 0}}, b: {}}\n", X ":2:44: minimum_should_match is '0'; write a number of words, 1 to 64, or 1% to 100%"},
+    {X, "unit: user\narms: {a: {options: {language: fr}}, b: {}}\n", X ":2:32: unknown language of the collection: 'fr'; valid: en"},
+    {X, "unit: user\ncontrol: c\n" ARMS, X ":2:10: unknown arm 'c'; valid: b, a"},
+    {X, "unit: user\ncontrol: b\narms: {a: {}, b: {shadow: true, pipeline: shop}}\n", X ":2:10: the control arm 'b' is a shadow; name an arm that is shown"},
+    {X, "unit: user\nbuckets: [0, 10000]\n" ARMS, X ":2:14: a bucket is '10000'; write whole numbers from 0 to 9999"},
+    {X, "unit: user\nbuckets: [5, 4]\n" ARMS, X ":2:10: buckets runs from 5 down to 4; put the smaller first"},
+    {X, "unit: user\nbuckets: [5]\n" ARMS, X ":2:10: buckets has 1 entries, not two; write 'buckets: [0, 4999]'"},
+    {X, "unit: user\nsalt: 'a b'\n" ARMS, X ":2:7: the salt 'a b' is not a name; use letters, digits, _, - and ., at most 64"},
+    {X, "unit: user\nstart: tomorrow\n" ARMS, X ":2:8: start is 'tomorrow', not a time; write it as 2026-12-01T09:00:00Z or 2026-12-01"},
+    {X, "unit: user\nstart: 2026-12-02\nend: 2026-12-01\n" ARMS, X ":3:6: the experiment ends before it begins; let it end after its start"},
+    {X, "unit: user\nramp: 1.5\n" ARMS, X ":2:7: ramp is '1.5'; write a share from 0 to 1, or steps: {from: TIME, share: S}"},
+    {X, "unit: user\nramp: []\n" ARMS, X ":2:7: ramp is empty; remove it, or list steps: {from: TIME, share: S}"},
+    {X, "unit: user\nramp: {share: 1}\n" ARMS, X ":2:7: a step of ramp has no key 'from'; write 'from: TIME', RFC 3339"},
+    {X, "unit: user\nramp: [{from: 2026-12-02, share: 1}, {from: 2026-12-01, share: 1}]\n" ARMS, X ":2:38: the step begins before the one above it is done; list steps in the order of time"},
+    {X, "unit: user\nramp: {from: 2026-12-02, share: 1, ovr: 3d}\n" ARMS, X ":2:36: unknown key of a step of ramp: 'ovr'; did you mean 'over'?"},
+    {X, "unit: user\nmetrics: {primary: ctr@0}\n" ARMS, X ":2:20: 'ctr@0' is not a metric; write ctr@10, 1 to 1000"},
+    {X, "unit: user\nmetrics: {primary: convresion}\n" ARMS, X ":2:20: unknown metric 'convresion'; did you mean 'conversion'?"},
+    {X, "unit: user\nmetrics: {primary: p99_latency}\n" ARMS, X ":2:20: unknown metric 'p99_latency'; valid: ctr, clicks, conversion, value, zero_results"},
+    {X, "unit: user\nmetrics: {primary: ctr@10}\n" ARMS, X ":2:20: 'ctr' counts events, and no event type of 'shop' is the click; declare `events:` in the collection, or say which type it is in metrics"},
+    {X, "unit: user\nmetrics: {click: clik}\n" ARMS, X ":2:18: unknown event type 'clik'; none is valid here"},
+    {X, "unit: user\nmetrics: {guardrails: [errors, errors]}\n" ARMS, X ":2:32: guardrails names 'errors' twice; remove one"},
+    {X, "unit: user\nmetrics: {guardrails: {errors: lots}}\n" ARMS, X ":2:32: the threshold of 'errors' is 'lots'; write how much worse than the control arm it may be, 0 to 100"},
+    {X, "unit: user\nmetrics: {guardrails: [clicks]}\n" ARMS, X ":2:24: unknown metric 'clicks'; valid: ctr, conversion, value, zero_results, errors, p99_latency"},
+    {X, "unit: user\nmetrics: {guardrails: errors}\n" ARMS, X ":2:23: guardrails must be a list, not a single value"},
+    {X, "unit: user\nmetrics: {window: 0s}\n" ARMS, X ":2:19: window is 0s; valid: 1s to 604800s"},
+    {X, "unit: user\nmetrics: {alpha: 0.9}\n" ARMS, X ":2:18: alpha is 0.9; valid: 0.0001 to 0.5"},
+    {X, "unit: user\ncollection: shpo\n" ARMS, X ":2:13: unknown collection 'shpo'; did you mean 'shop'?"},
+    {"sinter.yaml", "experiments: {allow_overide: true}\n", "sinter.yaml:1:15: unknown key of experiments: 'allow_overide'; did you mean 'allow_override'?"},
     {"alerts.yaml", "a: 1\n", "alerts.yaml: alert rules are not implemented; move the file away"},
     /* collections */
     {"collections/shop.yaml", "k1: 1\n", "collections/shop.yaml:1:1: a collection has no key 'fields'; declare at least one: 'fields: {title: text}'"},
@@ -445,6 +490,79 @@ static void several_pipelines_need_a_default(void **state)
     assert_string_equal(e.what, "'shop' has the pipelines a and b, and none is the default");
 }
 
+static const char *const UNIT_ARMS = "unit: user\narms: {a: {}, b: {pipeline: shop}}\n";
+
+/* Two files that each load alone: what the second is told. */
+static void experiments_do_not_disturb_each_other(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *one, *two, *line; /* NULL: both load */
+    } CASES[] = {
+        {"", "", "y.yaml:2:7: 'y' varies the pipeline of 'shop', and so does experiments/x.yaml in another layer"},
+        {"layer: l\nbuckets: [0, 4999]\n", "layer: l\nbuckets: [5000, 9999]\n", NULL},
+        {"layer: l\nbuckets: [0, 5000]\n", "layer: l\nbuckets: [5000, 9999]\n",
+         "y.yaml:4:10: buckets 5000 to 9999 of the layer 'l' meet those of experiments/x.yaml, 0 to 5000"},
+        {"end: 2026-12-01\n", "start: 2026-12-01\n", NULL},
+        {"end: 2026-12-02\n", "start: 2026-12-01\n",
+         "y.yaml:2:7: 'y' varies the pipeline of 'shop', and so does experiments/x.yaml in another layer"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        sinter_error e = SINTER_ERROR_INIT;
+        char text[300], where[2000];
+        put_good();
+        snprintf(text, sizeof text, "%s%s", UNIT_ARMS, CASES[i].one);
+        put("experiments/x.yaml", text);
+        snprintf(text, sizeof text, "%s%s", UNIT_ARMS, CASES[i].two);
+        put("experiments/y.yaml", text);
+        config *c = load(&e);
+        snprintf(where, sizeof where, "%s: %s", e.where, e.what);
+        if (!CASES[i].line != !!c || (CASES[i].line && !strstr(where, CASES[i].line))) fail_msg("case %zu: %s", i, where);
+        config_free(c);
+    }
+    put_good();
+    put("experiments/x.yaml", UNIT_ARMS);
+    put("experiments/y.yaml", "unit: session\narms: {a: {}, b: {options: {typos: false}}}\n"); /* another thing */
+    config_free(must_load());
+}
+
+static void an_experiment_is_read_whole(void **state)
+{
+    (void)state;
+    put_good();
+    put("collections/shop.yaml", "events: {click: 1, order: 5}\n" SHOP);
+    put("experiments/x.yaml",
+        "unit: session\nlayer: l\nbuckets: [1000, 2999]\nsalt: s2\ncontrol: old\ndescription: a try\n"
+        "ramp: [{from: 2026-12-01, share: 0.1}, {from: 2026-12-02, share: 1, over: 2d}]\nstart: 2026-11-01\n"
+        "arms:\n  new: {pipeline: shop, share: 0.3, options: {operator: and, typos: false}}\n  old: {share: 0.7}\n"
+        "  next: {pipeline: shop, shadow: true, share: 0.2}\n"
+        "metrics: {primary: ctr@5, conversion: order, window: 2h, every: 1s, alpha: 0.01, guardrails: {p99_latency: 0.5, conversion: 0}}\n");
+    config *c = must_load();
+    const config_experiment *x = config_find_experiment(c, "x");
+    assert_true(x->unit == EXPERIMENT_SESSION && x->first_bucket == 1000 && x->last_bucket == 2999 && x->control == 1);
+    assert_true(x->arm[0].first == 0 && x->arm[0].end == 3000 && x->arm[1].first == 3000 && x->arm[1].end == 10000);
+    assert_true(x->arm[2].shadow && x->arm[2].first == x->arm[2].end && x->arm[2].share == 0.2);
+    assert_int_equal(x->varies, VARIES_PIPELINE | VARIES_OPERATOR | VARIES_TYPOS);
+    assert_true(x->n_ramp == 2 && x->ramp[1].over_ms == 172800000 && x->ramp[1].share == 1);
+    assert_true(x->primary == METRIC_CTR && x->ctr_places == 5 && x->n_guards == 2 && x->guard[0].threshold == 0.5);
+    assert_string_equal(x->conversion, "order");
+    assert_string_equal(x->click, "click");
+    assert_true(x->window_ns == 7200000000000 && x->alpha == 0.01 && x->every_ns == 1000000000);
+    uint64_t version = x->version, counting = x->counting;
+    config_free(c);
+    put("experiments/x.yaml",
+        "unit: session\nsalt: s2\ncontrol: old\narms:\n  new: {pipeline: shop, share: 0.3, options: {operator: and, typos: false}}\n"
+        "  old: {share: 0.7}\nmetrics: {primary: ctr@5, conversion: order, window: 3h}\n");
+    c = must_load();
+    assert_true(c->experiment[0].version == version); /* buckets, ramp and shadows deal nobody anew */
+    assert_true(c->experiment[0].counting != counting);
+    config_free(c);
+    put("experiments/x.yaml", "unit: session\nsalt: s2\ncontrol: old\narms:\n  new: {pipeline: shop, share: 0.4}\n  old: {share: 0.6}\n");
+    c = must_load();
+    assert_true(c->experiment[0].version != version);
+    config_free(c);
+}
+
 /* Ten anchors that each name the last one ten times: 10^10 values when unfolded. */
 static void what_unfolds_without_end_is_refused(void **state)
 {
@@ -486,7 +604,8 @@ static void the_reference_is_complete(void **state)
     (void)state;
     const walk_table *const TABLES[] = {&WALK_SERVER, &WALK_LIMITS, &WALK_LOG, &WALK_SWAP,    &WALK_COLLECTION, &WALK_FIELD,   &WALK_GROUP,
                                         &WALK_PIPELINE, &WALK_STAGE, &WALK_USE, &WALK_SOURCE,     &WALK_FEATURE, &WALK_DIVERSITY,
-                                        &WALK_EXPLORE, &WALK_SUGGEST, &WALK_PROFILES, &WALK_COUNTERS, &WALK_RATES};
+                                        &WALK_EXPLORE, &WALK_SUGGEST, &WALK_PROFILES, &WALK_COUNTERS, &WALK_EXPERIMENTS, &WALK_EXPERIMENT, &WALK_ARM, &WALK_ARM_OPTIONS,
+                                        &WALK_RAMP, &WALK_METRICS, &WALK_RATES};
     char path[1000];
     buffer b = {0};
     snprintf(path, sizeof path, "%s/config/README.md", getenv("SINTER_SOURCE"));
@@ -527,7 +646,9 @@ int main(void)
         cmocka_unit_test(defaults_are_as_documented),      cmocka_unit_test(groups_follow_the_rule),
         cmocka_unit_test(a_pipeline_is_read_whole),        cmocka_unit_test(patterns_match_dotted_names),
         cmocka_unit_test(an_index_serves_only_its_own_declaration), cmocka_unit_test(each_bad_file_gets_its_words),
-        cmocka_unit_test(several_pipelines_need_a_default), cmocka_unit_test(what_unfolds_without_end_is_refused),
+        cmocka_unit_test(several_pipelines_need_a_default),
+        cmocka_unit_test(an_experiment_is_read_whole),
+        cmocka_unit_test(experiments_do_not_disturb_each_other), cmocka_unit_test(what_unfolds_without_end_is_refused),
         cmocka_unit_test(the_reference_is_complete),       cmocka_unit_test(the_example_loads),
         cmocka_unit_test(people_are_read_as_declared),     cmocka_unit_test(reload_may_weigh_and_add_event_types),
     };
