@@ -68,12 +68,12 @@ _sinter_value() {
 _sinter_word() {
     local command=$1 action=$2 current=$3
     case $command in
-    search | import) if [[ -z $action ]]; then _sinter_words "$(_sinter_collections)" "$current"; else _sinter_files "$current"; fi ;;
+    search | import | export | suggest | delete) if [[ -z $action ]]; then _sinter_words "$(_sinter_collections)" "$current"; else _sinter_files "$current"; fi ;;
     evaluate | train) _sinter_words "$(_sinter_pipelines)" "$current" ;;
     model) if [[ -n $action ]]; then _sinter_words "$(_sinter_models)" "$current"; fi ;;
     plugin | events | journal | demo) if [[ -n $action ]]; then _sinter_files "$current"; fi ;;
     esac
-    if [[ -z $action && $command != search && $command != import ]]; then _sinter_words "$(_sinter_actions "$command")" "$current"; fi
+    if [[ -z $action && " search import export suggest delete " != *" $command "* ]]; then _sinter_words "$(_sinter_actions "$command")" "$current"; fi
 }
 
 _sinter() {

@@ -55,7 +55,8 @@ class Clients(harness.ServerCase):
                         r"^ +1 +\d+\.\d+ +zeppelin number", r"stage1: place \d+ -> \d+; words \+?\d", r"^event view: accepted 1, repeated 0",
                         r"^event view: accepted 0, repeated 1", r"^pages: 6 hits of 9, 0 twice", r"^first items of the catalogue: .*i0.*i1.*i2",
                         r"^refused, as it should be: INVALID_ARGUMENT: .*filter", r"^reload, dry run: no changes",
-                        r"^model liked/\d+: deployed, snapshot \S+, record \d+, [1-9]\d* golden", r"^deleted 2$"):
+                        r"^model liked/\d+: deployed, snapshot \S+, record \d+, [1-9]\d* golden",
+                        r"^swap of \w+, dry run: 0 of 0 recorded requests", r"^swap of \w+: build [0-9a-f]{12} serves, snapshot \S+", r"^deleted 2$"):
             self.assertRegex(said, re.compile(pattern, re.M))
         after = self.server.counters()
         gained = lambda name: after[name] - before[name]

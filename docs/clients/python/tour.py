@@ -87,6 +87,19 @@ def operate(sinter):
         print(f"model {name}: deployed, snapshot {r.snapshot}, record {r.sequence}, {r.golden_cases} golden cases")
 
 
+def swap(sinter):
+    """A plugin's build is changed while requests are answered: here for the same again, after a rehearsal that changes nothing. A build of
+    your own would be named by `file`, a path on the server's machine. Whatever is wrong with it is refused, and the old one goes on."""
+    plugins = sinter.call(sinter.admin.GetStatus, admin_pb2.GetStatusRequest()).plugins
+    plugin = next((p.name for p in plugins if p.used_by), None)
+    if not plugin:
+        return
+    r = sinter.call(sinter.admin.SwapPlugin, admin_pb2.SwapPluginRequest(plugin=plugin, dry_run=True), seconds=60)
+    print(f"swap of {plugin}, dry run: {r.rehearsal.changed} of {r.rehearsal.requests} recorded requests would get another first page;", *r.rehearsal.notes)
+    r = sinter.call(sinter.admin.SwapPlugin, admin_pb2.SwapPluginRequest(plugin=plugin, who="tour", why="the same build again"), seconds=60)
+    print(f"swap of {plugin}: build {r.sha256[:12]} serves, snapshot {r.snapshot}")
+
+
 def main(collection="", words="zeppelin"):
     sinter = Sinter()
     collections = sinter.call(sinter.catalog.ListCollections, catalog_pb2.ListCollectionsRequest()).collections
@@ -111,6 +124,7 @@ def main(collection="", words="zeppelin"):
     except Refused as error:
         print(f"refused, as it should be: {error}", *error.fields)
     operate(sinter)
+    swap(sinter)
     r = sinter.call(sinter.catalog.DeleteItems, catalog_pb2.DeleteItemsRequest(
         collection=collection, ids=["tour-1", "tour-2"], write_id=str(uuid.uuid4())))
     print(f"deleted {r.deleted}")
