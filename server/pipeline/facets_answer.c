@@ -295,6 +295,7 @@ static grid grid_of(double least, double most, uint32_t n, bool whole)
 
 static Sinter__V1__Value *grid_value(search *s, const facet_run *x, double v)
 {
+    if (!isfinite(v)) return NULL; /* beyond all numbers: no bound */
     if (key_is_number(x->type)) return value_of_key(s, x, key_of_number(v));
     if (v >= 0x1p63) return NULL;
     return search_integer_value(s, v < -0x1p63 ? INT64_MIN : (int64_t)v);
@@ -319,7 +320,7 @@ static void answer_round(search *s, const facet_run *x, Sinter__V1__Facet *out)
     uint64_t bound[FACET_RANGES_MAX + 1];
     for (uint32_t i = 0; i <= n; i++) {
         end[i] = grid_value(s, x, grid_at(&g, g.first + i));
-        if (!end[i] || facet_bound(x->type, end[i], &bound[i])) bound[i] = UINT64_MAX;
+        if (!end[i] || facet_bound(x->type, end[i], &bound[i])) bound[i] = i == 0 ? 0 : UINT64_MAX;
     }
     for (uint32_t i = 0; i < x->n_keys; i++) count[bounds_below(bound + 1, n - 1, x->key[i])]++;
     room_for_ranges(s, out, n);
