@@ -34,7 +34,7 @@ foreach(source IN LISTS zoo_sources)
   add_dependencies(zoo zoo_${name})
 endforeach()
 # Builds of one ranker, for swaps: number and kind, as tests/plugin/tide/tide.c tells.
-foreach(build IN ITEMS "1 0 tide" "2 0 tide" "3 7 tide" "4 1 tide" "5 2 tide" "6 3 tide" "7 4 tide" "8 5 tide" "9 6 tide" "10 0 ebb")
+foreach(build IN ITEMS "1 0 tide" "2 0 tide" "3 7 tide" "4 1 tide" "5 2 tide" "6 3 tide" "7 4 tide" "8 5 tide" "9 6 tide" "10 0 ebb" "11 8 tide")
   separate_arguments(build)
   list(GET build 0 number)
   list(GET build 1 kind)

@@ -121,6 +121,7 @@ sinter_status engine_open(config *c, uint32_t lanes, const char *exe, engine **o
     engine *g = xcalloc(1, sizeof *g);
     g->n_lanes = lanes;
     g->config_path = xstrdup(c->path);
+    g->exe = exe ? xstrdup(exe) : NULL;
     g->epochs = epoch_new(lanes + 2);
     g->snapshot_epochs = epoch_new(lanes + 2);
     g->override_memory = arena_new(1 << 10);
@@ -204,6 +205,7 @@ void engine_close(engine *g)
     free(g->services);
     config_free(g->on_disk);
     free(g->config_path);
+    free(g->exe);
     free(g);
 }
 

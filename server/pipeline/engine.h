@@ -54,7 +54,7 @@ typedef struct watching {
 
 struct engine {
     uint32_t n_lanes, n_collections; /* lanes that answer; one more behind them is the control thread's */
-    char *config_path;
+    char *config_path, *exe; /* exe: NULL: no child processes */
     journal *journal, *impressions;
     views *views;
     suggest *suggest;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Swapping a plugin's build: which uses take it, where it comes from, and what it must be. On the control thread. */
 #include "engine.h"
+#include "trial.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define KEYS_MOST 64u
 
@@ -129,18 +131,55 @@ static uint32_t overrides(const engine *g, const keys *k, const char *file, cons
 }
 
 /* The sum of the file that will serve. */
-static sinter_status sum(const snapshot *was, const keys *k, const char *file, char out[65], arena *a, sinter_error *e)
+static sinter_status sum(const snapshot *was, const keys *k, const char *file, char out[65], const char **path, arena *a, sinter_error *e)
 {
     if (*file && *file != '/')
         return error_set(e, SINTER_INVALID, "file", "give its whole path on the server's machine", "'%.200s' is no absolute path", file);
+    *path = file;
     if (*file) return plugin_sha256_file(file, out, e);
     char *configured = plugin_file_of(&was->config->server, k->use[0]);
     if (!configured)
         return conf_error(e, k->use[0]->at, "put it there, or name another with the swap", "there is no file for the plugin '%s'",
                           k->use[0]->plugin);
-    file = arena_strdup(a, configured);
+    *path = arena_strdup(a, configured);
     free(configured);
-    return plugin_sha256_file(file, out, e);
+    return plugin_sha256_file(*path, out, e);
+}
+
+/* Every use of the keys with its own options and model. */
+typedef struct trial_walk {
+    engine *g;
+    const keys *k;
+    const char *file;
+    arena *a;
+    sinter_status st;
+    sinter_error *e;
+    uint32_t n;
+} trial_walk;
+
+#define TRIALS_MOST 8u
+
+static void try_use(void *ctx, const snap_pipeline *p, const snap_use *u)
+{
+    trial_walk *x = ctx;
+    (void)p;
+    bool ours = false;
+    for (uint32_t i = 0; u->library && i < x->k->n; i++) ours = ours || strcmp(x->k->key[i], plugin_key(u->config)) == 0;
+    if (!ours || x->st || x->n++ >= TRIALS_MOST) return;
+    const char *data_dir = atomic_load(&x->g->snapshot)->config->server.data_dir, *name = NULL;
+    uint64_t version;
+    if (u->model && model_parse(u->model, x->a, &name, &version, NULL)) name = NULL;
+    x->st = trial_run(x->g->exe, x->file, u->config, name ? model_dir(data_dir, name, version, x->a) : NULL,
+                      arena_printf(x->a, "%s/builds", data_dir), x->a, x->e);
+}
+
+/* One that has served is kept, and needs no trial. */
+static sinter_status try_it(engine *g, const keys *k, const char *file, const char *sha256, arena *a, sinter_error *e)
+{
+    const snapshot *was = atomic_load(&g->snapshot);
+    trial_walk x = {.g = g, .k = k, .file = file, .a = a, .e = e};
+    if (g->exe && access(change_build_path(was->config->server.data_dir, sha256, a), F_OK) != 0) snapshot_uses(was, try_use, &x);
+    return x.st;
 }
 
 sinter_status engine_swap(engine *g, const char *plugin, const char *file, const engine_order *o, arena *a, engine_changed *out,
@@ -151,10 +190,12 @@ sinter_status engine_swap(engine *g, const char *plugin, const char *file, const
     char *sha256 = arena_zalloc(a, 65);
     if (!*plugin) return error_set(e, SINTER_INVALID, "plugin", "`sinter status` lists the plugins in use", "no plugin is named");
     sinter_status st = find_keys(was, plugin, a, &k, e);
-    if (st == SINTER_OK) st = sum(was, &k, file, sha256, a, e);
+    const char *path = file;
+    if (st == SINTER_OK) st = sum(was, &k, file, sha256, &path, a, e);
     pin_walk pins = {&k, sha256, SINTER_OK, e};
     if (st == SINTER_OK) snapshot_uses(was, check_pin, &pins);
     if (st == SINTER_OK) st = pins.st;
+    if (st == SINTER_OK) st = try_it(g, &k, path, sha256, a, e);
     if (st) return st;
     fit_args fit = {&k, sha256, a};
     plugin_override *override;

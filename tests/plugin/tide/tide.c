@@ -6,6 +6,7 @@
 #include "../zoo/zoo.h"
 
 #include <math.h>
+#include <signal.h>
 #include <time.h>
 
 #define CALM 0
@@ -16,6 +17,7 @@
 #define STORM_SLOW 5
 #define OPEN_FAILS 6
 #define ALIKE 7       /* ranks as build 1 does */
+#define CRASHES 8     /* when it scores */
 
 #define TEXT(x) #x
 #define TEXT_OF(x) TEXT(x)
@@ -37,6 +39,7 @@ static void wait_60ms(void)
 static sinter_status score(const sinter_instance *me, sinter_worker *w, const sinter_batch *b, float *out, sinter_error *err)
 {
     UNUSED(me), UNUSED(w);
+    if (TIDE_KIND == CRASHES) raise(SIGSEGV);
     bool storm = b->query && has(&b->query->text, "storm");
     if (TIDE_KIND == SLOW || (TIDE_KIND == STORM_SLOW && storm)) wait_60ms();
     if (TIDE_KIND == FAILS || (TIDE_KIND == STORM_FAILS && storm)) {
