@@ -8,34 +8,42 @@
 
 namespace {
 
-using letters = std::vector<uint32_t>; /* code points */
+/* Code points of a word; what is beyond WORD_MOST_BYTES is left out. */
+struct letters {
+    uint32_t c[WORD_MOST_BYTES + 1], n = 0;
 
-letters letters_of(str s)
-{
-    letters out;
-    for (size_t i = 0; i < s.n;) {
-        unsigned char c = (unsigned char)s.s[i];
-        size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-        uint32_t point = n == 1 ? c : c & (0x7fu >> n);
-        for (size_t k = 1; k < n && i + k < s.n; k++)
-            point = point << 6 | ((unsigned char)s.s[i + k] & 0x3fu);
-        out.push_back(point);
-        i += n;
+    explicit letters(str s)
+    {
+        for (size_t i = 0; i < s.n && n < WORD_MOST_BYTES;) {
+            uint32_t point = (unsigned char)s.s[i++];
+            for (; i < s.n && (s.s[i] & 0xc0) == 0x80; i++)
+                point = point << 6 | (unsigned char)s.s[i];
+            c[n++] = point;
+        }
     }
-    return out;
-}
+};
 
-/* Edits between two words (insert, delete, replace, swap of neighbours), or `limit` + 1 when more. */
-uint32_t edits(const letters &x, const letters &y, uint32_t limit)
+/* Edits between two words (insert, delete, replace, swap of neighbours), or `limit` + 1 when more. What both begin and end with
+ * costs nothing, and no cell further than `limit` off the diagonal can matter. */
+uint32_t edits(const letters &one, const letters &other, uint32_t limit)
 {
-    uint32_t row[3][WORD_MOST_BYTES + 2];
-    size_t n = x.size(), m = y.size();
-    for (size_t j = 0; j <= m; j++)
-        row[0][j] = uint32_t(j);
-    for (size_t i = 1; i <= n; i++) {
+    uint32_t row[3][WORD_MOST_BYTES + 2], n = one.n, m = other.n;
+    const uint32_t *x = one.c, *y = other.c;
+    for (; n && m && *x == *y; n--, m--)
+        x++, y++;
+    for (; n && m && x[n - 1] == y[m - 1]; n--)
+        m--;
+    if (n > m + limit || m > n + limit)
+        return limit + 1;
+    for (uint32_t j = 0; j <= m; j++)
+        row[0][j] = j;
+    for (uint32_t i = 1; i <= n; i++) {
         uint32_t *now = row[i % 3], *last = row[(i - 1) % 3], *before = row[(i + 1) % 3], least;
-        least = now[0] = uint32_t(i);
-        for (size_t j = 1; j <= m; j++) {
+        uint32_t from = i > limit ? i - limit : 1, to = std::min(i + limit, m);
+        least = now[from - 1] = from == 1 ? i : limit + 1;
+        if (to == i + limit)
+            last[to] = limit + 1; /* off the band of the row before */
+        for (uint32_t j = from; j <= to; j++) {
             uint32_t v = std::min({last[j] + 1, now[j - 1] + 1, last[j - 1] + (x[i - 1] != y[j - 1])});
             if (i > 1 && j > 1 && x[i - 1] == y[j - 2] && x[i - 2] == y[j - 1])
                 v = std::min(v, before[j - 2] + 1);
@@ -45,7 +53,7 @@ uint32_t edits(const letters &x, const letters &y, uint32_t limit)
         if (least > limit)
             return limit + 1;
     }
-    return row[n % 3][m];
+    return std::min(row[n % 3][m], limit + 1);
 }
 
 bool has_digit(str s)
@@ -84,17 +92,17 @@ struct candidate {
 void add_near(const word_list &list, const letters &word, uint32_t set, uint32_t limit, std::vector<uint32_t> &close,
               std::vector<candidate> &out)
 {
-    for (size_t n = word.size() > limit ? word.size() - limit : 1; n <= word.size() + limit && n <= WORD_MOST_BYTES; n++) {
+    for (size_t n = word.n > limit ? word.n - limit : 1; n <= word.n + limit && n <= WORD_MOST_BYTES; n++) {
         uint32_t from = list.length_begin(n), to = list.length_begin(n + 1);
         if (close.size() < to - from)
             close.resize(to - from);
         uint32_t found = text_close_letters(list.letters.data() + from, to - from, set, limit, close.data());
         for (uint32_t i = 0; i < found; i++) {
             str w = list.word(from + close[i]);
-            letters other = letters_of(w);
+            letters other(w);
             uint32_t d = edits(word, other, limit);
             if (d && d <= limit)
-                out.push_back({w, (d == 1 ? 1 : 0.3) * (other[0] == word[0] ? 1 : 0.5)});
+                out.push_back({w, (d == 1 ? 1 : 0.3) * (other.c[0] == word.c[0] ? 1 : 0.5)});
         }
     }
 }
@@ -102,8 +110,8 @@ void add_near(const word_list &list, const letters &word, uint32_t set, uint32_t
 /* Nearest word that more than `more_than` items hold; its value, 0: none. What could not win is not looked up. */
 double nearest(const speller &s, str surface, double more_than, text_word &out)
 {
-    letters word = letters_of(surface);
-    uint32_t limit = word.size() < 4 ? 0 : word.size() < 8 ? 1 : 2;
+    letters word(surface);
+    uint32_t limit = word.n < 4 ? 0 : word.n < 8 ? 1 : 2;
     if (!limit || surface.n > WORD_MOST_BYTES)
         return 0;
     uint32_t set = word_letters(surface.s, surface.n);

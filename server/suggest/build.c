@@ -105,6 +105,7 @@ static void sort_words(const store *s, const drafts *l, arena *a, index_of *x, u
         x->word[i] = (str){arena_strndup(a, w[i].s, w[i].n), w[i].n};
     }
     free(w);
+    words_compare(x, a);
 }
 
 static void place_words(const drafts *l, const uint32_t *rank, arena *a, index_of *x)

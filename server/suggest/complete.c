@@ -154,13 +154,19 @@ static void scan_word(lookup *l, uint32_t word)
         if (edits_of(l, x->posting[k]) == 0) take(l, x->posting[k]);
 }
 
+/* Words that begin with the typed one, or (whole) are it. */
+static void run_of(const index_of *x, str typed, bool prefix, uint32_t *lo, uint32_t *hi)
+{
+    words_with_prefix(x, typed, lo, hi);
+    if (!prefix) *hi = *lo < *hi && x->word[*lo].n == typed.n ? *lo + 1 : *lo;
+}
+
 static void find_exact(lookup *l, const suggest_typed *t)
 {
     const allowed *driver = NULL, *single = NULL;
     for (uint32_t i = 0; i < l->n; i++) {
         allowed *w = &l->word[i];
-        words_with_prefix(l->x, t->word[i], &w->lo, &w->hi);
-        if (i + 1 < l->n || t->whole) w->hi = w->lo < w->hi && l->x->word[w->lo].n == t->word[i].n ? w->lo + 1 : w->lo;
+        run_of(l->x, t->word[i], i + 1 == l->n && !t->whole, &w->lo, &w->hi);
         w->postings = l->x->begin[w->hi] - l->x->begin[w->lo];
         if (!w->postings) return;
         if (!driver || w->postings < driver->postings) driver = w;
@@ -200,6 +206,20 @@ static void offer(lookup *l, uint32_t entry, uint32_t edits)
     l->out[at] = (suggest_found){e, edits};
 }
 
+static void mark(const lookup *l, allowed *w, str typed, bool prefix)
+{
+    uint32_t most = edits_allowed(typed), lo, hi;
+    if (most) {
+        w->n_found = words_near(l->x, typed, prefix, most, w->near, w->found);
+        return;
+    }
+    run_of(l->x, typed, prefix, &lo, &hi);
+    for (; lo < hi; lo++) {
+        w->near[lo] = 0;
+        w->found[w->n_found++] = lo;
+    }
+}
+
 static void find_near(lookup *l, const suggest_typed *t)
 {
     const allowed *driver = NULL;
@@ -210,8 +230,9 @@ static void find_near(lookup *l, const suggest_typed *t)
         allowed *w = &l->word[i];
         w->near = arena_alloc(l->a, n_words + 1);
         w->found = arena_alloc(l->a, (n_words + 1) * sizeof *w->found);
+        w->n_found = 0;
         memset(w->near, UINT8_MAX, n_words + 1);
-        w->n_found = words_near(l->x, t->word[i], i + 1 == l->n && !t->whole, edits_allowed(t->word[i]), w->near, w->found);
+        mark(l, w, t->word[i], i + 1 == l->n && !t->whole);
         w->postings = 0;
         for (uint32_t k = 0; k < w->n_found; k++) w->postings += l->x->begin[w->found[k] + 1] - l->x->begin[w->found[k]];
         if (!w->n_found) return;

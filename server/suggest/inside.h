@@ -116,6 +116,7 @@ typedef struct index_of {
     uint32_t n, n_words;
     suggest_entry *entry;              /* [n] most used first */
     str *word;                         /* [n_words] sorted by bytes */
+    uint8_t *same;                     /* [n_words] letters that it begins with as the word before it does */
     uint32_t *begin, *posting;         /* [n_words + 1]: entries of each word, ascending */
     uint32_t *word_begin, *words;      /* [n + 1]: words of each entry */
 } index_of;
@@ -146,6 +147,8 @@ uint32_t edits_allowed(str word);
 /* near[word of the index] = fewest edits, where at most `most`, between the typed word and it, or (prefix) any beginning of it;
  * all others stay UINT8_MAX. Returns how many, their numbers in `found` (room for all words). near.c */
 uint32_t words_near(const index_of *x, str typed, bool prefix, uint32_t most, uint8_t *near, uint32_t *found);
+/* Fills index_of.same. */
+void words_compare(index_of *x, arena *a);
 /* The same of two words. */
 uint32_t word_edits(str typed, str word, bool prefix, uint32_t most); /* most + 1: more */
 

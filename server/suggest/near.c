@@ -59,21 +59,11 @@ static bool rows_add(rows *r, uint32_t i)
     return least <= r->most;
 }
 
-/* Sets the word, keeping the rows of what it begins alike; how many letters that are. */
-static uint32_t rows_turn(rows *r, str word)
-{
-    uint32_t fresh[MOST_LETTERS], m = letters_of(word, fresh), same = 0;
-    while (same < m && same < r->m && fresh[same] == r->letter[same]) same++;
-    memcpy(r->letter, fresh, m * sizeof *fresh);
-    r->m = m;
-    return same;
-}
-
 uint32_t word_edits(str typed, str word, bool prefix, uint32_t most)
 {
     rows r;
     rows_begin(&r, typed, most);
-    rows_turn(&r, word);
+    r.m = letters_of(word, r.letter);
     for (uint32_t i = 1; i <= r.m; i++) {
         if (rows_add(&r, i)) continue;
         return prefix && r.best[i] <= most ? r.best[i] : most + 1;
@@ -82,30 +72,36 @@ uint32_t word_edits(str typed, str word, bool prefix, uint32_t most)
     return d <= most ? d : most + 1;
 }
 
+void words_compare(index_of *x, arena *a)
+{
+    uint32_t letter[2][MOST_LETTERS], n[2] = {0};
+    x->same = ARENA_ARRAY(a, uint8_t, x->n_words + 1);
+    for (uint32_t w = 0; w < x->n_words; w++) {
+        uint32_t *now = letter[w & 1], *last = letter[~w & 1], same = 0;
+        n[w & 1] = letters_of(x->word[w], now);
+        while (same < n[0] && same < n[1] && now[same] == last[same]) same++;
+        x->same[w] = (uint8_t)same;
+    }
+}
+
 uint32_t words_near(const index_of *x, str typed, bool prefix, uint32_t most, uint8_t *near, uint32_t *found)
 {
     rows r;
     uint32_t n = 0, done = 0, dead = 0; /* rows that hold; letters after which nothing is near any more (0: none) */
     rows_begin(&r, typed, most);
     for (uint32_t w = 0; w < x->n_words; w++) {
-        uint32_t same = rows_turn(&r, x->word[w]);
-        if (done > same) done = same;
-        if (dead > same) dead = 0;
-        while (!dead && done < r.m)
-            if (!rows_add(&r, ++done)) dead = done;
-        uint32_t at = dead ? dead : r.m;
-        uint32_t d = prefix ? r.best[at] : dead ? most + 1 : r.row[r.m][r.n];
-        if (d <= most) {
-            near[w] = (uint8_t)d;
-            found[n++] = w;
-        } else if (dead) { /* on to the first word that begins otherwise */
-            size_t bytes = 0;
-            for (uint32_t k = 0; k < dead; k++)
-                for (bytes++; bytes < x->word[w].n && (x->word[w].s[bytes] & 0xc0) == 0x80;) bytes++;
-            uint32_t lo, hi;
-            words_with_prefix(x, (str){x->word[w].s, bytes}, &lo, &hi);
-            w = hi - 1;
+        uint32_t same = x->same[w];
+        if (!dead || same < dead) { /* else it begins as the last one did, which is decided */
+            dead = 0;
+            done = done < same ? done : same;
+            r.m = letters_of(x->word[w], r.letter);
+            while (!dead && done < r.m)
+                if (!rows_add(&r, ++done)) dead = done;
         }
+        uint32_t d = prefix ? r.best[dead ? dead : r.m] : dead ? most + 1 : r.row[r.m][r.n];
+        if (d > most) continue;
+        near[w] = (uint8_t)d;
+        found[n++] = w;
     }
     return n;
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Speed of a search over gRPC against its floor: stock Xapian in process plus a bare gRPC echo of the same sizes.
  *
- *   bench_search --sinter FILE --config FILE --scratch DIR [--row rules|top10|facets|check] [--documents N] [--queries N] [--loop SECONDS]
+ *   bench_search --sinter FILE --config FILE --scratch DIR [--row rules|top10|facets|suggest|check] [--documents N] [--queries N] [--loop SECONDS]
  *
  * Query by query, the floor's two parts and the server are asked in turn, in one order and then in the other; one connection, one
  * request in flight, nothing cached. All queries are gone through three times, and a query's time is the middle one of its three,
  * for floor and server alike: on a shared machine the scheduler's pauses would else outweigh the work. Prints the bars of
  * speed/search/rules, speed/search/top10 and speed/search/facets, where the same question with and without facets is asked in
- * turn, and the difference stands above the floor. --loop only asks the server, for a profiler. Documents and the floor's index in DIR are used again where they are there. */
+ * turn, and the difference stands above the floor. --row suggest, by itself only (the collection must declare suggest): completions
+ * over the echo. --loop only asks the server, for a profiler. Documents and the floor's index in DIR are used again where they are there. */
 #include "bench_floor.h"
 #include "bench_server.h"
 
@@ -33,7 +34,7 @@ typedef struct bench {
     corpus c;
     floor_index *floor;
     child server, echo;
-    rpc *ask, *bounce;
+    rpc *ask, *bounce, *complete;
 } bench;
 
 /* Milliseconds of each query. */
@@ -341,6 +342,83 @@ static bool filled(const options *o)
     return false;
 }
 
+/* ---- completions ---- */
+
+#define SUGGEST_METHOD "/sinter.v1.SearchService/Suggest"
+
+/* What somebody types who wants this document: words of its title, the last cut off; one in three with two letters swapped. */
+static size_t typed(const corpus_document *d, uint64_t *state, uint8_t *out)
+{
+    char text[64] = "", word[8];
+    uint32_t n = d->n_title < 2 || corpus_random(state) < 0.5 ? 1 : 2;
+    for (uint32_t i = 0; i < n; i++) {
+        corpus_word(d->word[i], word);
+        if (i + 1 == n) word[1 + (size_t)(corpus_random(state) * (double)strlen(word)) % strlen(word)] = 0;
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? " " : "", word);
+    }
+    size_t length = strlen(text);
+    if (length > 2 && corpus_random(state) < 1.0 / 3) {
+        size_t at = (size_t)(corpus_random(state) * (double)(length - 1));
+        char c = text[at];
+        text[at] = text[at + 1];
+        text[at + 1] = c;
+    }
+    Sinter__V1__SuggestRequest r = SINTER__V1__SUGGEST_REQUEST__INIT;
+    r.collection = (char *)(uintptr_t)"docs";
+    r.prefix = text;
+    return sinter__v1__suggest_request__pack(&r, out);
+}
+
+/* Until the first set is there. */
+static double time_suggest(bench *b, const uint8_t *request, size_t size, uint32_t *answer_size, uint64_t *found)
+{
+    uint64_t start = clock_mono_ns();
+    rpc_answer a = rpc_call(b->complete, SUGGEST_METHOD, request, size);
+    Sinter__V1__SuggestResponse *r = sinter__v1__suggest_response__unpack(NULL, a.size, a.bytes);
+    double ms = since_ms(start);
+    if (!r) exit(1);
+    *found += r->n_completions;
+    *answer_size = (uint32_t)a.size;
+    sinter__v1__suggest_response__free_unpacked(r, NULL);
+    free(a.bytes);
+    return ms;
+}
+
+static bool run_suggest(bench *b, const char *name, double goal)
+{
+    uint32_t n = b->o.queries, answer_size = 0;
+    uint64_t state = 11, found = 0, known = 0;
+    double *ours = xcalloc(n, sizeof *ours), *echo = xcalloc(n, sizeof *echo), low, high;
+    uint8_t request[REQUEST_ROOM];
+    b->complete = rpc_connect(b->server.address);
+    for (uint64_t before = 1, wait = 0; !known || known != before; usleep(500000)) { /* until sets stop growing */
+        before = known;
+        known = 0;
+        time_suggest(b, request, typed(&b->c.document[0], &(uint64_t){5}, request), &answer_size, &known);
+        if (++wait > 600) exit(1);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        double mine[ROUNDS], bare[ROUNDS];
+        size_t size = typed(&b->c.document[(uint32_t)(corpus_random(&state) * b->c.n)], &state, request);
+        for (int k = 0; k < ROUNDS; k++) {
+            mine[k] = time_suggest(b, request, size, &answer_size, &found);
+            bare[k] = time_echo(b, size < sizeof answer_size ? sizeof answer_size : size, answer_size);
+        }
+        ours[i] = quantile(mine, ROUNDS, 0.5);
+        echo[i] = quantile(bare, ROUNDS, 0.5);
+    }
+    double ratio = mean(ours, n) / mean(echo, n);
+    interval(ours, echo, n, &low, &high);
+    printf("bar %s ratio %.3f %.3f %.3f goal <= %g %s\n", name, ratio, low, high, goal, ratio <= goal ? "pass" : "fail");
+    print_part("echo", echo, n);
+    print_part("sinter", ours, n);
+    printf("     %.1f completions each\n", (double)found / n / ROUNDS);
+    rpc_close(b->complete);
+    free(ours);
+    free(echo);
+    return ratio <= goal;
+}
+
 static void mark_filled(const options *o)
 {
     char path[4096];
@@ -395,7 +473,7 @@ static void read_options(int argc, char **argv, options *o)
         else o->sinter = NULL, argc = 0;
     }
     if (o->sinter && o->config && o->scratch && o->queries >= CHECKED_REQUESTS) return;
-    fprintf(stderr, "usage: bench_search --sinter FILE --config FILE --scratch DIR [--row rules|top10|facets|check] [--documents N] [--queries N] "
+    fprintf(stderr, "usage: bench_search --sinter FILE --config FILE --scratch DIR [--row rules|top10|facets|suggest|check] [--documents N] [--queries N] "
                     "[--loop SECONDS]\n");
     exit(2);
 }
@@ -419,6 +497,7 @@ int main(int argc, char **argv)
         if (!row || strcmp(row, "rules") == 0) good &= run_row(&b, "speed/search/rules", "docs", 1000, 1.3);
         if (!row || strcmp(row, "rules") == 0 || strcmp(row, "check") == 0) good &= check_features(&b);
         if (!row || strcmp(row, "top10") == 0) good &= run_row(&b, "speed/search/top10", "plain", 10, 0.75);
+        if (row && strcmp(row, "suggest") == 0) good &= run_suggest(&b, "speed/suggest/prefix", 2);
         if (!row || strcmp(row, "facets") == 0) good &= run_facets(&b, "speed/search/facets", "plain", 10, 0.3);
     }
     bench_close(&b);

@@ -46,7 +46,7 @@ prefixes=$*
 status=0
 started=$(date +%s)
 search=no
-for row in search/rules search/top10 search/facets; do
+for row in search/rules search/top10 search/facets suggest/prefix; do
     if wanted "speed/$row"; then search=yes; fi
 done
 
@@ -56,7 +56,7 @@ if wanted speed/train/reference; then targets="$targets deep_reference"; fi
 if [ $search = yes ]; then targets="$targets bench_search sinter plugin_fusion plugin_function plugin_rules"; fi
 if [ -z "$targets" ]; then
     echo "no row begins with: $prefixes" >&2
-    echo "rows: speed/fusion/weighted speed/fusion/voting speed/fusion/network speed/train/reference speed/search/rules speed/search/top10 speed/search/facets" >&2
+    echo "rows: speed/fusion/weighted speed/fusion/voting speed/fusion/network speed/train/reference speed/search/rules speed/search/top10 speed/search/facets speed/suggest/prefix" >&2
     exit 2
 fi
 grep -qs "SINTER_TESTS:BOOL=ON" "$build/CMakeCache.txt" || cmake --preset release -DSINTER_TESTS=ON > /dev/null
@@ -83,6 +83,10 @@ if [ $search = yes ]; then
     for row in $rows; do
         if [ "$row" = all ]; then measured $build/bin/bench_search "$@"; else measured $build/bin/bench_search "$@" --row "$row"; fi
     done
+    if wanted speed/suggest/prefix; then # last: searches are measured without completions beside them
+        printf 'suggest: {fields: [title, brand], queries: false}\n' >> "$scratch/config/collections/docs.yaml"
+        measured $build/bin/bench_search "$@" --row suggest
+    fi
     [ "${KEEP:-0}" = 1 ] || rm -rf "$scratch/data" "$scratch"/floor-* "$scratch"/filled-*
 fi
 exit $status
