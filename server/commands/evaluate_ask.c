@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "collections.h"
 #include <google/protobuf/timestamp.pb-c.h>
 #include <sinter/v1/admin.pb-c.h>
 #include <sinter/v1/catalog.pb-c.h>
@@ -297,13 +298,10 @@ static bool find_pipeline(pass *p, const Sinter__V1__ListCollectionsResponse *al
                 p->pipeline = name;
                 return true;
             }
-    for (size_t i = 0; i < all->n_collections; i++)
-        if (strcmp(all->collections[i]->name, name) == 0) {
-            p->collection = name;
-            p->pipeline = "";
-            return true;
-        }
-    return false;
+    if (!collection_named(all, name)) return false;
+    p->collection = name;
+    p->pipeline = "";
+    return true;
 }
 
 /* What the evaluation needs to know of the server before it asks. */

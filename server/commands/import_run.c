@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The run of an import: arguments, files, batches and their answers, progress, refused rows. */
 #include "import_run.h"
+#include "collections.h"
 #include "progress.h"
 
 #include <errno.h>
@@ -289,9 +290,7 @@ static int fetch_schema(import_run *m) {
         return client_fail(m->kind->command, m->c, &e);
     if (!m->collection && m->schemas->n_collections == 1) m->collection = m->schemas->collections[0]->name;
     if (!m->collection) return import_usage(m, "the server has several collections: name one with --collection", NULL);
-    for (size_t i = 0; i < m->schemas->n_collections; i++) {
-        if (strcmp(m->schemas->collections[i]->name, m->collection) == 0) m->schema = m->schemas->collections[i];
-    }
+    m->schema = collection_named(m->schemas, m->collection);
     return m->schema ? EXIT_OK : no_such_collection(m);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "client.h"
+#include "collections.h"
 #include "commands/commands.h"
 #include "json.h"
 #include "missing_text.h"
@@ -214,18 +215,16 @@ static Sinter__V1__ListCollectionsResponse *collections_of(client *c, uint64_t t
 
 static void find_names(search_view *v, const Sinter__V1__ListCollectionsResponse *all)
 {
-    for (size_t i = 0; all && i < all->n_collections; i++) {
-        const Sinter__V1__Collection *c = all->collections[i];
-        if (strcmp(c->name, v->collection) != 0) continue;
-        if (*c->title_field) v->title_field = c->title_field;
-        for (size_t f = 0; f < c->n_fields; f++) {
-            const Sinter__V1__Field *field = c->fields[f];
-            if (strcmp(field->type, "text") != 0 || !field->stored) continue;
-            if (!v->title_field)
-                v->title_field = field->name;
-            else if (!v->summary_field && strcmp(field->name, v->title_field) != 0)
-                v->summary_field = field->name;
-        }
+    const Sinter__V1__Collection *c = all ? collection_named(all, v->collection) : NULL;
+    if (!c) return;
+    if (*c->title_field) v->title_field = c->title_field;
+    for (size_t f = 0; f < c->n_fields; f++) {
+        const Sinter__V1__Field *field = c->fields[f];
+        if (strcmp(field->type, "text") != 0 || !field->stored) continue;
+        if (!v->title_field)
+            v->title_field = field->name;
+        else if (!v->summary_field && strcmp(field->name, v->title_field) != 0)
+            v->summary_field = field->name;
     }
 }
 

@@ -13,6 +13,8 @@ static int command_version(int argc, char **argv) {
     return EXIT_OK;
 }
 
+int command_alias(int argc, char **argv);
+int command_collection(int argc, char **argv);
 int command_delete(int argc, char **argv);
 int command_demo(int argc, char **argv);
 int command_evaluate(int argc, char **argv);
@@ -32,6 +34,8 @@ int command_model(int argc, char **argv);
 int command_train(int argc, char **argv);
 
 const struct command COMMANDS[] = {
+    {"alias", "list the names that mean a collection, point one elsewhere, take one away", command_alias},
+    {"collection", "copy a collection into another while it is written to", command_collection},
     {"delete", "delete items by their ids or by a filter", command_delete},
     {"demo", "a seeded shop with planted tastes: generate, play, judge", command_demo},
     {"evaluate", "measure pipelines against judged queries", command_evaluate},

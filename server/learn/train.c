@@ -96,7 +96,7 @@ static struct dataset_stage *stages_alike(const run *r, uint32_t *n)
     struct dataset_stage *out = ARENA_ARRAY(r->a, struct dataset_stage, c->n_pipelines + 1);
     for (uint32_t i = 0; i < c->n_pipelines; i++) {
         const config_pipeline *p = &c->pipeline[i];
-        if (p == t->pipeline || strcmp(p->collection, t->collection->name) != 0) continue;
+        if (p == t->pipeline || (strcmp(p->collection, t->collection->name) != 0 && strcmp(p->collection, t->pipeline->collection) != 0)) continue;
         for (uint32_t k = p->n_stages; k-- > 0;)
             if (config_same_rankers(&p->stage[k], t->stage)) {
                 out[(*n)++] = (struct dataset_stage){p->name, p->stage[k].name};

@@ -153,7 +153,8 @@ static sinter_status bound(journal_reader *r, const char *text, const char *opti
 }
 
 /* The model behind each ranker of the stage, as a server would serve it now. */
-static sinter_status stage_rankers(const train_spec *spec, train_target *t, const deployments *d, arena *a, sinter_error *e)
+static sinter_status stage_rankers(const train_spec *spec, train_target *t, const deployments *d, uint32_t collection, arena *a,
+                                   sinter_error *e)
 {
     t->n_rankers = t->stage->n_rank;
     t->ranker = ARENA_ARRAY(a, dataset_ranker, t->n_rankers + 1);
@@ -166,7 +167,7 @@ static sinter_status stage_rankers(const train_spec *spec, train_target *t, cons
         const char *name = model_named(u->model, a, &latest);
         if (!name) continue;
         if (latest) {
-            const deployment *x = deployments_newest(d, name);
+            const deployment *x = deployments_newest_of(d, name, collection);
             if (!x) continue;
             t->ranker[i].model = arena_printf(a, "%s/%" PRIu64, name, x->version);
             t->ranker[i].until = x->until;
@@ -200,6 +201,17 @@ static sinter_status range(const train_spec *spec, const train_target *t, journa
     return s;
 }
 
+/* The pipeline's collection as the server takes it: where an alias of the name leads. */
+static sinter_status follow_alias(const train_spec *spec, train_target *t, journal_reader *r, uint64_t last, sinter_error *e)
+{
+    aliases *x = aliases_new();
+    sinter_status s = aliases_read(x, r, last, e);
+    const config_collection *meant = s == SINTER_OK ? config_find_collection(spec->config, aliases_target(x, t->pipeline->collection)) : NULL;
+    if (meant) t->collection = meant;
+    aliases_free(x);
+    return s;
+}
+
 static sinter_status ask_journal(const train_spec *spec, train_target *t, journal *j, arena *a, train_ground *g, sinter_error *e)
 {
     journal_reader *r;
@@ -208,14 +220,15 @@ static sinter_status ask_journal(const train_spec *spec, train_target *t, journa
     if (s != SINTER_OK) return s;
     g->last = journal_last_sequence(j);
     deployments *d = deployments_new();
-    s = journal_collection(j, t->collection->name, &g->collection, g->uuid, e);
+    s = follow_alias(spec, t, r, g->last, e);
+    if (s == SINTER_OK) s = journal_collection(j, t->collection->name, &g->collection, g->uuid, e);
     if (s == SINTER_OK) s = journal_count(r, g->collection, &g->ordinals, &live, e);
     if (s == SINTER_OK) s = deployments_read(d, r, g->last, e);
-    const deployment *own = deployments_newest(d, t->name);
-    for (const deployment *x = own; x; x = x->before)
+    const deployment *own = deployments_newest_of(d, t->name, g->collection);
+    for (const deployment *x = deployments_newest(d, t->name); x; x = x->before)
         if (x->version > g->highest_version) g->highest_version = x->version;
     g->newest_version = own ? own->version : 0;
-    if (s == SINTER_OK) s = stage_rankers(spec, t, d, a, e);
+    if (s == SINTER_OK) s = stage_rankers(spec, t, d, g->collection, a, e);
     if (s == SINTER_OK) s = range(spec, t, r, g, e);
     deployments_free(d);
     journal_reader_close(r);

@@ -120,6 +120,15 @@ void engine_release_kept(engine *g)
     g->kept = NULL;
 }
 
+void engine_follow(engine *g, snapshot *to)
+{
+    sinter_error e = SINTER_ERROR_INIT;
+    if (!any_news(g, to->config)) return;
+    keep(g, to->config, to->config_refs);
+    if (views_adopt(g->views, to->config, &e)) log_error("rollback.fields", "%s", e.what);
+    engine_take_collections(g);
+}
+
 static sinter_status follow(engine *g, config *c, adoption *a, snapshot_args *args, sinter_error *e)
 {
     snapshot *tried;

@@ -94,7 +94,16 @@ static state *state_of(const snapshot *s, arena *a)
         sinter__storage__v1__model_version__init(m);
         m->name = arena_strdup(a, latest[i].name);
         m->version = latest[i].version;
+        m->collection = latest[i].collection;
         out->models[out->n_models++] = m;
+    }
+    out->aliases = ARENA_ARRAY(a, Sinter__Storage__V1__AliasSet *, s->n_aliases + 1);
+    for (uint32_t i = 0; i < s->n_aliases; i++) {
+        Sinter__Storage__V1__AliasSet *m = ARENA_NEW(a, Sinter__Storage__V1__AliasSet);
+        sinter__storage__v1__alias_set__init(m);
+        m->alias = arena_strdup(a, s->alias[i].name);
+        m->collection = arena_strdup(a, s->collection[s->alias[i].collection].schema->name);
+        out->aliases[out->n_aliases++] = m;
     }
     return out;
 }
@@ -176,20 +185,28 @@ sinter_status change_record(engine *g, const change *c, const snapshot *was, con
     m.refused_configuration = g->refused;
     rec.body_case = SINTER__STORAGE__V1__RECORD__BODY_CHANGE;
     rec.change = &m;
-    journal_op *op = ARENA_ARRAY(a, journal_op, c->n_deployments + 1);
+    journal_op *op = ARENA_ARRAY(a, journal_op, c->n_deployments + 2);
     op[0] = pack(a, &rec, 0);
+    if (c->alias) {
+        sinter__storage__v1__record__init(&rec);
+        rec.body_case = SINTER__STORAGE__V1__RECORD__BODY_ALIAS_SET;
+        rec.alias_set = (Sinter__Storage__V1__AliasSet *)(uintptr_t)c->alias;
+        op[1] = pack(a, &rec, 0);
+    }
     for (uint32_t i = 0; i < c->n_deployments; i++) {
         sinter__storage__v1__record__init(&rec);
         rec.body_case = SINTER__STORAGE__V1__RECORD__BODY_DEPLOYMENT;
         rec.deployment = (Sinter__Storage__V1__Deployment *)(uintptr_t)c->deployment[i];
         op[i + 1] = pack(a, &rec, c->deployment[i]->collection);
     }
-    const journal_write w = {.op = op, .n = c->n_deployments + 1, .fence = UINT64_MAX};
+    uint32_t n_more = c->n_deployments + (c->alias != NULL); /* a change has one kind of them */
+    const journal_write w = {.op = op, .n = n_more + 1, .fence = UINT64_MAX};
     journal_result r;
     sinter_status st = journal_append_wait(g->journal, &w, &r, e);
     if (st) return st;
     *sequence = r.sequence;
-    *record = r.sequence - c->n_deployments;
+    *record = r.sequence - n_more;
+    if (c->alias) aliases_add(g->aliases, c->alias, r.sequence, clock_wall_ms());
     for (uint32_t i = 0; i < c->n_deployments; i++)
         deployments_add(g->deployments, c->deployment[i], *record + 1 + i, clock_wall_ms());
     return SINTER_OK;
@@ -197,7 +214,7 @@ sinter_status change_record(engine *g, const change *c, const snapshot *was, con
 
 const char *change_kind_name(uint32_t kind)
 {
-    static const char *const names[] = {"start", "reload", "deploy", "swap", "rollback"};
+    static const char *const names[] = {"start", "reload", "deploy", "swap", "rollback", "alias"};
     return kind < ARRAY_LEN(names) ? names[kind] : "";
 }
 
@@ -217,14 +234,14 @@ static void remember(engine *g, const change *c, const snapshot *s, const engine
 
 /* ---- forward ----------------------------------------------------------------------------------------------------------------- */
 
-static void published(engine *g, snapshot *was, snapshot *is)
+static void published(engine *g, const change *c, snapshot *was, snapshot *is)
 {
     change_adopt_overrides(g, is->override, is->n_overrides);
     watch_end(g, SINTER__V1__WATCH__STATE__STATE_SUPERSEDED, NULL);
     engine_warnings_clear(g);
     if (was->config != is->config) views_add_types(g->views, is->config); /* before anyone can record events of them */
     engine_publish(g, is);
-    watch_begin(g, was);
+    if (!c->alias) watch_begin(g, was); /* to go back would lose what was written where it leads since */
     engine_trim_held(g);
 }
 
@@ -255,7 +272,7 @@ sinter_status change_make(engine *g, change *c, arena *a, engine_changed *out, s
         memcpy(g->refused, refused, sizeof refused);
         engine_discard(g, is);
     } else {
-        published(g, was, is);
+        published(g, c, was, is);
         if (g->refused[0]) change_warn_refused(g, is->config->server.data_dir, is->config->mark);
         remember(g, c, is, out, record, a);
         change_prune(g);
@@ -302,6 +319,7 @@ static Sinter__Storage__V1__Deployment *back_to(const engine *g, const snap_late
     d->who = text_or_empty(a, order->who);
     d->why = text_or_empty(a, order->why);
     d->rollback = true;
+    d->collection = l->collection;
     const deployment *was = deployments_head(g->deployments, l->name);
     while (was && was->version != l->version) was = was->before;
     if (!was) return d;
@@ -324,7 +342,7 @@ static void take_back_models(const engine *g, const snapshot *to, change *c, are
     uint32_t n = snapshot_latest(to, a, &latest);
     const Sinter__Storage__V1__Deployment **d = ARENA_ARRAY(a, const Sinter__Storage__V1__Deployment *, n + 1);
     for (uint32_t i = 0; i < n; i++) {
-        const deployment *now = deployments_newest(g->deployments, latest[i].name);
+        const deployment *now = deployments_newest_of(g->deployments, latest[i].name, latest[i].collection);
         if ((now ? now->version : 0) != latest[i].version) d[c->n_deployments++] = back_to(g, &latest[i], c->order, a);
     }
     c->deployment = d;
@@ -338,6 +356,17 @@ static void take_back_configuration(engine *g, const snapshot *was, const snapsh
     if (strcmp(g->refused, to->config->mark) == 0) g->refused[0] = 0;
 }
 
+/* What was written since a name changed its meaning is not where it led before. */
+static sinter_status same_aliases(const snapshot *was, const snapshot *to, sinter_error *e)
+{
+    bool same = was->n_aliases == to->n_aliases;
+    for (uint32_t i = 0; same && i < was->n_aliases; i++)
+        same = strcmp(was->alias[i].name, to->alias[i].name) == 0 && was->alias[i].collection == to->alias[i].collection;
+    if (same) return SINTER_OK;
+    return error_set(e, SINTER_PRECONDITION, "snapshot", "point the alias back with `sinter alias set`, then roll back",
+                     "an alias means another collection since %s", to->id);
+}
+
 sinter_status change_back(engine *g, snapshot *to, const engine_order *order, const char *verdict, arena *a, engine_changed *out,
                           sinter_error *e)
 {
@@ -347,10 +376,13 @@ sinter_status change_back(engine *g, snapshot *to, const engine_order *order, co
     memcpy(refused, g->refused, sizeof refused);
     change c = {.kind = SINTER__STORAGE__V1__CHANGE__KIND__KIND_ROLLBACK, .order = order};
     pins x = {.to = to, .a = a, .o = ARENA_ARRAY(a, plugin_override, to->n_uses + 1)};
+    sinter_status st = same_aliases(was, to, e);
+    if (st) return st;
     snapshot_changes(was, to, &out->changes);
     out->snapshot = arena_strdup(a, order->dry_run ? was->id : to->id);
     if (order->dry_run) return SINTER_OK;
-    sinter_status st = change_keep(g, to, e);
+    st = change_keep(g, to, e);
+    engine_follow(g, to);
     snapshot_uses(to, pin_build, &x);
     plugin_override *own = arena_alloc(to->memory, (x.n + 1) * sizeof *own); /* of a held snapshot only this thread reads them */
     for (uint32_t i = 0; i < x.n; i++) {

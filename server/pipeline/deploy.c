@@ -8,8 +8,9 @@
 /* ---- uses of a model -------------------------------------------------------------------------------------------------------- */
 
 typedef struct name_search {
-    const char *wanted;
-    bool found;
+    const char *wanted, *uuid; /* of the model and of its collection */
+    const snapshot *snapshot;
+    bool found, own; /* by a pipeline; by one of the model's collection */
     const char *near[64]; /* names of models that pipelines use */
     uint32_t n;
     arena *a;
@@ -18,18 +19,21 @@ typedef struct name_search {
 static void look_for_name(void *ctx, const snap_pipeline *p, const snap_use *u)
 {
     name_search *x = ctx;
-    (void)p;
     const char *name = u->config ? model_named(u->config->model, x->a, NULL) : NULL;
     if (!name) return;
-    if (strcmp(name, x->wanted) == 0) x->found = true;
+    if (strcmp(name, x->wanted) == 0) {
+        x->found = true;
+        x->own |= strcmp(catalog_uuid(x->snapshot->collection[p->collection].catalog), x->uuid) == 0;
+    }
     if (x->n < ARRAY_LEN(x->near)) x->near[x->n++] = name;
 }
 
 /* A model that nobody would open could not be checked. */
-static sinter_status someone_uses(const snapshot *s, const char *name, arena *a, sinter_error *e)
+static sinter_status someone_uses(const snapshot *s, const char *name, const char *uuid, bool *own, arena *a, sinter_error *e)
 {
-    name_search x = {.wanted = name, .a = a};
+    name_search x = {.wanted = name, .uuid = uuid, .snapshot = s, .a = a};
     snapshot_uses(s, look_for_name, &x);
+    *own = x.own;
     if (x.found) return SINTER_OK;
     const char *near = near_name(name, x.near, x.n);
     return error_set(e, SINTER_PRECONDITION, NULL,
@@ -53,6 +57,7 @@ typedef struct plan {
     model_info info;
     model_file *file; /* [n_files] as they are on disk now */
     uint32_t n_files;
+    bool own;               /* a pipeline of its collection uses it: of others NAME/latest stays what it is */
     const deployment *same; /* the newest deployment, where it is this one */
 } plan;
 
@@ -76,15 +81,16 @@ static sinter_status make_plan(const engine *g, const char *model, arena *a, pla
     st = model_read(s->config->server.data_dir, p->name, p->version, a, &p->info, e);
     if (st == SINTER_OK) st = model_verify(&p->info, NULL, 0, e);
     if (st == SINTER_OK) st = model_recorded(&p->info, a, &p->file, &p->n_files, e);
-    if (st == SINTER_OK) st = someone_uses(s, p->name, a, e);
+    if (st == SINTER_OK) st = someone_uses(s, p->name, p->info.collection_uuid, &p->own, a, e);
     if (st) return st;
     const deployment *newest = deployments_head(g->deployments, p->name);
+    const deployment *own = deployments_newest_of(g->deployments, p->name, collection_number(g, p->info.collection_uuid));
     /* A version once deployed stays what it was: its numbers stand in logs and in what was trained after it. */
     for (const deployment *d = newest; d; d = d->before)
         if (d->version == p->version && !same_files(p, d))
             return error_set(e, SINTER_DATA_LOSS, p->info.dir, "put the files back as they were, or train again",
                              "its files are not those of %s/%llu as it was deployed before", p->name, (unsigned long long)p->version);
-    if (newest && newest->version == p->version) p->same = newest;
+    if (own && own->version == p->version) p->same = own;
     return SINTER_OK;
 }
 
@@ -122,7 +128,8 @@ static sinter_status deploy(engine *g, const char *model, const engine_order *o,
     const Sinter__Storage__V1__Deployment *d = deployment_of(g, &p, o, rollback, a);
     change c = {.kind = rollback ? SINTER__STORAGE__V1__CHANGE__KIND__KIND_ROLLBACK : SINTER__STORAGE__V1__CHANGE__KIND__KIND_DEPLOY,
                 .order = o,
-                .args = {.config = was->config, .config_refs = was->config_refs, .deploy_name = p.name, .deploy_version = p.version},
+                .args = {.config = was->config, .config_refs = was->config_refs, .deploy_name = p.name, .deploy_version = p.version,
+                         .deploy_collection = p.own ? p.info.collection_uuid : NULL},
                 .deployment = &d,
                 .n_deployments = 1,
                 .no_record = p.same != NULL};
@@ -149,7 +156,8 @@ sinter_status engine_deploy(engine *g, const char *model, const engine_order *o,
 sinter_status engine_rollback_model(engine *g, const char *name, const engine_order *o, arena *a, engine_changed *out, sinter_error *e)
 {
     const snapshot *s = atomic_load(&g->snapshot);
-    sinter_status st = someone_uses(s, name, a, e);
+    bool own;
+    sinter_status st = someone_uses(s, name, "", &own, a, e);
     if (st) return st;
     const deployment *now = deployments_newest(g->deployments, name), *to = now ? now->under : NULL;
     while (to && (!to->version || to->version == now->version)) to = to->under;
@@ -234,7 +242,7 @@ static Sinter__V1__ModelInfo *describe(const engine *g, const snapshot *s, const
     sinter_error e = SINTER_ERROR_INIT;
     char line[1600];
     model_info m;
-    const deployment *d = deployments_newest(g->deployments, name), *same = d;
+    const deployment *same = deployments_newest(g->deployments, name);
     sinter__v1__model_info__init(out);
     out->name = arena_strdup(a, name);
     out->version = arena_printf(a, "%llu", (unsigned long long)version);
@@ -253,7 +261,7 @@ static Sinter__V1__ModelInfo *describe(const engine *g, const snapshot *s, const
     }
     if (st) out->fault = arena_strdup(a, error_line(&e, line, sizeof line));
     out->bytes = model_bytes(model_dir(s->config->server.data_dir, name, version, a));
-    out->deployed = d && d->version == version;
+    out->deployed = same && deployments_newest_of(g->deployments, name, same->collection) == same;
     user_list users = {.model = arena_printf(a, "%s/%llu", name, (unsigned long long)version), .a = a, .out = out};
     snapshot_uses(s, note_user, &users);
     return out;

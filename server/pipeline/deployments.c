@@ -37,6 +37,24 @@ const deployment *deployments_head(const deployments *d, const char *name)
     return NULL;
 }
 
+static bool same_collection(uint32_t a, uint32_t b)
+{
+    return !a || !b || a == b;
+}
+
+/* The newest record for a collection, of version 0 too. */
+static const deployment *head_of(const deployment *x, uint32_t collection)
+{
+    while (x && !same_collection(x->collection, collection)) x = x->before;
+    return x;
+}
+
+const deployment *deployments_newest_of(const deployments *d, const char *name, uint32_t collection)
+{
+    const deployment *x = head_of(deployments_head(d, name), collection);
+    return x && x->version ? x : NULL;
+}
+
 /* What stood in force below it: a rollback lies on what the version that it went back to lay on. */
 static const deployment *below(const deployment *x, const deployment *head, bool rollback)
 {
@@ -83,10 +101,10 @@ void deployments_add(deployments *d, const Sinter__Storage__V1__Deployment *m, u
     deployment *x = ARENA_NEW(d->memory, deployment), **at = &d->name;
     while (*at && strcmp((*at)->name, m->name) != 0) at = &(*at)->next_name;
     *x = (deployment){.name = *at ? (*at)->name : arena_strdup(d->memory, m->name), .version = version, .sequence = sequence,
-                      .time_ms = time_ms, .since = m->since, .until = m->until, .n_files = (uint32_t)m->n_files};
+                      .time_ms = time_ms, .since = m->since, .collection = m->collection, .until = m->until, .n_files = (uint32_t)m->n_files};
     x->file = files_of(d, m, *at, version);
     x->before = *at;
-    x->under = below(x, *at, m->rollback);
+    x->under = below(x, head_of(*at, x->collection), m->rollback);
     x->next_name = *at ? (*at)->next_name : NULL;
     *at = x;
 }
@@ -109,11 +127,12 @@ sinter_status records_read(deployments *d, change_seen *fn, void *ctx, journal_r
             continue;
         }
         uint32_t body = s == SINTER_OK ? journal_body(bytes) : 0;
-        if (body != SINTER__STORAGE__V1__RECORD__BODY_DEPLOYMENT && body != SINTER__STORAGE__V1__RECORD__BODY_CHANGE) continue;
+        bool told = body == SINTER__STORAGE__V1__RECORD__BODY_CHANGE || body == SINTER__STORAGE__V1__RECORD__BODY_ALIAS_SET;
+        if (body != SINTER__STORAGE__V1__RECORD__BODY_DEPLOYMENT && !told) continue;
         s = journal_get(r, i, a, &rec, e);
         if (s == SINTER_OK && rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_DEPLOYMENT)
             deployments_add(d, rec->deployment, i, rec->time_ms);
-        if (s == SINTER_OK && fn && rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_CHANGE) fn(ctx, rec);
+        if (s == SINTER_OK && fn && told) fn(ctx, rec);
         arena_reset(a);
     }
     arena_free(a);

@@ -79,8 +79,7 @@ static sinter_status open_records(engine *g, sinter_error *e)
     uint64_t last = journal_last_sequence(g->journal);
     g->deployments = deployments_new();
     g->aliases = aliases_new();
-    sinter_status st = aliases_read(g->aliases, g->lane[0].reader, last, e);
-    return st ? st : records_read(g->deployments, change_seen_at_start, g, g->lane[0].reader, last, e);
+    return records_read(g->deployments, change_seen_at_start, g, g->lane[0].reader, last, e);
 }
 
 /* Control work has a plugin worker of its own, behind the lanes'. */

@@ -108,6 +108,7 @@ typedef struct change {
     snapshot_args args;      /* config, its refs, what differs from the running state */
     const Sinter__Storage__V1__Deployment *const *deployment; /* [n_deployments] records that go with it */
     uint32_t n_deployments;
+    const Sinter__Storage__V1__AliasSet *alias; /* the record that goes with it; NULL: none */
     bool no_record;          /* nothing is another than before */
     bool probed;             /* built on empty catalogues: there is nothing to rehearse on */
     sinter_status (*fit)(void *ctx, const snapshot *is, sinter_error *e); /* a check of the built snapshot; NULL: none */
@@ -171,6 +172,8 @@ typedef struct adoption {
     epoch_domain *epochs;
 } adoption;
 sinter_status engine_adopt(engine *g, config *c, bool dry_run, bool drop, snapshot_args *args, adoption *a, sinter_error *e);
+/* Has the views take the fields of a snapshot that serves again. */
+void engine_follow(engine *g, snapshot *to);
 void engine_adopt_end(adoption *a); /* after what was built on it is gone */
 void engine_release_kept(engine *g);
 /* Lets the services of collections that the views have shown since be known. */

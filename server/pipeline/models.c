@@ -64,7 +64,8 @@ static sinter_status not_trained(const model_use *u, snap_use *out)
 
 static sinter_status newest(const model_use *u, const char *name, snap_use *out, sinter_error *e)
 {
-    const deployment *d = deployments_newest(u->args->deployments, name), *first = d;
+    uint32_t number = u->services->catalog ? catalog_number(u->services->catalog) : 0;
+    const deployment *d = deployments_newest_of(u->args->deployments, name, number), *first = d;
     char why[1600] = "", line[1600];
     if (!d) return not_trained(u, out);
     for (; d; d = d->under) {
@@ -100,12 +101,14 @@ sinter_status model_use_open(const model_use *u, snap_use *out, sinter_error *e)
     latest = latest && model_name_valid(first);
     sinter_error own = SINTER_ERROR_INIT;
     if (!e) e = &own;
-    if (latest && u->args->deploy_name && strcmp(u->args->deploy_name, first) == 0) {
+    bool own_collection = !u->args->deploy_collection || strcmp(u->args->deploy_collection, u->services->public.uuid) == 0;
+    if (latest && own_collection && u->args->deploy_name && strcmp(u->args->deploy_name, first) == 0) {
         sinter_status s = attempt(u, first, u->args->deploy_version, NULL, out, e);
         return s == SINTER_OK ? s : place(e, use, s);
     }
     for (uint32_t i = 0; latest && i < u->args->n_latest; i++) {
-        if (strcmp(u->args->latest[i].name, first) != 0) continue;
+        const snap_latest *l = &u->args->latest[i];
+        if (strcmp(l->name, first) != 0 || (l->collection && l->collection != catalog_number(u->services->catalog))) continue;
         if (u->args->latest[i].version == 0) return not_trained(u, out);
         sinter_status s = attempt(u, first, u->args->latest[i].version, NULL, out, e);
         return s == SINTER_OK ? s : place(e, use, s);

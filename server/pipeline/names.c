@@ -25,6 +25,21 @@ const config_collection *snapshot_schema(const snapshot *s, uint32_t collection)
     return s->collection[collection].schema;
 }
 
+const char *snapshot_default(const snapshot *s, uint32_t collection)
+{
+    uint32_t k = s->collection[collection].default_pipeline;
+    return k == UINT32_MAX ? NULL : s->pipeline[k].config->name;
+}
+
+const char *snapshot_alias(const snapshot *s, uint32_t collection, uint32_t *at)
+{
+    while (*at < s->n_aliases) {
+        const snap_alias *a = &s->alias[(*at)++];
+        if (a->collection == collection) return a->name;
+    }
+    return NULL;
+}
+
 void snapshot_take_aliases(snapshot *s, const aliases *x)
 {
     uint32_t room = 0;
@@ -70,8 +85,30 @@ static void field_changes(const config_collection *was, const config_collection 
             buffer_printf(out, "collection %s: field %s is gone; items keep what they have of it\n", is->name, was->field[i].name);
 }
 
+static const char *alias_target(const snapshot *s, const char *name)
+{
+    for (uint32_t i = 0; i < s->n_aliases; i++)
+        if (strcmp(s->alias[i].name, name) == 0) return s->collection[s->alias[i].collection].schema->name;
+    return NULL;
+}
+
+static void alias_changes(const snapshot *was, const snapshot *is, buffer *out)
+{
+    for (uint32_t i = 0; i < is->n_aliases; i++) {
+        const char *name = is->alias[i].name, *now = alias_target(is, name), *then = alias_target(was, name);
+        if (!then)
+            buffer_printf(out, "alias %s: now %s\n", name, now);
+        else if (strcmp(then, now) != 0)
+            buffer_printf(out, "alias %s: now %s, was %s\n", name, now, then);
+    }
+    for (uint32_t i = 0; i < was->n_aliases; i++)
+        if (!alias_target(is, was->alias[i].name))
+            buffer_printf(out, "alias %s: gone, was %s\n", was->alias[i].name, alias_target(was, was->alias[i].name));
+}
+
 void snapshot_collection_changes(const snapshot *was, const snapshot *is, buffer *out)
 {
+    alias_changes(was, is, out);
     for (uint32_t i = 0; i < is->config->n_collections; i++) {
         const config_collection *c = &is->config->collection[i], *before = config_find_collection(was->config, c->name);
         if (before)

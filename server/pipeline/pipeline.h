@@ -83,11 +83,12 @@ sinter_status engine_missing(engine *g, const Sinter__V1__ExplainMissingRequest 
 typedef struct deployment {
     const char *name;
     uint64_t version, sequence, since, until;
+    uint32_t collection; /* number, that it was trained for */
     int64_t time_ms;
     model_file *file; /* [n_files] sums, model.yaml's among them */
     uint32_t n_files;
     struct deployment *before;    /* the record before, of the same name; NULL: none */
-    const struct deployment *under; /* what is in force when this one is rolled back; NULL: nothing */
+    const struct deployment *under; /* of its collection: what is in force when this one is rolled back; NULL: nothing */
     struct deployment *next_name; /* the list of names */
 } deployment;
 typedef struct deployments deployments;
@@ -98,7 +99,10 @@ sinter_status deployments_read(deployments *d, journal_reader *r, uint64_t last,
 void deployments_add(deployments *d, const Sinter__Storage__V1__Deployment *m, uint64_t sequence, int64_t time_ms);
 const deployment *deployments_newest(const deployments *d, const char *name); /* NULL: none is in force */
 const deployment *deployments_head(const deployments *d, const char *name);   /* the newest record, of version 0 too */
-/* The same walk, which also tells every record of a change. */
+/* In force for a collection: what NAME/latest means in its pipelines, so that an alias takes models along when they were trained for
+ * where it leads. 0, of a call or of a record: of any. */
+const deployment *deployments_newest_of(const deployments *d, const char *name, uint32_t collection);
+/* The same walk, which also tells every record of a change and of an alias. */
 typedef void change_seen(void *ctx, const Sinter__Storage__V1__Record *rec);
 sinter_status records_read(deployments *d, change_seen *fn, void *ctx, journal_reader *r, uint64_t last, sinter_error *e);
 
@@ -125,12 +129,48 @@ const alias *aliases_first(const aliases *x); /* in order of name */
  * alias hides it. */
 const char *aliases_target(const aliases *x, const char *name);
 
+/* Points `name` at a declared collection (empty: takes the alias away): builds a snapshot in which every request and every pipeline
+ * that gives the name means it, records that, publishes. An error changes nothing: INVALID for a name that is none, NOT_FOUND for
+ * a collection that is not declared, what the build says of pipelines that do not fit it. [control] */
+sinter_status engine_set_alias(engine *g, const char *name, const char *collection, const engine_order *o, arena *a,
+                               engine_changed *out, sinter_error *e);
+/* Waits until no lane can be in a request that it began before. False: one takes longer than `patience_ns`. [control] */
+bool engine_wait_lanes(engine *g, uint64_t patience_ns);
+
 /* Place in the view set of the collection that a request names, as aliases_target has it; UINT32_MAX: there is none. Between begin
  * and end of a lane, or on the control thread. */
 uint32_t snapshot_collection(const snapshot *s, const char *name);
 const config_collection *snapshot_schema(const snapshot *s, uint32_t collection);
+/* The pipeline that its requests get which name none; NULL: none is declared. */
+const char *snapshot_default(const snapshot *s, uint32_t collection);
+/* The next name, from *at (0 first) on, that leads to a collection other than its own; NULL: no more. */
+const char *snapshot_alias(const snapshot *s, uint32_t collection, uint32_t *at);
 /* Names that a request may give, for near ones and for lists; at most `most` into `out`, returns how many. */
 uint32_t snapshot_names(const snapshot *s, const char **out, uint32_t most);
+
+/* ---- copying a collection (copy.c) ---- */
+
+typedef struct copy_report {
+    uint64_t items, deleted, events, refused, total, behind;
+    uint64_t sequence; /* everything of the source up to it is in the destination; 0: the items are still being walked */
+    bool resumed;
+} copy_report;
+typedef struct collection_copy collection_copy;
+typedef struct copy_options {
+    catalog_collection *source, *destination;
+    bool restart, without_events;
+    /* An item that the destination refuses. */
+    void (*refused)(void *ctx, const char *id, const Sinter__V1__FieldViolation *why);
+    void *ctx;
+} copy_options;
+/* Finds where an earlier copy stopped. Blocks, as the steps do: on a thread of its own. */
+sinter_status copy_begin(journal *j, const copy_options *o, collection_copy **out, sinter_error *e);
+/* Copies some and waits until that is durable, with the place where it stands. *more false: nothing is left for now. */
+sinter_status copy_step(collection_copy *c, bool *more, sinter_error *e);
+void copy_tell(const collection_copy *c, copy_report *out);
+/* Fields that were left out, in `a`. */
+char **copy_left_out(const collection_copy *c, arena *a, size_t *n);
+void copy_end(collection_copy *c);
 
 /* What plugins may ask about a collection where there is no server: in training. */
 typedef struct pipeline_services pipeline_services;

@@ -60,9 +60,12 @@ static sinter_status build_again(engine *g, const Sinter__Storage__V1__SnapshotS
         o[args.n_overrides] = (plugin_override){.plugin = b->plugin, .kept = change_build_path(data_dir, b->sha256, a), .from = b->file};
         memcpy(o[args.n_overrides++].sha256, b->sha256, 65);
     }
-    for (size_t i = 0; i < state->n_models; i++) latest[args.n_latest++] = (snap_latest){state->models[i]->name, state->models[i]->version};
+    for (size_t i = 0; i < state->n_models; i++) latest[args.n_latest++] = (snap_latest){state->models[i]->name, state->models[i]->version, state->models[i]->collection};
     args.override = o;
     args.latest = latest;
+    aliases *then = aliases_new();
+    for (size_t i = 0; i < state->n_aliases; i++) aliases_add(then, state->aliases[i], 0, 0);
+    args.aliases = then;
     config *own = NULL;
     sinter_status st = SINTER_OK;
     if (strcmp(state->configuration, now->config->mark) != 0) {
@@ -72,6 +75,7 @@ static sinter_status build_again(engine *g, const Sinter__Storage__V1__SnapshotS
     }
     if (st == SINTER_OK) st = engine_build(g, &args, out, e);
     if (st && own) config_free(own);
+    aliases_free(then);
     return st;
 }
 

@@ -503,6 +503,8 @@ sinter_status snapshot_build(const snapshot_args *args, snapshot **out, sinter_e
     snapshot_take_aliases(s, args->aliases);
     for (uint32_t i = 0; i < s->n_collections; i++) args->services[i].schema = s->collection[i].schema;
     uint64_t hash = hash64_seed(args->config->mark, strlen(args->config->mark), args->config->hash);
+    for (uint32_t i = 0; i < s->n_aliases; i++)
+        hash = hash64_seed(s->alias[i].name, strlen(s->alias[i].name), hash + s->alias[i].collection);
     for (uint32_t i = 0; i < s->n_pipelines && st == SINTER_OK; i++) {
         st = build_pipeline(&b, &args->config->pipeline[i], &s->pipeline[i], e);
         hash = hash64_seed(&b.hash, sizeof b.hash, hash);
@@ -687,9 +689,9 @@ uint32_t snapshot_latest(const snapshot *s, arena *a, snap_latest **out)
             const char *name = l.use[k]->config ? model_named(l.use[k]->config->model, a, &latest) : NULL;
             if (!name || !latest) continue;
             const char *slash = l.use[k]->model ? strrchr(l.use[k]->model, '/') : NULL;
-            uint32_t at = 0;
-            while (at < n && strcmp((*out)[at].name, name) != 0) at++;
-            if (at == n) (*out)[n++].name = name;
+            uint32_t at = 0, number = catalog_number(s->collection[s->pipeline[i].collection].catalog);
+            while (at < n && (strcmp((*out)[at].name, name) != 0 || (*out)[at].collection != number)) at++;
+            if (at == n) (*out)[n++] = (snap_latest){.name = name, .collection = number};
             if (slash) parse_uint64(str_of(slash + 1), &(*out)[at].version);
         }
     }

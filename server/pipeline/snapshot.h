@@ -125,10 +125,11 @@ typedef struct snap_fault {
     _Atomic uint64_t failed, late; /* failed: no number counts too */
 } snap_fault;
 
-/* What NAME/latest means in a snapshot. */
+/* What NAME/latest means in a snapshot's pipelines of a collection. */
 typedef struct snap_latest {
     const char *name;
-    uint64_t version; /* 0: not trained yet */
+    uint64_t version;    /* 0: not trained yet */
+    uint32_t collection; /* number; 0: any */
 } snap_latest;
 
 struct snapshot {
@@ -183,6 +184,7 @@ typedef struct snapshot_args {
     bool at_start;              /* a broken deployment falls back to the one before it */
     const char *deploy_name;    /* taken as the newest deployment of its name; NULL: none */
     uint64_t deploy_version;
+    const char *deploy_collection; /* uuid that it was trained for; NULL: all */
     const snap_latest *latest;  /* [n_latest] what NAME/latest means, whatever is deployed: to build an earlier snapshot again */
     uint32_t n_latest;
     const plugin_override *override; /* [n_overrides] copied */

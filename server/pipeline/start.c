@@ -55,6 +55,10 @@ static Sinter__V1__SnapshotInfo *info_of(const Sinter__Storage__V1__Record *rec,
 void change_seen_at_start(void *ctx, const Sinter__Storage__V1__Record *rec)
 {
     engine *g = ctx;
+    if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_ALIAS_SET) {
+        aliases_add(g->aliases, rec->alias_set, rec->sequence, rec->time_ms);
+        return;
+    }
     const Sinter__Storage__V1__Change *m = rec->change;
     if (!m->is || strlen(m->is->id) >= sizeof g->previous) return; /* of another making than ours */
     arena *a = arena_new(1 << 12);

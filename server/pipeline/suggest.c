@@ -247,9 +247,10 @@ sinter_status pipeline_suggest(pipeline_lane *l, const request *in, Sinter__V1__
 void engine_configure_suggest(engine *g, const snapshot *s)
 {
     suggest_source *source = xcalloc(s->n_collections + 1, sizeof *source);
+    uint32_t n = 0;
     for (uint32_t i = 0; i < s->n_collections; i++)
-        source[i] = (suggest_source){catalog_number(s->collection[i].catalog), s->collection[i].schema};
-    suggest_configure(g->suggest, source, s->n_collections);
+        if (s->collection[i].schema) source[n++] = (suggest_source){catalog_number(s->collection[i].catalog), s->collection[i].schema};
+    suggest_configure(g->suggest, source, n);
     free(source);
 }
 

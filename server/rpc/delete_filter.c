@@ -140,6 +140,9 @@ void sweep_run(worker *w, call *c, const Sinter__V1__DeleteItemsRequest *q, cons
     sinter_error e = SINTER_ERROR_INIT;
     sinter_status status = c->state ? SINTER_OK : begin(w, c, q, v, &e);
     sweep *s = c->state;
+    if (status == SINTER_OK && s->catalog != v->catalog)
+        status = error_set(&e, SINTER_UNAVAILABLE, "collection", "send it again, with its write id",
+                           "'%s' means another collection since the delete began", q->collection);
     if (status != SINTER_OK) {
         call_fail(c, status, &e);
         return;

@@ -127,7 +127,7 @@ static void lane_main(void *arg)
         atomic_fetch_add_explicit(&start.s->lane_calls[start.number], 1, memory_order_relaxed);
         if (call_over(c)) continue;
         pipeline_lane_begin(w.lane);
-        call_run(&w, c);
+        if (!writes_wait(start.s, c)) call_run(&w, c);
         pipeline_lane_end(w.lane);
     }
 }

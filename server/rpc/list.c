@@ -244,18 +244,26 @@ static void describe_groups(arena *a, const config_collection *s, Sinter__V1__Co
     }
 }
 
-static void describe_names(arena *a, const config *c, const config_collection *s, Sinter__V1__Collection *out)
+static void describe_names(arena *a, const snapshot *snap, uint32_t place, const config_collection *s, Sinter__V1__Collection *out)
 {
+    const config *c = snapshot_config(snap);
+    const char *pipeline = snapshot_default(snap, place), *named;
+    uint32_t at = 0, n = 0;
+    if (pipeline) out->default_pipeline = arena_strdup(a, pipeline);
+    while (snapshot_alias(snap, place, &at)) n++;
+    out->aliases = ARENA_ARRAY(a, char *, n);
+    for (at = 0; (named = snapshot_alias(snap, place, &at));) out->aliases[out->n_aliases++] = arena_strdup(a, named);
+    out->hidden = snapshot_collection(snap, s->name) != place;
     out->languages = ARENA_ARRAY(a, char *, s->n_languages + 1);
     for (uint32_t i = 0; i < s->n_languages; i++)
         out->languages[out->n_languages++] = arena_strdup(a, s->language[i]);
     out->pipelines = ARENA_ARRAY(a, char *, c->n_pipelines + 1);
     for (uint32_t i = 0; i < c->n_pipelines; i++)
-        if (strcmp(c->pipeline[i].collection, s->name) == 0)
+        if (snapshot_collection(snap, c->pipeline[i].collection) == place)
             out->pipelines[out->n_pipelines++] = arena_strdup(a, c->pipeline[i].name);
 }
 
-static sinter_status describe(worker *w, const config *c, const config_collection *s, const view_collection *v,
+static sinter_status describe(worker *w, const snapshot *snap, uint32_t place, const config_collection *s, const view_collection *v,
                               Sinter__V1__Collection *out, sinter_error *e)
 {
     arena *a = w->memory;
@@ -267,11 +275,10 @@ static sinter_status describe(worker *w, const config *c, const config_collectio
     out->uuid = arena_strdup(a, catalog_uuid(v->catalog));
     out->items = live;
     out->ordinals = ordinals;
-    if (s->default_pipeline) out->default_pipeline = arena_strdup(a, s->default_pipeline);
     if (s->title_field) out->title_field = arena_strdup(a, s->title_field);
     describe_fields(a, s, v, out);
     describe_groups(a, s, out);
-    describe_names(a, c, s, out);
+    describe_names(a, snap, place, s, out);
     return SINTER_OK;
 }
 
@@ -290,7 +297,7 @@ void list_collections_run(worker *w, call *c, const ProtobufCMessage *request)
         if (number == UINT32_MAX) continue;
         Sinter__V1__Collection *out = ARENA_NEW(w->memory, Sinter__V1__Collection);
         sinter__v1__collection__init(out);
-        sinter_status status = describe(w, conf, &conf->collection[i], &views_current(v)->collection[number], out, &e);
+        sinter_status status = describe(w, s, number, &conf->collection[i], &views_current(v)->collection[number], out, &e);
         if (status != SINTER_OK) {
             call_fail(c, status, &e);
             return;

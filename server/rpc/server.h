@@ -47,6 +47,7 @@ struct method {
     const char *name;
     method_kind kind;
     method_place place;
+    bool writes;     /* to a collection: waits while an alias changes over */
     bool unlimited;  /* not counted against max_concurrent: health and reflection answer under overload */
     method_run *run; /* NULL: not built yet */
     const ProtobufCMessageDescriptor *request, *response;
@@ -159,6 +160,9 @@ struct server {
     pthread_mutex_t streams_lock;
     call *streams;
     server_counters count;
+    atomic_bool writes_held, copying;
+    pthread_mutex_t held_lock;
+    call *held; /* writes that wait, newest first */
     atomic_bool views_ready, reload_wanted;
     call reload_signal; /* in the control queue: a SIGHUP */
     reflection *reflection;
@@ -212,9 +216,19 @@ method_control reload_control, deploy_control, models_control, swap_control, rol
 sinter_status order_check(const engine_order *o, sinter_error *e); /* lengths of who and why */
 char **lines_of(const char *text, arena *a, size_t *n); /* the lines of a text, empty ones left out */
 
+/* ---- hold.c ---- */
+/* On a lane, inside its epoch: true, and the call waits for the release, when writes are held. */
+bool writes_wait(server *s, call *c);
+/* Control: from its return on no write is under way, and none begins; false: one takes too long (release all the same). */
+bool writes_hold(server *s, uint64_t patience_ns);
+void writes_release(server *s);
+
 /* ---- handlers, one file a service ---- */
 method_run search_run, multi_search_run, suggest_run;
 void multi_search_dispose(void *state);
+method_run copy_run;
+method_control set_alias_control, copy_control;
+void copy_dispose(void *state);
 method_run upsert_run, update_run, delete_run, get_run, list_run, list_collections_run;
 method_run record_events_run, stream_events_run;
 method_run status_run, control_run;
