@@ -107,6 +107,9 @@ uint64_t rng_next(rng *r);
 double rng_uniform(rng *r);                /* [0, 1) with 53 bits */
 uint64_t rng_below(rng *r, uint64_t n);    /* [0, n), unbiased; n > 0 */
 double rng_normal(rng *r);                 /* mean 0, variance 1 (Marsaglia's polar method, no cached half) */
+/* Lower-case hex SHA-256 with its NUL (sha256.c). */
+void sha256_hex(const void *p, size_t n, char out[65]);
+sinter_status sha256_file(const char *path, char out[65], sinter_error *e);
 void uuid_make(char out[37]);              /* random version 4 from getrandom(2) */
 
 /* ---- dictionary (dictionary.c) ---------------------------------------------------------------- */

@@ -29,7 +29,7 @@ static const char HELP[] =
     "dump     prints records in order, one line each.\n\n"
     "  -c, --config FILE   take the data directory from this configuration\n"
     "      --kind KIND     only these: item_put, item_delete, collection_made, deployment, setting, event_put,\n"
-    "                      answered, recorded_request (the last two are the journal of impressions)\n"
+    "                      user_put, erasure, erased, answered, recorded_request (the last two are the journal of impressions)\n"
     "      --from N        first sequence, default 1\n"
     "      --to N          last sequence, default the newest\n"
     "      --json          one JSON object a line\n"

@@ -27,10 +27,14 @@ static const struct {
     {BODY(EVENT_PUT), "event_put"},
     {BODY(CHANGE), "change"},
     {BODY(EXPERIMENT), "experiment"},
+    {BODY(USER_PUT), "user_put"},
+    {BODY(ERASURE), "erasure"},
+    {BODY(_NOT_SET), "erased"},
 };
 const char *const JOURNAL_BODY_NAMES[] = {
     "item_put", "item_delete", "collection_made",  "deployment",
     "setting",  "answered",    "recorded_request", "event_put",  "change", "experiment",
+    "user_put", "erasure",     "erased",
 };
 const size_t JOURNAL_BODY_NAMES_N = ARRAY_LEN(JOURNAL_BODY_NAMES);
 
@@ -116,6 +120,55 @@ static void put_value(buffer *b, const value *v)
         return;
     default: buffer_puts(b, "null");
     }
+}
+
+/* What the answer that the event names said for it. */
+static void put_joined(buffer *b, const Sinter__Storage__V1__EventJoined *j)
+{
+    const struct {
+        const char *key, *text;
+    } SAID[] = {{"user_id", j->user_id}, {"session_id", j->session_id}, {"query", j->query}};
+    const char *comma = "";
+    buffer_puts(b, ",\"joined\":{");
+    for (size_t i = 0; i < ARRAY_LEN(SAID); i++) {
+        if (!SAID[i].text[0]) continue;
+        buffer_printf(b, "%s\"%s\":", comma, SAID[i].key);
+        buffer_json_string(b, SAID[i].text, strlen(SAID[i].text));
+        comma = ",";
+    }
+    if (j->n_position) buffer_printf(b, "%s\"position\":[", comma);
+    for (size_t i = 0; i < j->n_position; i++) buffer_printf(b, "%s%" PRIu32, i ? "," : "", j->position[i]);
+    buffer_puts(b, j->n_position ? "]}" : "}");
+}
+
+static void put_user(buffer *b, const Sinter__Storage__V1__UserPut *u)
+{
+    put_text(b, "user_id", u->user_id);
+    put_key(b, "attributes");
+    buffer_puts(b, "{");
+    for (size_t i = 0; i < u->n_attributes; i++) {
+        if (i) buffer_puts(b, ",");
+        buffer_json_string(b, u->attributes[i]->key, strlen(u->attributes[i]->key));
+        buffer_puts(b, ":");
+        put_value(b, u->attributes[i]->value);
+    }
+    buffer_puts(b, "}");
+    put_key(b, "remove");
+    put_strings(b, u->remove, u->n_remove);
+    put_key(b, "replace");
+    buffer_puts(b, u->replace ? "true" : "false");
+}
+
+static void put_erasure(buffer *b, const Sinter__Storage__V1__Erasure *x)
+{
+    put_count(b, "done", x->done);
+    put_count(b, "events", x->events);
+    put_count(b, "attributes", x->attributes);
+    put_count(b, "answers", x->answers);
+    put_count(b, "recorded_requests", x->recorded_requests);
+    put_count(b, "sessions", x->sessions);
+    put_key(b, "models");
+    put_strings(b, x->models, x->n_models);
 }
 
 static void put_event(buffer *b, const Sinter__V1__Event *ev)
@@ -408,8 +461,11 @@ static void put_body(buffer *b, const record *rec)
     case BODY(EVENT_PUT):
         put_count(b, "collection", rec->event_put->collection);
         if (rec->event_put->event) put_event(b, rec->event_put->event);
+        if (rec->event_put->joined) put_joined(b, rec->event_put->joined);
         return;
     case BODY(EXPERIMENT): put_experiment(b, rec->experiment); return;
+    case BODY(USER_PUT): put_user(b, rec->user_put); return;
+    case BODY(ERASURE): put_erasure(b, rec->erasure); return;
     default: return;
     }
 }
@@ -478,6 +534,16 @@ static void tell_body(buffer *b, const record *rec)
         if (rec->experiment->kind_case == SINTER__STORAGE__V1__EXPERIMENT__KIND_CHANGE)
             buffer_printf(b, "%s %s%s%s", rec->experiment->change->experiment, change_name(rec->experiment->change),
                           *rec->experiment->change->arm ? ", the arm " : "", rec->experiment->change->arm);
+        return;
+    case BODY(USER_PUT):
+        buffer_json_string(b, rec->user_put->user_id, strlen(rec->user_put->user_id));
+        buffer_printf(b, ", %zu attributes", rec->user_put->n_attributes);
+        return;
+    case BODY(ERASURE):
+        if (rec->erasure->done)
+            buffer_printf(b, "of %" PRIu64 " is done", rec->erasure->done);
+        else
+            buffer_printf(b, "of %" PRIu64 " events, %" PRIu64 " answers", rec->erasure->events, rec->erasure->answers);
         return;
     default: return;
     }

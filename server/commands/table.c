@@ -24,6 +24,7 @@ int command_import(int argc, char **argv);
 int command_journal(int argc, char **argv);
 int command_reload(int argc, char **argv);
 int command_replay(int argc, char **argv);
+int command_user(int argc, char **argv);
 int command_search(int argc, char **argv);
 int command_suggest(int argc, char **argv);
 int command_status(int argc, char **argv);
@@ -45,6 +46,7 @@ const struct command COMMANDS[] = {
     {"journal", "verify or dump the journal of a data directory", command_journal},
     {"reload", "have a running server read its configuration again", command_reload},
     {"replay", "answer a recorded request again, on its own snapshot or another", command_replay},
+    {"user", "show, describe or erase what is stored of a person", command_user},
     {"search", "search a collection, ranked and explained", command_search},
     {"serve", "serve search, catalogue and administration over gRPC", command_serve},
     {"snapshots", "list what has served, or roll back to it", command_snapshots},

@@ -9,11 +9,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int put(build *b, MDB_dbi dbi, const void *key, size_t key_n, const void *value, size_t n, unsigned flags)
+static void note(const build *b, const store *s, const MDB_dbi *dbi, const void *key, size_t n)
+{
+    if (b->compaction) compact_note(b->compaction, (unsigned)(dbi - &s->t.log), key, n);
+}
+
+/* `dbi`: one of s->t. */
+static int put(build *b, const store *s, const MDB_dbi *dbi, const void *key, size_t key_n, const void *value, size_t n, unsigned flags)
 {
     MDB_val k = {key_n, (void *)(uintptr_t)key}, v = {n, (void *)(uintptr_t)value};
     b->changed = true;
-    return mdb_put(b->txn, dbi, &k, &v, flags);
+    note(b, s, dbi, key, key_n);
+    return mdb_put(b->txn, *dbi, &k, &v, flags);
+}
+
+static int drop(build *b, const store *s, const MDB_dbi *dbi, const void *key, size_t key_n)
+{
+    MDB_val k = {key_n, (void *)(uintptr_t)key};
+    b->changed = true;
+    note(b, s, dbi, key, key_n);
+    return mdb_del(b->txn, *dbi, &k, NULL);
 }
 
 /* ---- the transaction ----------------------------------------------------------------------------------------- */
@@ -42,9 +57,10 @@ static void grow_counters(build *b, uint32_t number)
     b->counters = n;
 }
 
-int build_begin(build *b, const store *s)
+int build_begin(build *b, const store *s, compaction *c)
 {
-    b->changed = false;
+    b->compaction = c;
+    b->changed = b->erased = false;
     b->records = b->bytes = 0;
     for (uint32_t i = 0; i < b->counters; i++)
         b->counter[i] = (counter){0};
@@ -66,7 +82,7 @@ static int write_counters(build *b, const store *s)
 {
     for (uint32_t i = 0; i < b->counters; i++) {
         if (!b->counter[i].changed) continue;
-        int code = put(b, s->t.counts, &i, sizeof i, &b->counter[i].now, sizeof b->counter[i].now, 0);
+        int code = put(b, s, &s->t.counts, &i, sizeof i, &b->counter[i].now, sizeof b->counter[i].now, 0);
         if (code) return code;
     }
     return 0;
@@ -88,6 +104,7 @@ void build_free(build *b)
 {
     free(b->counter);
     if (b->change) arena_free(b->change);
+    if (b->a) arena_free(b->a);
     buffer_free(&b->scratch);
 }
 
@@ -106,7 +123,7 @@ static int append_record(step *t)
 {
     build *b = t->b;
     int code =
-        put(b, t->s->t.log, &t->stamp.sequence, sizeof t->stamp.sequence, b->scratch.data, b->scratch.len, MDB_APPEND);
+        put(b, t->s, &t->s->t.log, &t->stamp.sequence, sizeof t->stamp.sequence, b->scratch.data, b->scratch.len, MDB_APPEND);
     b->records++;
     b->bytes += b->scratch.len;
     t->r->applied++;
@@ -138,8 +155,8 @@ static int put_state(step *t, const journal_op *op, item_entry item, str bytes)
     int code;
     ordinal_key_of(ordinal_key, op->collection, item.ordinal);
     code = append_record(t);
-    if (!code) code = put(b, t->s->t.items, key.bytes, key.n, &item, sizeof item, 0);
-    if (!code) code = put(b, t->s->t.ordinals, ordinal_key, 8, &item.sequence, sizeof item.sequence, 0);
+    if (!code) code = put(b, t->s, &t->s->t.items, key.bytes, key.n, &item, sizeof item, 0);
+    if (!code) code = put(b, t->s, &t->s->t.ordinals, ordinal_key, 8, &item.sequence, sizeof item.sequence, 0);
     return code;
 }
 
@@ -173,10 +190,9 @@ static int delete_state(step *t, const journal_op *op, item_entry item)
     record_item_delete(&b->scratch, &t->stamp, op->collection, item.ordinal, op->id);
     unsigned char ordinal_key[8];
     ordinal_key_of(ordinal_key, op->collection, item.ordinal);
-    MDB_val item_k = {key.n, key.bytes}, ordinal_k = {8, ordinal_key};
     code = append_record(t);
-    if (!code) code = mdb_del(b->txn, t->s->t.items, &item_k, NULL);
-    if (!code) code = mdb_del(b->txn, t->s->t.ordinals, &ordinal_k, NULL);
+    if (!code) code = drop(b, t->s, &t->s->t.items, key.bytes, key.n);
+    if (!code) code = drop(b, t->s, &t->s->t.ordinals, ordinal_key, 8);
     return code == MDB_NOTFOUND ? MDB_CORRUPTED : code;
 }
 
@@ -246,6 +262,15 @@ static int change_item(step *t, const journal_op *op)
     }
 }
 
+static item_key event_digest_key(uint32_t collection, str id)
+{
+    char digest[DIGEST_KEY];
+    item_key key;
+    digest_key_of(digest, id);
+    item_key_of(&key, collection, (str){digest, DIGEST_KEY});
+    return key;
+}
+
 /* An id stored before, by an earlier write or earlier in this one, makes no record. */
 static int put_event(step *t, const journal_op *op)
 {
@@ -254,12 +279,16 @@ static int put_event(step *t, const journal_op *op)
     uint64_t before;
     item_key_of(&key, op->collection, op->id);
     int code = store_get_fixed(b->txn, t->s->t.events, key.bytes, key.n, &before, sizeof before);
+    if (code == MDB_NOTFOUND && (t->s->erased || b->erased)) {
+        item_key erased = event_digest_key(op->collection, op->id);
+        code = store_get_fixed(b->txn, t->s->t.events, erased.bytes, erased.n, &before, sizeof before);
+    }
     if (!code) t->r->repeated_events++;
     if (code != MDB_NOTFOUND) return code;
     next_sequence(t);
     record_event_put(&b->scratch, &t->stamp, op->bytes);
     code = append_record(t);
-    return code ? code : put(b, t->s->t.events, key.bytes, key.n, &t->stamp.sequence, sizeof t->stamp.sequence, 0);
+    return code ? code : put(b, t->s, &t->s->t.events, key.bytes, key.n, &t->stamp.sequence, sizeof t->stamp.sequence, 0);
 }
 
 static int put_record(step *t, const journal_op *op)
@@ -282,7 +311,84 @@ static int make_collection(step *t, const journal_op *op)
     next_sequence(t);
     record_collection_made(&b->scratch, &t->stamp, c.number, op->id, op->bytes);
     code = append_record(t);
-    return code ? code : put(b, t->s->t.collections, op->id.s, op->id.n, &c, sizeof c, 0);
+    return code ? code : put(b, t->s, &t->s->t.collections, op->id.s, op->id.n, &c, sizeof c, 0);
+}
+
+/* ---- erasing -------------------------------------------------------------------------------------------------- */
+
+/* The event's id leads to the record still, as a digest. */
+static int forget_event(step *t, uint64_t sequence, const Sinter__Storage__V1__EventPut *p)
+{
+    if (!p->event) return 0;
+    item_key key, digest = event_digest_key(p->collection, str_of(p->event->event_id));
+    item_key_of(&key, p->collection, str_of(p->event->event_id));
+    int code = drop(t->b, t->s, &t->s->t.events, key.bytes, key.n);
+    if (code == MDB_NOTFOUND) return MDB_CORRUPTED;
+    return code ? code : put(t->b, t->s, &t->s->t.events, digest.bytes, digest.n, &sequence, sizeof sequence, 0);
+}
+
+static int forget_write(step *t, str write_id)
+{
+    write_entry w;
+    const void *refused;
+    uint32_t n;
+    char digest[DIGEST_KEY];
+    buffer *out = &t->b->scratch;
+    int code = write_entry_get(t->b->txn, &t->s->t, write_id, &w, &refused, &n);
+    if (code) return code == MDB_NOTFOUND ? 0 : code; /* another record of the same write was first */
+    digest_key_of(digest, write_id);
+    w.sum = write_entry_sum((str){digest, DIGEST_KEY}, &w, refused, n);
+    buffer_clear(out);
+    buffer_append(out, &w, sizeof w);
+    buffer_append(out, refused, n * sizeof(refused_entry));
+    code = drop(t->b, t->s, &t->s->t.writes, write_id.s, write_id.n);
+    return code ? code : put(t->b, t->s, &t->s->t.writes, digest, DIGEST_KEY, out->data, out->len, 0);
+}
+
+/* What may be erased is what people did and said; an item, a deployment, an erasure stay. */
+static bool erasable(const Sinter__Storage__V1__Record *rec)
+{
+    switch (rec->body_case) {
+    case SINTER__STORAGE__V1__RECORD__BODY_EVENT_PUT:
+    case SINTER__STORAGE__V1__RECORD__BODY_USER_PUT:
+    case SINTER__STORAGE__V1__RECORD__BODY_ANSWERED:
+    case SINTER__STORAGE__V1__RECORD__BODY_RECORDED_REQUEST: return true;
+    case SINTER__STORAGE__V1__RECORD__BODY_EXPERIMENT: return rec->experiment->kind_case == SINTER__STORAGE__V1__EXPERIMENT__KIND_FAILED;
+    default: return false;
+    }
+}
+
+static int erase_record(step *t, uint64_t sequence)
+{
+    build *b = t->b;
+    MDB_val v;
+    int code;
+    Sinter__Storage__V1__Record *rec;
+    if (!store_get(b->txn, t->s->t.log, &sequence, sizeof sequence, &v, &code)) return code == MDB_NOTFOUND ? 0 : code;
+    if (!b->a) b->a = arena_new(1 << 14);
+    arena_reset(b->a);
+    if (record_read((str){v.mv_data, v.mv_size}, sequence, b->a, &rec, NULL)) return MDB_CORRUPTED;
+    if (!erasable(rec)) return 0;
+    if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_EVENT_PUT) code = forget_event(t, sequence, rec->event_put);
+    if (!code && *rec->write_id) code = forget_write(t, str_of(rec->write_id));
+    const record_stamp stamp = {.sequence = sequence, .time_ms = rec->time_ms, .continued = rec->continued};
+    record_erased(&b->scratch, &stamp);
+    if (!code) code = put(b, t->s, &t->s->t.log, &sequence, sizeof sequence, b->scratch.data, b->scratch.len, 0);
+    t->r->applied += !code;
+    return code;
+}
+
+static int erase_records(step *t, const journal_op *op)
+{
+    uint64_t sequence, one = 1;
+    int code = 0;
+    for (size_t i = 0; i + sizeof sequence <= op->bytes.n && !code; i += sizeof sequence) {
+        memcpy(&sequence, op->bytes.s + i, sizeof sequence);
+        code = erase_record(t, sequence);
+    }
+    if (code || !t->r->applied) return code;
+    t->b->erased = true;
+    return put(t->b, t->s, &t->s->t.meta, "erased", 6, &one, sizeof one, 0);
 }
 
 static int apply_op(step *t, const journal_op *op)
@@ -293,6 +399,7 @@ static int apply_op(step *t, const journal_op *op)
     case JOURNAL_EVENT: return put_event(t, op);
     case JOURNAL_CHANGE: return change_item(t, op);
     case JOURNAL_MAKE_COLLECTION: return make_collection(t, op);
+    case JOURNAL_ERASE: return erase_records(t, op);
     default: return put_record(t, op);
     }
 }
@@ -327,7 +434,12 @@ static bool answered_before(build *b, const store *s, const journal_write *write
     write_entry w;
     const void *refused;
     uint32_t n_refused;
+    char digest[DIGEST_KEY];
     *code = write_entry_get(b->txn, &s->t, write->write_id, &w, &refused, &n_refused);
+    if (*code == MDB_NOTFOUND && (s->erased || b->erased)) {
+        digest_key_of(digest, write->write_id);
+        *code = write_entry_get(b->txn, &s->t, (str){digest, DIGEST_KEY}, &w, &refused, &n_refused);
+    }
     if (*code == MDB_NOTFOUND)
         *code = 0;
     else if (!*code) {
@@ -383,7 +495,7 @@ static int remember(build *b, const store *s, str write_id, const journal_result
         buffer_append(out, &(refused_entry){r->refused[i].op, (uint32_t)r->refused[i].status}, sizeof(refused_entry));
     w.sum = write_entry_sum(write_id, &w, out->data + sizeof w, r->n_refused);
     memcpy(out->data, &w, sizeof w);
-    return put(b, s->t.writes, write_id.s, write_id.n, out->data, out->len, 0);
+    return put(b, s, &s->t.writes, write_id.s, write_id.n, out->data, out->len, 0);
 }
 
 int build_write(build *b, const store *s, const journal_write *w, journal_result *r, arena **memory, sinter_error *e)

@@ -187,6 +187,20 @@ sinter_status journal_items(journal_reader *r, uint32_t collection, uint32_t ord
                             bool (*fn)(void *ctx, const Sinter__Storage__V1__Record *rec), void *ctx, uint32_t *next,
                             sinter_error *e);
 
+/* ---- erase --------------------------------------------------------------------------------------------------------- */
+
+/* Overwrites records of what people did (events, PutUser, answers, recorded requests, requests that failed) with records of the same sequence and
+ * time that have no body; others are left as they are. Returns when that is durable, or not at all for those that an error left. Erasing
+ * again changes nothing. The ids of erased events and writes stay as SHA-256: a retry of them is still a repetition. Old
+ * bytes stay in the file until journal_compact. Never on a lane. */
+sinter_status journal_erase(journal *j, const uint64_t *sequence, uint64_t n, sinter_error *e);
+
+/* Writes the file anew, so that nothing is in it that no record or table holds. Reading and writing go on meanwhile, but for
+ * the moment in which the new file takes the old one's name; it needs as much room on the disk as the journal has now.
+ * UNAVAILABLE when `stop` (may be NULL) says so. One at a time; never on a lane. A process that has the journal open for
+ * reading keeps the old file until it closes it. */
+sinter_status journal_compact(journal *j, bool (*stop)(void *ctx), void *ctx, sinter_error *e);
+
 /* ---- verify --------------------------------------------------------------------------------------------------------- */
 
 typedef struct journal_verdict {

@@ -23,7 +23,7 @@ static const size_t MAP_MOST = (size_t)16 << 30;
 static const size_t MAP_MOST = (size_t)1 << 40;
 #endif
 static const size_t MAP_LEAST = (size_t)1 << 30;
-enum { READERS = 512, TABLES = 8 };
+enum { READERS = 512 };
 
 #ifdef SINTER_NO_SYNC
 #define SYNC_FLAGS (MDB_NOSYNC | MDB_NOMETASYNC)
@@ -65,11 +65,16 @@ sinter_status store_status(int code)
 
 sinter_status store_fail(sinter_error *e, const store *s, int code, const char *doing)
 {
+    return store_fail_at(e, s->dir, code, doing);
+}
+
+sinter_status store_fail_at(sinter_error *e, const char *dir, int code, const char *doing)
+{
     const char *fix = NULL;
     for (size_t i = 0; i < ARRAY_LEN(CODES); i++) {
         if (CODES[i].code == code) fix = CODES[i].fix;
     }
-    return error_set(e, store_status(code), s->dir, fix, "cannot %s the journal: %s", doing, mdb_strerror(code));
+    return error_set(e, store_status(code), dir, fix, "cannot %s the journal: %s", doing, mdb_strerror(code));
 }
 
 static void big_endian_write(unsigned char *p, uint32_t v)
@@ -95,6 +100,14 @@ void ordinal_key_of(unsigned char k[8], uint32_t collection, uint32_t ordinal)
 {
     big_endian_write(k, collection);
     big_endian_write(k + 4, ordinal);
+}
+
+void digest_key_of(char out[DIGEST_KEY], str id)
+{
+    char hex[65];
+    sha256_hex(id.s, id.n, hex);
+    out[0] = '\x01';
+    memcpy(out + 1, hex, DIGEST_KEY - 1);
 }
 
 uint64_t write_entry_sum(str write_id, const write_entry *w, const void *refused, uint32_t n)
@@ -199,7 +212,7 @@ static int open_tables(MDB_txn *txn, tables *t, bool make)
         MDB_dbi *dbi;
         const char *name;
         unsigned flags;
-    } T[TABLES] = {
+    } T[STORE_TABLES] = {
         {&t->log, "log", MDB_INTEGERKEY},
         {&t->items, "items", 0},
         {&t->ordinals, "ordinals", 0},
@@ -209,7 +222,7 @@ static int open_tables(MDB_txn *txn, tables *t, bool make)
         {&t->events, "events", 0},
         {&t->meta, "meta", 0},
     };
-    for (size_t i = 0; i < TABLES; i++) {
+    for (size_t i = 0; i < STORE_TABLES; i++) {
         int code = mdb_dbi_open(txn, T[i].name, T[i].flags | (make ? MDB_CREATE : 0u), T[i].dbi);
         if (code == MDB_NOTFOUND && !make && T[i].dbi == &t->events) {
             t->events = NO_TABLE;
@@ -237,6 +250,10 @@ static sinter_status check_meta(store *s, MDB_txn *txn, sinter_error *e)
     int code = meta_read(txn, &s->t, "format", &format);
     if (!code) code = meta_read(txn, &s->t, "kind", &kind);
     if (code) return store_fail(e, s, code, "read the format of");
+    uint64_t erased = 0;
+    code = meta_read(txn, &s->t, "erased", &erased);
+    if (code && code != MDB_NOTFOUND) return store_fail(e, s, code, "read the format of");
+    s->erased = erased > 0;
     if (format != FORMAT)
         return error_set(e, SINTER_PRECONDITION, s->dir, "use the release that wrote it",
                          "the journal has format %" PRIu64 ", this build reads %d", format, FORMAT);
@@ -272,7 +289,7 @@ static int open_env(store *s, bool read_only)
     unsigned flags = MDB_NOTLS | (read_only ? MDB_RDONLY : SYNC_FLAGS);
     for (size_t map = MAP_MOST;; map /= 2) {
         int code = mdb_env_create(&s->env);
-        if (!code) code = mdb_env_set_maxdbs(s->env, TABLES);
+        if (!code) code = mdb_env_set_maxdbs(s->env, STORE_TABLES);
         if (!code) code = mdb_env_set_maxreaders(s->env, READERS);
         if (!code) code = mdb_env_set_mapsize(s->env, map);
         if (!code) code = mdb_env_open(s->env, s->dir, flags, 0600);
@@ -312,6 +329,28 @@ void store_close(store *s)
     free(s->dir);
 }
 
+int store_empty(store *s)
+{
+    MDB_txn *txn;
+    int code = mdb_txn_begin(s->env, NULL, 0, &txn);
+    if (code) return code;
+    for (unsigned i = 0; i < STORE_TABLES && !code; i++) code = mdb_drop(txn, store_table(s, i), 0);
+    if (!code) return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return code;
+}
+
+void store_moved(store *fresh, store *old)
+{
+    registry_remove(fresh);
+    free(fresh->dir);
+    fresh->dir = old->dir;
+    fresh->erased = old->erased;
+    memcpy(fresh->file, old->file, sizeof fresh->file);
+    old->dir = NULL;
+    memset(old->file, 0, sizeof old->file);
+}
+
 /* ---- the writer's lock --------------------------------------------------------------------------------------- */
 
 static sinter_status lock_refused(const char *path, int fd, sinter_error *e)
@@ -349,17 +388,18 @@ static sinter_status lock_take(const char *dir, int *out, sinter_error *e)
 /* The newest record must hold: a torn end is found before anything is added behind it. */
 static sinter_status read_last(journal *j, sinter_error *e)
 {
+    const store *now = atomic_load(&j->store);
     MDB_txn *txn;
     uint64_t last;
-    int code = mdb_txn_begin(j->store.env, NULL, MDB_RDONLY, &txn);
-    if (code) return store_fail(e, &j->store, code, "read");
+    int code = mdb_txn_begin(now->env, NULL, MDB_RDONLY, &txn);
+    if (code) return store_fail(e, now, code, "read");
     sinter_status s = SINTER_OK;
-    code = store_last(txn, &j->store.t, &last);
+    code = store_last(txn, &now->t, &last);
     MDB_val v;
     str packed;
-    if (!code && last && store_get(txn, j->store.t.log, &last, sizeof last, &v, &code))
+    if (!code && last && store_get(txn, now->t.log, &last, sizeof last, &v, &code))
         s = record_check((str){v.mv_data, v.mv_size}, last, &packed, e);
-    if (code) s = store_fail(e, &j->store, code, "read the end of");
+    if (code) s = store_fail(e, now, code, "read the end of");
     mdb_txn_abort(txn);
     atomic_store(&j->last, last);
     return s;
@@ -371,14 +411,35 @@ static void options_default(journal_options *o)
     if (!o->queue_bytes) o->queue_bytes = (uint64_t)256 << 20;
 }
 
+static void close_store(journal *j)
+{
+    store *s = atomic_load(&j->store);
+    store_close(s);
+    free(s);
+}
+
 static sinter_status open_locked(journal *j, sinter_error *e)
 {
-    sinter_status s = store_open(&j->store, j->options.dir, j->options.kind, j->read_only, e);
-    if (s) return s;
+    store *now = xmalloc(sizeof *now);
+    sinter_status s = j->read_only ? SINTER_OK : compact_clean(j->dir, e);
+    if (!s) s = store_open(now, j->dir, j->kind, j->read_only, e);
+    if (s) {
+        free(now);
+        return s;
+    }
+    atomic_store(&j->store, now);
     s = read_last(j, e);
     if (!s && !j->read_only) s = writer_start(j, e);
-    if (s) store_close(&j->store);
+    if (s) close_store(j);
     return s;
+}
+
+static void journal_free(journal *j)
+{
+    if (j->lock_fd >= 0) close(j->lock_fd);
+    pthread_mutex_destroy(&j->readers_lock);
+    free(j->dir);
+    free(j);
 }
 
 sinter_status journal_open(const journal_options *o, journal **out, sinter_error *e)
@@ -387,16 +448,16 @@ sinter_status journal_open(const journal_options *o, journal **out, sinter_error
     sinter_status s = o->read_only ? SINTER_OK : dir_make(o->dir, e);
     if (s) return s;
     journal *j = xcalloc(1, sizeof *j);
-    *j = (journal){.options = *o, .read_only = o->read_only, .lock_fd = -1};
+    *j = (journal){.options = *o, .read_only = o->read_only, .lock_fd = -1, .dir = xstrdup(o->dir), .kind = o->kind};
+    j->options.dir = j->dir;
+    pthread_mutex_init(&j->readers_lock, NULL);
     options_default(&j->options);
     if (!o->read_only) s = lock_take(o->dir, &j->lock_fd, e);
     if (!s) s = open_locked(j, e);
     if (s) {
-        if (j->lock_fd >= 0) close(j->lock_fd);
-        free(j);
+        journal_free(j);
         return s;
     }
-    j->options.dir = j->store.dir;
     *out = j;
     return SINTER_OK;
 }
@@ -405,9 +466,8 @@ void journal_close(journal *j)
 {
     if (!j) return;
     if (!j->read_only) writer_stop(j);
-    store_close(&j->store);
-    if (j->lock_fd >= 0) close(j->lock_fd);
-    free(j);
+    close_store(j);
+    journal_free(j);
 }
 
 const char *journal_acknowledgement(const journal *j)
@@ -439,7 +499,7 @@ void journal_get_stats(const journal *j, journal_stats *out)
         out->queued_bytes = w->queued_bytes;
         pthread_mutex_unlock(&w->lock);
     }
-    char *path = xasprintf("%s/data.mdb", j->store.dir);
+    char *path = xasprintf("%s/data.mdb", j->dir);
     struct stat st;
     if (stat(path, &st) == 0) out->file_bytes = (uint64_t)st.st_blocks * 512;
     free(path);

@@ -8,53 +8,98 @@
 #include "store.h"
 
 #include <inttypes.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { BATCH_RECORDS = 256, BATCH_BYTES = 4 << 20 };
 
-struct journal_reader {
-    journal *j;
-    MDB_txn *txn; /* reset between calls */
-    arena *batch; /* of a walk */
-    bool walking;
-    buffer bytes; /* of journal_get_bytes */
-};
-
 sinter_status journal_reader_open(journal *j, journal_reader **out, sinter_error *e)
 {
     journal_reader *r = xcalloc(1, sizeof *r);
-    *out = NULL;
-    int code = mdb_txn_begin(j->store.env, NULL, MDB_RDONLY, &r->txn);
-    if (code) {
-        free(r);
-        return store_fail(e, &j->store, code, "read");
-    }
-    mdb_txn_reset(r->txn);
     r->j = j;
-    r->batch = arena_new(1 << 16);
-    *out = r;
-    return SINTER_OK;
+    pthread_mutex_lock(&j->readers_lock);
+    r->at = atomic_load(&j->store);
+    int code = mdb_txn_begin(r->at->env, NULL, MDB_RDONLY, &r->txn);
+    if (!code) {
+        mdb_txn_reset(r->txn);
+        r->batch = arena_new(1 << 16);
+        r->next = j->readers;
+        j->readers = r;
+    }
+    pthread_mutex_unlock(&j->readers_lock);
+    *out = code ? NULL : r;
+    if (!code) return SINTER_OK;
+    free(r);
+    return store_fail_at(e, j->dir, code, "read");
 }
 
 void journal_reader_close(journal_reader *r)
 {
     if (!r) return;
-    mdb_txn_abort(r->txn);
+    pthread_mutex_lock(&r->j->readers_lock);
+    journal_reader **at = &r->j->readers;
+    while (*at != r) at = &(*at)->next;
+    *at = r->next;
+    if (r->txn) mdb_txn_abort(r->txn);
+    pthread_mutex_unlock(&r->j->readers_lock);
     arena_free(r->batch);
     buffer_free(&r->bytes);
     free(r);
 }
 
-static sinter_status begin(journal_reader *r, sinter_error *e)
+static void take(journal_reader *r)
 {
-    int code = mdb_txn_renew(r->txn);
-    return code ? store_fail(e, &r->j->store, code, "read") : SINTER_OK;
+    for (int idle = READER_IDLE; !atomic_compare_exchange_weak(&r->state, &idle, READER_READS); idle = READER_IDLE)
+        sched_yield(); /* the journal's file is being changed */
 }
 
 static void end(journal_reader *r)
 {
-    mdb_txn_reset(r->txn);
+    if (r->txn) mdb_txn_reset(r->txn);
+    atomic_store(&r->state, READER_IDLE);
+}
+
+/* On the file that is the journal's now. */
+static sinter_status begin(journal_reader *r, sinter_error *e)
+{
+    take(r);
+    const store *now = atomic_load(&r->j->store);
+    int code;
+    if (r->at == now && r->txn) {
+        code = mdb_txn_renew(r->txn);
+    } else {
+        if (r->txn) mdb_txn_abort(r->txn);
+        r->txn = NULL;
+        r->at = now;
+        code = mdb_txn_begin(now->env, NULL, MDB_RDONLY, &r->txn);
+    }
+    if (!code) return SINTER_OK;
+    sinter_status s = store_fail_at(e, r->j->dir, code, "read");
+    end(r);
+    return s;
+}
+
+void reader_leave(journal_reader *r, const store *old)
+{
+    for (int idle = READER_IDLE; !atomic_compare_exchange_weak(&r->state, &idle, READER_MOVED); idle = READER_IDLE)
+        sched_yield(); /* no read outlives 100 ms */
+    if (r->at == old) {
+        if (r->txn) mdb_txn_abort(r->txn);
+        r->txn = NULL;
+        r->at = NULL;
+    }
+    atomic_store(&r->state, READER_IDLE);
+}
+
+sinter_status reader_collection(journal_reader *r, str name, collection_entry *c, int *code, sinter_error *e)
+{
+    sinter_status s = begin(r, e);
+    if (s) return s;
+    *code = store_get_fixed(r->txn, r->at->t.collections, name.s, name.n, c, sizeof *c);
+    if (*code && *code != MDB_NOTFOUND) s = store_fail_at(e, r->j->dir, *code, "read");
+    end(r);
+    return s;
 }
 
 /* ---- single records ------------------------------------------------------------------------------------------ */
@@ -64,13 +109,13 @@ static sinter_status find(journal_reader *r, uint64_t sequence, str *stored, sin
 {
     MDB_val v;
     int code;
-    if (store_get(r->txn, r->j->store.t.log, &sequence, sizeof sequence, &v, &code)) {
+    if (store_get(r->txn, r->at->t.log, &sequence, sizeof sequence, &v, &code)) {
         *stored = (str){v.mv_data, v.mv_size};
         return SINTER_OK;
     }
     if (code == MDB_NOTFOUND)
-        return error_set(e, SINTER_NOT_FOUND, r->j->store.dir, NULL, "the journal has no record %" PRIu64, sequence);
-    return store_fail(e, &r->j->store, code, "read");
+        return error_set(e, SINTER_NOT_FOUND, r->j->dir, NULL, "the journal has no record %" PRIu64, sequence);
+    return store_fail_at(e, r->j->dir, code, "read");
 }
 
 sinter_status journal_get(journal_reader *r, uint64_t sequence, arena *a, Sinter__Storage__V1__Record **out,
@@ -138,10 +183,10 @@ static sinter_status batch_add(journal_reader *r, batch *b, uint64_t sequence, s
 static sinter_status check_trim(journal_reader *r, uint64_t after, sinter_error *e)
 {
     uint64_t trimmed = 0;
-    int code = store_get_fixed(r->txn, r->j->store.t.meta, "trimmed", 7, &trimmed, sizeof trimmed);
-    if (code && code != MDB_NOTFOUND) return store_fail(e, &r->j->store, code, "read");
+    int code = store_get_fixed(r->txn, r->at->t.meta, "trimmed", 7, &trimmed, sizeof trimmed);
+    if (code && code != MDB_NOTFOUND) return store_fail_at(e, r->j->dir, code, "read");
     if (after >= trimmed) return SINTER_OK;
-    return error_set(e, SINTER_GONE, r->j->store.dir, "start from a base snapshot",
+    return error_set(e, SINTER_GONE, r->j->dir, "start from a base snapshot",
                      "records up to %" PRIu64 " were trimmed, the tail starts after %" PRIu64, trimmed, after);
 }
 
@@ -152,8 +197,8 @@ static sinter_status fill_tail(journal_reader *r, uint64_t after, uint32_t limit
     MDB_val k = {sizeof sequence, &sequence}, v;
     sinter_status s = check_trim(r, after, e);
     if (s || after == UINT64_MAX) return s;
-    int code = mdb_cursor_open(r->txn, r->j->store.t.log, &c);
-    if (code) return store_fail(e, &r->j->store, code, "read");
+    int code = mdb_cursor_open(r->txn, r->at->t.log, &c);
+    if (code) return store_fail_at(e, r->j->dir, code, "read");
     code = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
     while (!code && !s && !batch_full(b, limit)) {
         memcpy(&sequence, k.mv_data, sizeof sequence);
@@ -161,14 +206,14 @@ static sinter_status fill_tail(journal_reader *r, uint64_t after, uint32_t limit
         code = mdb_cursor_get(c, &k, &v, MDB_NEXT);
     }
     mdb_cursor_close(c);
-    if (code && code != MDB_NOTFOUND && !s) s = store_fail(e, &r->j->store, code, "read");
+    if (code && code != MDB_NOTFOUND && !s) s = store_fail_at(e, r->j->dir, code, "read");
     return s;
 }
 
 static sinter_status walk_begin(journal_reader *r, sinter_error *e)
 {
     if (r->walking)
-        return error_set(e, SINTER_PRECONDITION, r->j->store.dir, "open another reader",
+        return error_set(e, SINTER_PRECONDITION, r->j->dir, "open another reader",
                          "the reader is walking already");
     r->walking = true;
     return SINTER_OK;
@@ -217,14 +262,14 @@ typedef struct items_walk {
 
 static sinter_status fill_items(journal_reader *r, items_walk *w, uint32_t limit, batch *b, sinter_error *e)
 {
-    const tables *t = &r->j->store.t;
+    const tables *t = &r->at->t;
     MDB_cursor *c;
     unsigned char key[8];
     ordinal_key_of(key, w->collection, w->ordinal);
     MDB_val k = {sizeof key, key}, v;
     sinter_status s = SINTER_OK;
     int code = mdb_cursor_open(r->txn, t->ordinals, &c);
-    if (code) return store_fail(e, &r->j->store, code, "read");
+    if (code) return store_fail_at(e, r->j->dir, code, "read");
     code = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
     while (!s && !batch_full(b, limit)) {
         uint64_t sequence;
@@ -242,7 +287,7 @@ static sinter_status fill_items(journal_reader *r, items_walk *w, uint32_t limit
         code = mdb_cursor_get(c, &k, &v, MDB_NEXT);
     }
     mdb_cursor_close(c);
-    if (code && code != MDB_NOTFOUND && !s) s = store_fail(e, &r->j->store, code, "read");
+    if (code && code != MDB_NOTFOUND && !s) s = store_fail_at(e, r->j->dir, code, "read");
     return s;
 }
 
@@ -283,12 +328,12 @@ sinter_status journal_item(journal_reader *r, uint32_t collection, str id, uint3
     sinter_status s = begin(r, e);
     if (s) return s;
     int code = id.n > ID_MOST ? MDB_NOTFOUND
-                              : store_get_fixed(r->txn, r->j->store.t.items, key.bytes, key.n, &item, sizeof item);
+                              : store_get_fixed(r->txn, r->at->t.items, key.bytes, key.n, &item, sizeof item);
     end(r);
     if (code == MDB_NOTFOUND)
         return error_set(e, SINTER_NOT_FOUND, NULL, NULL, "no item '%.*s'", (int)(id.n > ID_MOST ? ID_MOST : id.n),
                          id.s);
-    if (code) return store_fail(e, &r->j->store, code, "read");
+    if (code) return store_fail_at(e, r->j->dir, code, "read");
     if (ordinal) *ordinal = item.ordinal;
     if (sequence) *sequence = item.sequence;
     return SINTER_OK;
@@ -302,11 +347,11 @@ sinter_status journal_ordinal(journal_reader *r, uint32_t collection, uint32_t o
     sinter_status s = begin(r, e);
     if (s) return s;
     uint64_t found = 0;
-    int code = store_get_fixed(r->txn, r->j->store.t.ordinals, key, sizeof key, &found, sizeof found);
+    int code = store_get_fixed(r->txn, r->at->t.ordinals, key, sizeof key, &found, sizeof found);
     end(r);
     if (code == MDB_NOTFOUND)
         return error_set(e, SINTER_NOT_FOUND, NULL, NULL, "no item has ordinal %" PRIu32, ordinal);
-    if (code) return store_fail(e, &r->j->store, code, "read");
+    if (code) return store_fail_at(e, r->j->dir, code, "read");
     if (sequence) *sequence = found;
     return SINTER_OK;
 }
@@ -318,10 +363,10 @@ sinter_status journal_written(journal_reader *r, str write_id, journal_result *o
     *out = (journal_result){.repeated = true};
     sinter_status s = begin(r, e);
     if (s) return s;
-    int code = write_entry_get(r->txn, &r->j->store.t, write_id, &w, &refused, &out->n_refused);
+    int code = write_entry_get(r->txn, &r->at->t, write_id, &w, &refused, &out->n_refused);
     end(r);
     if (code == MDB_NOTFOUND) return error_set(e, SINTER_NOT_FOUND, NULL, NULL, "no such write was stored");
-    if (code) return store_fail(e, &r->j->store, code, "read");
+    if (code) return store_fail_at(e, r->j->dir, code, "read");
     out->sequence = w.sequence;
     out->applied = w.applied;
     out->unknown = w.unknown;
@@ -333,11 +378,11 @@ sinter_status journal_count(journal_reader *r, uint32_t collection, uint32_t *or
     count_entry c = {0};
     sinter_status s = begin(r, e);
     if (s) return s;
-    int code = store_get_fixed(r->txn, r->j->store.t.counts, &collection, sizeof collection, &c, sizeof c);
+    int code = store_get_fixed(r->txn, r->at->t.counts, &collection, sizeof collection, &c, sizeof c);
     end(r);
     if (code == MDB_NOTFOUND)
         return error_set(e, SINTER_NOT_FOUND, NULL, NULL, "no collection has number %" PRIu32, collection);
-    if (code) return store_fail(e, &r->j->store, code, "read");
+    if (code) return store_fail_at(e, r->j->dir, code, "read");
     if (ordinals) *ordinals = c.ordinals;
     if (live) *live = c.live;
     return SINTER_OK;

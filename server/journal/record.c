@@ -132,6 +132,13 @@ void record_event_put(buffer *out, const record_stamp *t, str event_put)
     seal(out);
 }
 
+void record_erased(buffer *out, const record_stamp *t)
+{
+    begin(out);
+    put_stamp(out, t);
+    seal(out);
+}
+
 /* The stamp comes last: of a field that stands twice, the last one counts. */
 void record_any(buffer *out, const record_stamp *t, str record)
 {

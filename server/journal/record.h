@@ -25,6 +25,8 @@ void record_item_delete(buffer *out, const record_stamp *t, uint32_t collection,
 void record_collection_made(buffer *out, const record_stamp *t, uint32_t collection, str name, str uuid);
 /* `event_put`: a packed EventPut, with its id and collection inside. */
 void record_event_put(buffer *out, const record_stamp *t, str event_put);
+/* No body: what was here was erased. */
+void record_erased(buffer *out, const record_stamp *t);
 /* `record`: a packed Record with any other body; the stamp overrides what it says of itself. */
 void record_any(buffer *out, const record_stamp *t, str record);
 

@@ -9,7 +9,10 @@
  *   collections name                                         → collection_entry
  *   writes      write_id                                     → write_entry, then a refused_entry each
  *   events      collection (big-endian) + event id           → sequence of its record
- *   meta        "format", "kind", "trimmed"                  → uint64 */
+ *   meta        "format", "kind", "trimmed", "erased"        → uint64
+ *
+ * An erased record keeps its sequence and time and has no body. The event ids and write ids that led to it stay as digests
+ * (digest_key_of), so that a retry of what was erased is still known to have been stored. */
 #ifndef SINTER_JOURNAL_STORE_H
 #define SINTER_JOURNAL_STORE_H
 
@@ -55,11 +58,16 @@ typedef struct item_key {
 } item_key;
 void item_key_of(item_key *k, uint32_t collection, str id);
 void ordinal_key_of(unsigned char k[8], uint32_t collection, uint32_t ordinal);
+/* What stands for an id in a key when its bytes may not: \x01 and 32 hex digits. No id has a control character. */
+enum { DIGEST_KEY = 33 };
+void digest_key_of(char out[DIGEST_KEY], str id);
 uint32_t big_endian_read(const unsigned char *p);
 
 typedef struct tables {
     MDB_dbi log, items, ordinals, counts, collections, writes, events, meta;
 } tables;
+
+enum { STORE_TABLES = 8 };
 
 /* `events` of a journal that is opened read-only and was last written before there were events. */
 #define NO_TABLE ((MDB_dbi)-1)
@@ -69,20 +77,33 @@ int write_entry_get(MDB_txn *txn, const tables *t, str write_id, write_entry *w,
 int write_entry_read(str write_id, MDB_val v, write_entry *w, const void **refused, uint32_t *n);
 
 /* An open environment: what reading needs. */
-typedef struct store {
+typedef struct store store;
+struct store {
     MDB_env *env;
     tables t;
     char *dir;
     journal_kind kind;
     uint64_t file[2]; /* device and inode of the folder: one environment a process */
     MDB_txn *opening; /* while the tables are opened: a fault there must not lose it */
-} store;
+    bool erased;      /* something was: digests are looked up too */
+};
+
+/* In the order of `tables`. */
+static inline MDB_dbi store_table(const store *s, unsigned table)
+{
+    return (&s->t.log)[table];
+}
 
 /* Opens or makes it. Read-only: NOT_FOUND where there is none. */
 sinter_status store_open(store *s, const char *dir, journal_kind kind, bool read_only, sinter_error *e);
 void store_close(store *s);
+/* Deletes every entry of every table. LMDB's code. */
+int store_empty(store *s);
+/* The files of `fresh` have taken the place of those of `old`. */
+void store_moved(store *fresh, store *old);
 /* error_set for a code of LMDB: EXHAUSTED for a full disk or map, DATA_LOSS for a broken file, IO otherwise. */
 sinter_status store_fail(sinter_error *e, const store *s, int code, const char *doing);
+sinter_status store_fail_at(sinter_error *e, const char *dir, int code, const char *doing);
 sinter_status store_status(int code);
 /* Looks `key` up; false with *code MDB_NOTFOUND, or another failure. */
 bool store_get(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t n, MDB_val *value, int *code);
@@ -98,6 +119,10 @@ typedef struct counter {
     bool known, changed;
 } counter;
 
+typedef struct compaction compaction;
+/* compact.c: the key of a table is being changed. */
+void compact_note(compaction *c, unsigned table, const void *key, size_t n);
+
 /* State of the transaction being built; writer thread only. */
 typedef struct build {
     MDB_txn *txn;
@@ -105,15 +130,19 @@ typedef struct build {
     counter *counter;  /* [counters] by collection number */
     uint32_t counters;
     uint64_t records, bytes; /* in this transaction */
+    compaction *compaction;  /* notes what is changed; NULL: none */
+    arena *a;                /* of a record being erased */
+    bool erased;             /* this transaction erases something */
     bool changed;
     buffer scratch;
     arena *change;        /* of one JOURNAL_CHANGE; NULL until there is one */
     uint32_t collections; /* highest number */
 } build;
 
-enum { JOURNAL_MAKE_COLLECTION = 100 }; /* internal op: `id` is the name, `bytes` the uuid */
+/* Internal ops: `id` is the name, `bytes` the uuid; `bytes` are sequences. */
+enum { JOURNAL_MAKE_COLLECTION = 100, JOURNAL_ERASE = 101 };
 
-int build_begin(build *b, const store *s);
+int build_begin(build *b, const store *s, compaction *c);
 /* Applies one write. Returns 0 with r->status set (OK, or a refusal that left the transaction as it was), or LMDB's
  * code of a failure after which the transaction must be aborted. What r->refused holds lives in *memory, made if need be. */
 int build_write(build *b, const store *s, const journal_write *w, journal_result *r, arena **memory, sinter_error *e);
@@ -124,7 +153,12 @@ void build_free(build *b);
 typedef struct entry entry; /* a queued write */
 
 struct journal {
-    store store;
+    _Atomic(store *) store; /* the writer thread changes it, when the file was written anew */
+    char *dir;
+    journal_kind kind;
+    pthread_mutex_t readers_lock; /* of the list, and of changes of `store` */
+    journal_reader *readers;
+    _Atomic(compaction *) compaction; /* under way; NULL: none */
     bool read_only;
     journal_options options;
     int lock_fd; /* of the writer's lock file; -1: read-only */
@@ -143,6 +177,34 @@ struct journal {
 
     _Atomic uint64_t commits, records, bytes, repeated, refused;
 };
+
+/* ---- readers (read.c) ---------------------------------------------------------------------------------------- */
+
+/* A reader is its thread's but for the moment in which the writer takes it off a file that is no longer the journal's. */
+typedef enum { READER_IDLE, READER_READS, READER_MOVED } reader_state;
+
+struct journal_reader {
+    journal *j;
+    const store *at; /* what txn reads; NULL: none yet */
+    MDB_txn *txn;    /* reset between calls */
+    _Atomic int state;
+    journal_reader *next;
+    arena *batch; /* of a walk */
+    bool walking;
+    buffer bytes; /* of journal_get_bytes */
+};
+
+/* Waits until the reader is idle, and ends what it has of `old`. */
+void reader_leave(journal_reader *r, const store *old);
+/* *code: 0 or MDB_NOTFOUND. */
+sinter_status reader_collection(journal_reader *r, str name, collection_entry *c, int *code, sinter_error *e);
+
+/* ---- writing the file anew (compact.c) ------------------------------------------------------------------------- */
+
+/* What a compaction left behind that did not end. */
+sinter_status compact_clean(const char *dir, sinter_error *e);
+/* On the writer thread, between groups: a compaction that asks for it becomes the journal. */
+void compact_switch(journal *j);
 
 sinter_status writer_start(journal *j, sinter_error *e);
 void writer_stop(journal *j);

@@ -279,6 +279,7 @@ static sinter_status walk_events(walk *w, MDB_cursor *c, sinter_error *e)
         const record *rec = record_of(w, sequence, "events", e);
         if (!rec) continue;
         str id = {(const char *)k.mv_data + 4, k.mv_size - 4};
+        if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY__NOT_SET && id.n == DIGEST_KEY && id.s[0] == '\x01') continue;
         if (rec->body_case != SINTER__STORAGE__V1__RECORD__BODY_EVENT_PUT || !rec->event_put->event)
             bad_entry(w, sequence, e, "events", "the record holds no event");
         else if (rec->event_put->collection != big_endian_read(k.mv_data) ||

@@ -69,7 +69,7 @@ static sinter_status refuse_op(sinter_error *e, uint32_t i, const char *what)
 static sinter_status check_put(const journal *j, const journal_op *op, uint32_t i, sinter_error *e)
 {
     str id;
-    if (j->store.kind != JOURNAL_CATALOGUE) return refuse_op(e, i, "items belong in the catalogue's journal");
+    if (j->kind != JOURNAL_CATALOGUE) return refuse_op(e, i, "items belong in the catalogue's journal");
     const char *problem = id_problem(op->id.s, op->id.n);
     if (problem) return refuse_op(e, i, problem);
     if (op->kind == JOURNAL_DELETE) return SINTER_OK;
@@ -82,7 +82,7 @@ static sinter_status check_event(const journal *j, const journal_op *op, uint32_
 {
     str id;
     uint32_t collection;
-    if (j->store.kind != JOURNAL_CATALOGUE) return refuse_op(e, i, "events belong in the catalogue's journal");
+    if (j->kind != JOURNAL_CATALOGUE) return refuse_op(e, i, "events belong in the catalogue's journal");
     const char *problem = id_problem(op->id.s, op->id.n);
     if (problem) return refuse_op(e, i, problem);
     if (!record_scan_event(op->bytes, &collection, &id)) return refuse_op(e, i, "the bytes are not a packed event");
@@ -102,7 +102,7 @@ static sinter_status check_record(const journal_op *op, uint32_t i, sinter_error
 
 static sinter_status check_change(const journal *j, const journal_op *op, uint32_t i, sinter_error *e)
 {
-    if (j->store.kind != JOURNAL_CATALOGUE) return refuse_op(e, i, "items belong in the catalogue's journal");
+    if (j->kind != JOURNAL_CATALOGUE) return refuse_op(e, i, "items belong in the catalogue's journal");
     const char *problem = id_problem(op->id.s, op->id.n);
     if (problem) return refuse_op(e, i, problem);
     return op->change ? SINTER_OK : refuse_op(e, i, "a change without its function");
@@ -122,7 +122,7 @@ static sinter_status check_write(const journal *j, const journal_write *w, sinte
             s = check_record(&w->op[i], i, e);
         else if (w->op[i].kind == JOURNAL_CHANGE)
             s = check_change(j, &w->op[i], i, e);
-        else if ((int)w->op[i].kind != JOURNAL_MAKE_COLLECTION)
+        else if ((int)w->op[i].kind != JOURNAL_MAKE_COLLECTION && (int)w->op[i].kind != JOURNAL_ERASE)
             s = refuse_op(e, i, "no such kind of operation");
         if (s) return s;
     }
@@ -131,7 +131,7 @@ static sinter_status check_write(const journal *j, const journal_write *w, sinte
 
 static sinter_status refuse_failed(const journal *j, sinter_error *e)
 {
-    return error_set(e, SINTER_PRECONDITION, j->store.dir, "check the disk, then restart the server",
+    return error_set(e, SINTER_PRECONDITION, j->dir, "check the disk, then restart the server",
                      "the journal stopped taking writes when the disk failed to sync");
 }
 
@@ -154,9 +154,9 @@ static sinter_status enqueue(journal *j, entry *n, sinter_error *e)
     sinter_status s = SINTER_OK;
     pthread_mutex_lock(&j->lock);
     if (j->closing)
-        s = error_set(e, SINTER_PRECONDITION, j->store.dir, NULL, "the journal is closing");
+        s = error_set(e, SINTER_PRECONDITION, j->dir, NULL, "the journal is closing");
     else if (is_full(j, n))
-        s = error_set(e, SINTER_EXHAUSTED, j->store.dir, "try again in a moment", "the queue of the journal is full");
+        s = error_set(e, SINTER_EXHAUSTED, j->dir, "try again in a moment", "the queue of the journal is full");
     else {
         /* A writer that lingers wakes by itself; one that works looks at the queue before it sleeps. */
         bool wake = !j->first;
@@ -174,7 +174,7 @@ static sinter_status enqueue(journal *j, entry *n, sinter_error *e)
 sinter_status journal_append(journal *j, const journal_write *w, journal_done *done, void *ctx, sinter_error *e)
 {
     if (j->read_only)
-        return error_set(e, SINTER_PRECONDITION, j->store.dir, NULL, "the journal is open for reading only");
+        return error_set(e, SINTER_PRECONDITION, j->dir, NULL, "the journal is open for reading only");
     if (atomic_load(&j->failed)) return refuse_failed(j, e);
     sinter_status s = check_write(j, w, e);
     if (s) return s;
@@ -264,29 +264,33 @@ static bool disk_is_full(const store *s, uint64_t bytes)
 /* Builds and commits one transaction. False: it is aborted; *retry: its writes may be tried one by one. */
 static bool try_commit(journal *j, build *b, entry *group, bool *retry, sinter_error *e)
 {
+    const store *now = atomic_load(&j->store);
     *retry = true;
-    int code = build_begin(b, &j->store);
+    int code = build_begin(b, now, atomic_load(&j->compaction));
     for (entry *n = group; n && !code; n = n->next) {
         sinter_error why = SINTER_ERROR_INIT;
-        code = build_write(b, &j->store, &n->write, &n->result, &n->memory, &why);
+        code = build_write(b, now, &n->write, &n->result, &n->memory, &why);
         if (!code && n->result.status) entry_fail(n, n->result.status, &why);
     }
     if (code) {
         build_abort(b);
-        store_fail(e, &j->store, code, "write to");
+        store_fail(e, now, code, "write to");
         return false;
     }
     uint64_t bytes = b->bytes;
-    code = build_commit(b, &j->store);
-    if (!code) return true;
-    store_fail(e, &j->store, code, "commit to");
+    code = build_commit(b, now);
+    if (!code) {
+        if (b->erased) atomic_load(&j->store)->erased = true;
+        return true;
+    }
+    store_fail(e, now, code, "commit to");
     if (store_status(code) == SINTER_EXHAUSTED) return false;
-    if (code == EIO && disk_is_full(&j->store, bytes)) {
-        error_set(e, SINTER_EXHAUSTED, j->store.dir, "free space on the disk; nothing was stored", "the disk is full");
+    if (code == EIO && disk_is_full(now, bytes)) {
+        error_set(e, SINTER_EXHAUSTED, j->dir, "free space on the disk; nothing was stored", "the disk is full");
         return false;
     }
     atomic_store(&j->failed, true);
-    error_set(e, SINTER_UNKNOWN, j->store.dir,
+    error_set(e, SINTER_UNKNOWN, j->dir,
               "check the disk, restart the server, then repeat the write with its write_id",
               "the journal could not be synced (%s): the write may or may not be stored", mdb_strerror(code));
     *retry = false;
@@ -372,7 +376,7 @@ static entry *take_group(journal *j, uint64_t *reader_check_ns)
     for (;;) {
         int dead;
         if (clock_mono_ns() >= *reader_check_ns) {
-            mdb_reader_check(j->store.env, &dead);
+            mdb_reader_check(atomic_load(&j->store)->env, &dead);
             *reader_check_ns = clock_mono_ns() + READER_CHECK_NS;
         }
         if (j->first || j->closing) break;
@@ -413,6 +417,7 @@ static void writer_main(void *arg)
     uint64_t reader_check_ns = clock_mono_ns() + READER_CHECK_NS;
     for (entry *group; (group = take_group(j, &reader_check_ns));) {
         uint64_t before = atomic_load(&j->last);
+        compact_switch(j);
         commit_group(j, &b, group);
         for (entry *n = group, *next; n; n = next) {
             next = n->next;
@@ -433,7 +438,7 @@ sinter_status writer_start(journal *j, sinter_error *e)
     pthread_condattr_destroy(&attr);
     j->end = &j->first;
     sinter_status s =
-        thread_start(&j->writer, j->store.kind == JOURNAL_CATALOGUE ? "journal" : "impressions", writer_main, j, e);
+        thread_start(&j->writer, j->kind == JOURNAL_CATALOGUE ? "journal" : "impressions", writer_main, j, e);
     if (!s) return s;
     pthread_cond_destroy(&j->wake);
     pthread_mutex_destroy(&j->lock);
@@ -451,18 +456,33 @@ void writer_stop(journal *j)
     pthread_mutex_destroy(&j->lock);
 }
 
+/* ---- erasing ------------------------------------------------------------------------------------------------- */
+
+sinter_status journal_erase(journal *j, const uint64_t *sequence, uint64_t n, sinter_error *e)
+{
+    enum { PIECE = 1024 }; /* other writes wait no longer than for that */
+    sinter_status s = SINTER_OK;
+    for (uint64_t i = 0; i < n && !s; i += PIECE) {
+        uint64_t some = n - i < PIECE ? n - i : PIECE;
+        journal_op op = {.kind = (journal_op_kind)JOURNAL_ERASE, .bytes = {(const char *)(sequence + i), some * sizeof *sequence}};
+        journal_write w = {.op = &op, .n = 1, .fence = UINT64_MAX};
+        s = journal_append_wait(j, &w, NULL, e);
+    }
+    return s;
+}
+
 /* ---- collections --------------------------------------------------------------------------------------------- */
 
 static sinter_status read_collection(journal *j, str name, collection_entry *c, sinter_error *e)
 {
-    MDB_txn *txn;
-    int code = mdb_txn_begin(j->store.env, NULL, MDB_RDONLY, &txn);
-    if (code) return store_fail(e, &j->store, code, "read");
-    code = store_get_fixed(txn, j->store.t.collections, name.s, name.n, c, sizeof *c);
-    mdb_txn_abort(txn);
-    if (code == MDB_NOTFOUND)
-        return error_set(e, SINTER_NOT_FOUND, j->store.dir, NULL, "the journal has no collection '%s'", name.s);
-    return code ? store_fail(e, &j->store, code, "read") : SINTER_OK;
+    journal_reader *r;
+    sinter_status s = journal_reader_open(j, &r, e);
+    if (s) return s;
+    int code;
+    s = reader_collection(r, name, c, &code, e);
+    journal_reader_close(r);
+    if (s || !code) return s;
+    return error_set(e, SINTER_NOT_FOUND, j->dir, NULL, "the journal has no collection '%s'", name.s);
 }
 
 sinter_status journal_collection(journal *j, const char *name, uint32_t *number, char uuid[37], sinter_error *e)

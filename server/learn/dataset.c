@@ -266,7 +266,7 @@ static sinter_status split(dataset_making *m, dataset_shared *d, dataset_result 
     m->records = (spool){.fd = -1};
     spool_seal(&d->records);
     set_shape(m, d);
-    d->n_users = (uint32_t)m->user.n;
+    d->n_users = m->n_rows;
     d->n_items = replay_set(m->replay)->n_items;
     r->items = d->n_items;
     r->interactions[0] = interactions;
@@ -331,7 +331,8 @@ static void making_free(dataset_making *m)
     spool_close(&m->raw_interactions);
     spool_close(&m->raw_labels);
     spool_close(&m->records);
-    keymap_free(&m->user);
+    keymap_free(&m->person);
+    free(m->row);
     keymap_free(&m->answered);
     free(m->place);
     buffer_free(&m->builder.bytes);
@@ -345,7 +346,7 @@ void dataset_progress(const dataset_making *m, const char *what, uint64_t done, 
 
 sinter_status dataset_memory(const dataset_making *m, sinter_error *e)
 {
-    uint64_t limit = m->spec->memory_limit, used = keymap_bytes(&m->user) + keymap_bytes(&m->answered) +
+    uint64_t limit = m->spec->memory_limit, used = keymap_bytes(&m->person) + m->cap_rows * sizeof *m->row + keymap_bytes(&m->answered) +
                                                    m->cap_places * sizeof *m->place + arena_used(m->memory) +
                                                    catalog_bytes(replay_catalog(m->replay));
     if (!limit || used <= limit) return SINTER_OK;

@@ -11,11 +11,83 @@ typedef Sinter__Storage__V1__Record record;
 
 enum { PROGRESS_EVERY = 4096 };
 
-static uint32_t user_row(dataset_making *m, const Sinter__V1__Event *ev)
+/* ---- who ------------------------------------------------------------------------------------------------------------------ */
+
+static uint32_t new_row(dataset_making *m, bool session)
 {
-    str person = profile_person_key(str_of(ev->user_id), str_of(ev->session_id), m->a);
-    return (uint32_t)keymap_get(&m->user, key_of(person.s, person.n), m->user.n);
+    if (m->n_rows == m->cap_rows) {
+        m->cap_rows = m->cap_rows ? 2 * m->cap_rows : 1024;
+        m->row = xrealloc(m->row, m->cap_rows * sizeof *m->row);
+    }
+    m->row[m->n_rows] = (user_row){m->n_rows, session};
+    return m->n_rows++;
 }
+
+static uint32_t row_of(dataset_making *m, key128 key, bool session)
+{
+    uint64_t row = keymap_get(&m->person, key, UINT64_MAX);
+    if (row != UINT64_MAX) return (uint32_t)row;
+    row = new_row(m, session);
+    keymap_set(&m->person, key, row);
+    return (uint32_t)row;
+}
+
+static key128 person_key(dataset_making *m, str user_id, str session_id)
+{
+    str person = profile_person_key(user_id, session_id, m->a);
+    return key_of(person.s, person.n);
+}
+
+/* As profiles have it: a session in which a user is known is the user's, also what was done in it before. */
+static uint32_t find_row(dataset_making *m, str user_id, str session_id)
+{
+    if (!user_id.n) return row_of(m, person_key(m, user_id, session_id), true);
+    uint32_t user = row_of(m, person_key(m, user_id, session_id), false);
+    if (!session_id.n) return user;
+    key128 session = person_key(m, (str){"", 0}, session_id);
+    uint64_t before = keymap_get(&m->person, session, UINT64_MAX);
+    if (before == user) return user;
+    if (before != UINT64_MAX && m->row[before].session && m->row[before].same == before) m->row[before].same = user;
+    keymap_set(&m->person, session, user);
+    return user;
+}
+
+/* What the event says, or else the answer that it names. */
+static str said(const char *by_event, const char *by_answer)
+{
+    return str_of(*by_event ? by_event : by_answer);
+}
+
+static uint32_t row_of_event(dataset_making *m, const Sinter__Storage__V1__EventPut *put)
+{
+    const Sinter__Storage__V1__EventJoined *joined = put->joined;
+    return find_row(m, said(put->event->user_id, joined ? joined->user_id : ""),
+                    said(put->event->session_id, joined ? joined->session_id : ""));
+}
+
+/* Sessions' rows become those of their users; rows are dense again, by first appearance. */
+static void join_rows(dataset_making *m)
+{
+    interaction *x = (interaction *)(void *)m->raw_interactions.map;
+    uint32_t *dense = xmalloc((m->n_rows + 1) * sizeof *dense), n = 0;
+    memset(dense, 0xff, (m->n_rows + 1) * sizeof *dense);
+    for (uint64_t i = 0; i < m->n_interactions; i++) {
+        uint32_t row = m->row[x[i].user].same;
+        if (dense[row] == UINT32_MAX) dense[row] = n++;
+        x[i].user = dense[row];
+    }
+    m->n_rows = n;
+    free(dense);
+}
+
+static bool any_joined(const dataset_making *m)
+{
+    for (uint32_t i = 0; i < m->n_rows; i++)
+        if (m->row[i].same != i) return true;
+    return false;
+}
+
+/* ---- events ----------------------------------------------------------------------------------------------------------------- */
 
 /* Ordinal of a living item; UINT32_MAX, counted, where there is none. */
 static uint32_t find_item(dataset_making *m, const char *id)
@@ -26,9 +98,9 @@ static uint32_t find_item(dataset_making *m, const char *id)
     return UINT32_MAX;
 }
 
-static sinter_status add_interaction(dataset_making *m, const Sinter__V1__Event *ev, uint32_t item, interaction x)
+static sinter_status add_interaction(dataset_making *m, const Sinter__Storage__V1__EventPut *put, uint32_t item, interaction x)
 {
-    x.user = user_row(m, ev);
+    x.user = row_of_event(m, put);
     x.item = item;
     m->n_interactions++;
     return spool_append(&m->raw_interactions, &x, sizeof x, m->error);
@@ -62,7 +134,7 @@ static sinter_status add_event(dataset_making *m, const record *rec)
     sinter_status s = SINTER_OK;
     for (size_t i = 0; i < ev->n_item_ids && s == SINTER_OK; i++) {
         uint32_t item = m->interactions ? find_item(m, ev->item_ids[i]) : UINT32_MAX;
-        if (item != UINT32_MAX) s = add_interaction(m, ev, item, x);
+        if (item != UINT32_MAX) s = add_interaction(m, rec->event_put, item, x);
         if (s == SINTER_OK && m->requests && ev->request_id[0]) s = add_label(m, ev, ev->item_ids[i], &x);
     }
     return s;
@@ -103,7 +175,8 @@ sinter_status dataset_read_events(dataset_making *m, sinter_error *e)
     if (s == SINTER_OK) s = spool_map(&m->raw_labels, e);
     if (s) return s;
     if (m->n_labels) qsort(m->raw_labels.map, m->n_labels, sizeof(label_event), by_key);
-    m->report->users = m->user.n;
+    if (any_joined(m)) join_rows(m);
+    m->report->users = m->n_rows;
     return SINTER_OK;
 }
 

@@ -126,6 +126,12 @@ typedef struct interaction {
     int64_t time_ms;
 } interaction;
 
+/* A person: a user, or a session that nobody is known in. */
+typedef struct user_row {
+    uint32_t same; /* the row of the user that the session was joined to; its own: not joined */
+    bool session;
+} user_row;
+
 /* An event that names a request: sorted by key, then in the order of records. */
 typedef struct label_event {
     key128 key; /* of request id and item id */
@@ -153,7 +159,9 @@ typedef struct dataset_making {
     uint32_t by_weight; /* bit t: target t is "weight" */
     uint32_t target[CONFIG_MAX_EVENTS + 1]; /* event type id of each target */
 
-    keymap user;
+    keymap person;       /* user or session → row */
+    user_row *row;       /* [n_rows] */
+    uint32_t n_rows, cap_rows;
     spool raw_interactions, raw_labels; /* interaction[], label_event[] */
     uint64_t n_interactions, n_labels, order;
     keymap answered; /* whole: request id → sequence in the log; 0: joined */

@@ -49,14 +49,6 @@ static void put_history(dataset_making *m, const answered *an)
     flat_room(b, PART_SIDE, m->spec->inputs->n_history_side * n, sizeof(float));
 }
 
-/* User.AttributesEntry and Context.AttributesEntry are two generated types of one shape. */
-#define PUT_ATTRIBUTES(b, part, entries, n_entries)                                   \
-    do {                                                                              \
-        flat_attributes_begin((b), (part), (uint32_t)(n_entries));                    \
-        for (size_t i_ = 0; i_ < (n_entries); i_++)                                   \
-            flat_attribute((b), (part), (entries)[i_]->key, (entries)[i_]->value);    \
-    } while (0)
-
 static void put_basket(dataset_making *m, const Sinter__V1__Context *c)
 {
     uint32_t *item = flat_room(&m->builder, PART_BASKET, (uint32_t)c->n_basket, sizeof *item), n = 0;
@@ -68,19 +60,41 @@ static void put_basket(dataset_making *m, const Sinter__V1__Context *c)
     m->baskets |= n > 0;
 }
 
-static void put_people(dataset_making *m, const Sinter__V1__SearchRequest *in)
+static bool is_sent(const Sinter__V1__User *u, const char *name)
+{
+    for (size_t i = 0; i < u->n_attributes; i++)
+        if (strcmp(u->attributes[i]->key, name) == 0) return true;
+    return false;
+}
+
+/* Those of the request, and below them those that were stored of the user then. */
+static void put_user_attributes(dataset_making *m, const Sinter__V1__User *u, const Sinter__Storage__V1__AnsweredPeople *people)
+{
+    flat_builder *b = &m->builder;
+    str packed = people ? (str){(const char *)people->attributes.data, people->attributes.len} : (str){"", 0};
+    const Sinter__Storage__V1__UserPut *stored = profile_attributes_read(packed, m->a);
+    size_t n_stored = stored ? stored->n_attributes : 0;
+    flat_attributes_begin(b, PART_USER_ATTRIBUTES, (uint32_t)(u->n_attributes + n_stored));
+    for (size_t i = 0; i < u->n_attributes; i++) flat_attribute(b, PART_USER_ATTRIBUTES, u->attributes[i]->key, u->attributes[i]->value);
+    for (size_t i = 0; i < n_stored; i++)
+        if (!is_sent(u, stored->attributes[i]->key))
+            flat_attribute(b, PART_USER_ATTRIBUTES, stored->attributes[i]->key, stored->attributes[i]->value);
+}
+
+static void put_people(dataset_making *m, const answered *an, const Sinter__V1__SearchRequest *in)
 {
     flat_builder *b = &m->builder;
     if (in->user) {
         flat_text(b, PART_USER_ID, str_of(in->user->user_id));
         flat_text(b, PART_SESSION_ID, str_of(in->user->session_id));
-        PUT_ATTRIBUTES(b, PART_USER_ATTRIBUTES, in->user->attributes, in->user->n_attributes);
+        put_user_attributes(m, in->user, an->people);
     }
     const Sinter__V1__Context *c = in->context;
     if (!c) return;
     flat_text(b, PART_LOCALE, str_of(c->locale));
     flat_text(b, PART_DEVICE, str_of(c->device));
-    PUT_ATTRIBUTES(b, PART_CONTEXT_ATTRIBUTES, c->attributes, c->n_attributes);
+    flat_attributes_begin(b, PART_CONTEXT_ATTRIBUTES, (uint32_t)c->n_attributes);
+    for (size_t i = 0; i < c->n_attributes; i++) flat_attribute(b, PART_CONTEXT_ATTRIBUTES, c->attributes[i]->key, c->attributes[i]->value);
     put_basket(m, c);
 }
 
@@ -145,7 +159,7 @@ static bool put_common(dataset_making *m, const answered *an, uint32_t n)
     h->page_size = in->page_size ? in->page_size : 10;
     flat_text(&m->builder, PART_REQUEST_ID, str_of(an->request_id));
     put_query(m, in);
-    put_people(m, in);
+    put_people(m, an, in);
     put_history(m, an);
     put_vectors(m, n);
     return true;

@@ -50,7 +50,7 @@ static sinter_status list_files(const char *dir, arena *a, model_file **file, ui
 static sinter_status sum_of(const char *dir, const char *file, char out[65], sinter_error *e)
 {
     char *path = xasprintf("%s/%s", dir, file);
-    sinter_status s = plugin_sha256_file(path, out, e);
+    sinter_status s = sha256_file(path, out, e);
     free(path);
     return s;
 }

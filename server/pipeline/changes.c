@@ -301,7 +301,7 @@ static void pin_build(void *ctx, const snap_pipeline *p, const snap_use *u)
     for (uint32_t i = 0; i < x->n; i++)
         if (strcmp(x->o[i].plugin, key) == 0) return;
     char *file = plugin_file_of(&x->to->config->server, u->config);
-    if (file) plugin_sha256_file(file, sha256, NULL);
+    if (file) sha256_file(file, sha256, NULL);
     free(file);
     if (strcmp(sha256, u->library->sha256) == 0) return;
     plugin_override *o = &x->o[x->n++];

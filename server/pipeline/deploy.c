@@ -44,7 +44,7 @@ static sinter_status someone_uses(const snapshot *s, const char *name, const cha
 
 /* ---- deploy ------------------------------------------------------------------------------------------------------------------- */
 
-static uint32_t collection_number(const engine *g, const char *uuid)
+uint32_t engine_collection_number(const engine *g, const char *uuid)
 {
     for (uint32_t i = 0; i < g->n_collections; i++)
         if (strcmp(g->services[i].public.uuid, uuid) == 0) return catalog_number(g->services[i].catalog);
@@ -84,7 +84,7 @@ static sinter_status make_plan(const engine *g, const char *model, arena *a, pla
     if (st == SINTER_OK) st = someone_uses(s, p->name, p->info.collection_uuid, &p->own, a, e);
     if (st) return st;
     const deployment *newest = deployments_head(g->deployments, p->name);
-    const deployment *own = deployments_newest_of(g->deployments, p->name, collection_number(g, p->info.collection_uuid));
+    const deployment *own = deployments_newest_of(g->deployments, p->name, engine_collection_number(g, p->info.collection_uuid));
     /* A version once deployed stays what it was: its numbers stand in logs and in what was trained after it. */
     for (const deployment *d = newest; d; d = d->before)
         if (d->version == p->version && !same_files(p, d))
@@ -103,7 +103,7 @@ static Sinter__Storage__V1__Deployment *deployment_of(const engine *g, const pla
     d->version = arena_printf(a, "%llu", (unsigned long long)p->version);
     d->who = arena_strdup(a, o->who ? o->who : "");
     d->why = arena_strdup(a, o->why ? o->why : "");
-    d->collection = collection_number(g, p->info.collection_uuid);
+    d->collection = engine_collection_number(g, p->info.collection_uuid);
     d->since = p->info.since;
     d->until = p->info.until;
     d->rollback = rollback;

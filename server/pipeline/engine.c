@@ -129,6 +129,7 @@ sinter_status engine_open(config *c, uint32_t lanes, const char *exe, engine **o
     snapshot *s = NULL;
     sinter_status st = dir_make(c->server.data_dir, e);
     if (st == SINTER_OK) st = open_journals(g, c, exe, e);
+    if (g->impressions) g->answers = answers_new();
     if (st == SINTER_OK) st = open_lanes(g, e);
     if (st == SINTER_OK) st = open_records(g, e);
     if (st == SINTER_OK) st = arms_open(g->journal, g->impressions, &g->arms, e);
@@ -201,6 +202,8 @@ void engine_close(engine *g)
     buffer_free(&g->told_watch);
     buffer_free(&g->told_warnings);
     pthread_mutex_destroy(&g->told_lock);
+    answers_free(g->answers);
+    erasures_free(g->erasures);
     free(g->services);
     config_free(g->on_disk);
     free(g->config_path);

@@ -51,6 +51,18 @@ typedef struct watching {
 } watching;
 
 #define HELD_MOST 34u
+/* answers.c: the latest answers by request id. [any thread] */
+typedef struct answers answers;
+answers *answers_new(void);
+void answers_free(answers *t);
+/* The answer of a search that is about to leave, or has. `wait`: for a lock. */
+void answers_keep(struct search *s, bool wait);
+/* Those of whom `is` says so. */
+void answers_forget(answers *t, bool (*is)(void *ctx, const char *user_id, const char *session_id), void *ctx);
+
+struct erasures;
+void erasures_free(struct erasures *x); /* people.c */
+void engine_recall_answers(engine *g);  /* answers.c */
 
 struct engine {
     uint32_t n_lanes, n_collections; /* lanes that answer; one more behind them is the control thread's */
@@ -66,6 +78,8 @@ struct engine {
     plugin_host *host;
     services_context *services;    /* [n_collections] */
     _Atomic(snapshot *) snapshot;
+    answers *answers;              /* NULL: impressions are off */
+    struct erasures *erasures;     /* people.c; people thread only */
     snapshot *first;               /* holds the configuration that the views were opened with */
     uint64_t serial;
     deployments *deployments;      /* control thread only, once open */
@@ -94,6 +108,7 @@ struct engine {
 sinter_status engine_build(engine *g, snapshot_args *args, snapshot **out, sinter_error *e);
 void engine_publish(engine *g, snapshot *s); /* and drains the one before */
 void engine_configure_suggest(engine *g, const snapshot *s); /* suggest.c */
+uint32_t engine_collection_number(const engine *g, const char *uuid); /* in the journal; 0: none */
 void engine_discard(engine *g, snapshot *s); /* built and not published */
 void engine_trim_held(engine *g);            /* those beyond `swap.hold` leave */
 pipeline_lane *engine_control_lane(engine *g);

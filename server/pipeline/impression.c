@@ -79,14 +79,16 @@ static void log_person(search *s, Sinter__Storage__V1__Answered *a)
     a->history_weight = h->weight;
 }
 
-/* What counts of times shown are made of: the value of each shown item's counter fields now, and how far the log had been read. */
-static void log_shown(search *s, Sinter__Storage__V1__Answered *a)
+/* What was stored of the user; and what counts of times shown are made of: the value of each shown item's counter fields now, and how far the log had been read. */
+static void log_people(search *s, Sinter__Storage__V1__Answered *a)
 {
     const config_collection *schema = s->collection->schema;
     const profile_set *set = s->view->profiles;
-    if (!schema->rates) return;
+    if (!schema->rates && !s->stored.n) return;
     Sinter__Storage__V1__AnsweredPeople *said = a->people = ARENA_NEW(s->a, Sinter__Storage__V1__AnsweredPeople);
     sinter__storage__v1__answered_people__init(said);
+    said->attributes = (ProtobufCBinaryData){s->stored.n, (uint8_t *)(uintptr_t)s->stored.s};
+    if (!schema->rates) return;
     said->shown_sequence = set->shown_sequence;
     said->n_counted_by = schema->n_counter_by;
     said->counted_by = (char **)(uintptr_t)schema->counter_by;
@@ -240,12 +242,13 @@ static sinter_status log_answer(search *s, str request_bytes, Sinter__Storage__V
     a.arms = search_arm_names(s);
     a.n_arms = s->n_taken;
     log_person(s, &a);
-    log_shown(s, &a);
+    log_people(s, &a);
     fill_shown(s, &a, &numbers);
     Sinter__Storage__V1__Record rec;
     sinter__storage__v1__record__init(&rec);
     rec.body_case = SINTER__STORAGE__V1__RECORD__BODY_ANSWERED;
     rec.answered = &a;
+    answers_keep(s, true);
     return append(s, &rec, answer_written, e);
 }
 

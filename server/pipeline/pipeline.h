@@ -20,6 +20,7 @@
 #include "suggest/suggest.h"
 #include "views/views.h"
 #include <sinter/v1/admin.pb-c.h>
+#include <sinter/v1/events.pb-c.h>
 #include <sinter/v1/search.pb-c.h>
 
 /* The running house below rpc: journals, views, current snapshot, lanes' state, impression log. One a process. */
@@ -212,6 +213,19 @@ void engine_forget_suggestions(engine *g);
  * lane: after the answer was handed to the network, before pipeline_lane_end. Never waits; a loss is counted. `request_bytes`:
  * the request as it came. */
 void pipeline_log(pipeline_lane *l, str request_bytes);
+
+/* ---- people ---- */
+
+/* What the answer that an event names says and the event does not, in `a`; NULL: nothing, or the answer is not known. [any] */
+Sinter__Storage__V1__EventJoined *engine_join_event(engine *g, const catalog_collection *c, const Sinter__V1__Event *ev, arena *a);
+/* Once, before the others below: an erasure that a crash interrupted goes on; the newest answers are read, for engine_join_event.
+ * `stop` says that the server is stopping. All on one thread. [people] */
+void engine_people_start(engine *g, bool (*stop)(void *ctx), void *ctx);
+sinter_status engine_get_user(engine *g, const Sinter__V1__GetUserRequest *in, bool (*stop)(void *ctx), void *ctx, arena *a,
+                              Sinter__V1__GetUserResponse *out, sinter_error *e);
+/* Returns when nothing is left. An error after the beginning leaves it begun: it goes on with the same call, or after a start. */
+sinter_status engine_erase(engine *g, const Sinter__V1__EraseUserRequest *in, bool (*stop)(void *ctx), void *ctx, arena *a,
+                           Sinter__V1__EraseUserResponse *out, sinter_error *e);
 
 /* State, collections, plugins in use, what is not trained, counters (room for 16 more), in `a`; between begin and end. */
 sinter_status engine_status(engine *g, pipeline_lane *l, arena *a, Sinter__V1__GetStatusResponse *out, sinter_error *e);

@@ -182,6 +182,32 @@ static sinter_value value_of(arena *a, const Sinter__V1__Value *v)
         (n_out) = (uint32_t)(n_entries);                                       \
     } while (0)
 
+static bool is_sent(const sinter_attribute *a, uint32_t n, str name)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (str_eq(name, (str){a[i].name.data, a[i].name.size})) return true;
+    return false;
+}
+
+/* What PutUser stored, below what the request says itself. */
+static void read_stored(search *s)
+{
+    const sinter_user *u = &s->user;
+    if (!u->user_id.size) return;
+    s->stored = profile_attributes(profile_find_person(s->view->profiles, (str){u->user_id.data, u->user_id.size}, (str){"", 0}));
+    const Sinter__Storage__V1__UserPut *stored = profile_attributes_read(s->stored, s->a);
+    if (!stored) return;
+    const uint32_t sent = u->n_attributes;
+    sinter_attribute *all = ARENA_ARRAY(s->a, sinter_attribute, sent + stored->n_attributes);
+    if (sent) memcpy(all, u->attribute, sent * sizeof *all);
+    for (size_t i = 0; i < stored->n_attributes; i++) {
+        str name = str_of(stored->attributes[i]->key);
+        if (is_sent(all, sent, name)) continue;
+        all[s->user.n_attributes++] = (sinter_attribute){{name.s, name.n}, value_of(s->a, stored->attributes[i]->value)};
+    }
+    s->user.attribute = all;
+}
+
 static sinter_status read_people(search *s, sinter_error *e)
 {
     s->user = (sinter_user){.size = sizeof s->user, .user_id = {"", 0}, .session_id = {"", 0}};
@@ -192,6 +218,7 @@ static sinter_status read_people(search *s, sinter_error *e)
         s->user.user_id = slice(u->user_id);
         s->user.session_id = slice(u->session_id);
         READ_ATTRIBUTES(s->a, u->attributes, u->n_attributes, s->user.attribute, s->user.n_attributes);
+        read_stored(s);
     }
     const Sinter__V1__Context *c = s->in->context;
     if (!c) return SINTER_OK;

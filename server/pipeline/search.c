@@ -239,6 +239,7 @@ sinter_status pipeline_search(pipeline_lane *l, const Sinter__V1__SearchRequest 
     if (s->out->n_degraded) atomic_fetch_add_explicit(&l->engine->degraded, 1, memory_order_relaxed);
     /* Before the answer leaves: whoever has it and sees none pending finds its records. */
     atomic_fetch_add_explicit(&l->engine->impressions_pending, impression_records(s), memory_order_relaxed);
+    answers_keep(s, false);
     l->last = s;
     *out = s->out;
     return SINTER_OK;

@@ -138,6 +138,8 @@ typedef struct search {
     sinter_request request;       /* what plugins see */
     sinter_query public_query;
     sinter_user user;             /* without a history */
+    bool kept;                    /* among the latest answers */
+    str stored;                   /* packed UserPut: attributes that PutUser stored; empty: none */
     sinter_context context;
     history history;              /* when somebody asked for it */
 

@@ -136,14 +136,14 @@ static sinter_status sum(const snapshot *was, const keys *k, const char *file, c
     if (*file && *file != '/')
         return error_set(e, SINTER_INVALID, "file", "give its whole path on the server's machine", "'%.200s' is no absolute path", file);
     *path = file;
-    if (*file) return plugin_sha256_file(file, out, e);
+    if (*file) return sha256_file(file, out, e);
     char *configured = plugin_file_of(&was->config->server, k->use[0]);
     if (!configured)
         return conf_error(e, k->use[0]->at, "put it there, or name another with the swap", "there is no file for the plugin '%s'",
                           k->use[0]->plugin);
     *path = arena_strdup(a, configured);
     free(configured);
-    return plugin_sha256_file(*path, out, e);
+    return sha256_file(*path, out, e);
 }
 
 /* Every use of the keys with its own options and model. */

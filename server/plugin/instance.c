@@ -11,7 +11,7 @@ static void model_sum(const char *dir, char out[65])
 {
     char *path = dir ? xasprintf("%s/model.yaml", dir) : NULL;
     out[0] = '\0';
-    if (path && plugin_sha256_file(path, out, NULL) != SINTER_OK) out[0] = '\0';
+    if (path && sha256_file(path, out, NULL) != SINTER_OK) out[0] = '\0';
     free(path);
 }
 

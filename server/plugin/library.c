@@ -221,7 +221,7 @@ static sinter_status load_bytes(plugin_host *h, const char *path, str bytes, con
                                 sinter_error *e)
 {
     char sha256[65];
-    plugin_sha256(bytes.s, bytes.n, sha256);
+    sha256_hex(bytes.s, bytes.n, sha256);
     if (pin && strcmp(pin, sha256) != 0)
         return refuse(e, path, "put the pinned build back, or change the pin",
                       "its sha256 is %s, and the configuration pins %s", sha256, pin);

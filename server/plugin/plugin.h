@@ -265,8 +265,4 @@ typedef struct plugin_elf {
 /* Reads a shared object's tables with every offset checked; refuses what is not one. The result lives in `a`. */
 sinter_status plugin_elf_read(const char *path, str bytes, arena *a, plugin_elf *out, sinter_error *e);
 
-/* Lower-case hex SHA-256 with its NUL. */
-void plugin_sha256(const void *p, size_t n, char out[65]);
-sinter_status plugin_sha256_file(const char *path, char out[65], sinter_error *e);
-
 #endif

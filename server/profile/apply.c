@@ -206,14 +206,22 @@ static void remember(profile_collection *p, doer d, history_entry *e)
     if (d.session != UINT32_MAX) person_add(p, d.session, e);
 }
 
+/* What the event says, or else the answer that it names. */
+static str said(const char *by_event, const char *by_answer)
+{
+    return str_of(*by_event ? by_event : by_answer);
+}
+
 static bool apply_event(profile_collection *p, const record *rec)
 {
     const Sinter__V1__Event *event = rec->event_put->event;
     uint32_t type = event ? type_number(p, event->type) : 0;
     if (!type) return false;
     arena_reset(p->scratch);
-    doer who = doer_of(p, str_of(event->user_id), str_of(event->session_id));
-    str text = event->query[0] ? profile_query_text(str_of(event->query), p->scratch) : (str){"", 0};
+    const Sinter__Storage__V1__EventJoined *joined = rec->event_put->joined;
+    doer who = doer_of(p, said(event->user_id, joined ? joined->user_id : ""), said(event->session_id, joined ? joined->session_id : ""));
+    str asked_for = said(event->query, joined ? joined->query : "");
+    str text = asked_for.n ? profile_query_text(asked_for, p->scratch) : (str){"", 0};
     bool asked = text.n > 0 && text.n <= MAX_QUERY_TEXT;
     uint32_t query = asked ? number_of(p, &p->queries, &p->n_queries, text) : UINT32_MAX;
     count c = count_of(rec);
@@ -233,22 +241,32 @@ static bool apply_event(profile_collection *p, const record *rec)
     return true;
 }
 
+static bool apply_user(profile_collection *p, const Sinter__Storage__V1__UserPut *put)
+{
+    char key[MAX_ID + 2] = "";
+    size_t n = user_key(str_of(put->user_id), key);
+    arena_reset(p->scratch);
+    if (n) person_put(p, person_number(p, key, n), put);
+    return n > 0;
+}
+
 /* ---- records ------------------------------------------------------------------------------------------------------------------- */
 
 bool profile_apply(profile_collection *p, const record *rec)
 {
     if (rec->sequence <= p->applied) return p->moved;
-    bool moved = false;
+    bool moved = false, items = p->schema->n_events > 0;
     switch (rec->body_case) {
     case SINTER__STORAGE__V1__RECORD__BODY_EVENT_PUT:
         moved = rec->event_put->collection == p->number && apply_event(p, rec);
         break;
     case SINTER__STORAGE__V1__RECORD__BODY_ITEM_PUT:
-        moved = rec->item_put->collection == p->number && apply_put(p, rec->item_put);
+        moved = items && rec->item_put->collection == p->number && apply_put(p, rec->item_put);
         break;
     case SINTER__STORAGE__V1__RECORD__BODY_ITEM_DELETE:
-        moved = rec->item_delete->collection == p->number && apply_delete(p, rec->item_delete);
+        moved = items && rec->item_delete->collection == p->number && apply_delete(p, rec->item_delete);
         break;
+    case SINTER__STORAGE__V1__RECORD__BODY_USER_PUT: moved = apply_user(p, rec->user_put); break;
     default: break;
     }
     p->applied = rec->sequence;

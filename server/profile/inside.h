@@ -116,8 +116,17 @@ typedef struct block {
 /* *slot, or a copy of it that takes its place there, with room for `cap` entries of `entry` bytes behind the struct's `head`. */
 void *block_writable(profile_collection *p, void *slot, size_t head, size_t entry, uint32_t cap);
 
+/* What PutUser stored of a user: a packed UserPut of attributes alone. Never changed, replaced. */
+typedef struct attributes {
+    uint32_t n;
+    char packed[];
+} attributes;
+/* attributes.c: after one more PutUser; NULL: none are left. */
+attributes *attributes_after(profile_collection *p, const attributes *before, const Sinter__Storage__V1__UserPut *put, arena *a);
+
 struct profile_person {
     block b;
+    const attributes *attributes; /* NULL: none */
     uint32_t user;         /* of a session: 1 + the number of the user it is joined to; 0: nobody */
     uint32_t query;        /* hash_id of the words that the latest event naming any names; 0: none */
     int64_t query_ms;
@@ -140,6 +149,7 @@ uint32_t value_of_hash(profile_collection *p, uint32_t by, uint64_t hash);
 void person_add(profile_collection *p, uint32_t person, const history_entry *e);
 void person_join(profile_collection *p, uint32_t user, uint32_t session);
 uint32_t person_joined(const profile_collection *p, uint32_t session); /* 1 + user; 0: to nobody */
+void person_put(profile_collection *p, uint32_t person, const Sinter__Storage__V1__UserPut *put);
 void person_asked(profile_collection *p, uint32_t person, uint32_t query, int64_t time_ms);
 void query_add(profile_collection *p, uint32_t query, uint32_t item, uint32_t type, const count *c);
 void query_free(profile_query *q);

@@ -128,6 +128,15 @@ void person_asked(profile_collection *p, uint32_t person, uint32_t query, int64_
     h->query_ms = time_ms;
 }
 
+void person_put(profile_collection *p, uint32_t person, const Sinter__Storage__V1__UserPut *put)
+{
+    profile_person *h = touch(p, person);
+    attributes *before = (attributes *)(uintptr_t)h->attributes;
+    h->attributes = attributes_after(p, before, put, p->scratch);
+    if (before) p->bytes -= sizeof *before + before->n;
+    profile_replace(p, before);
+}
+
 /* ---- reading ----------------------------------------------------------------------------------------------------------- */
 
 static const profile_person *find(const profile_set *s, const char *key, size_t n, uint32_t *number)

@@ -30,6 +30,17 @@ profile_collection *profile_open(const config_collection *schema, uint32_t numbe
     return p;
 }
 
+profile_collection *profile_open_like(const profile_collection *like)
+{
+    profile_collection *p = profile_open(like->schema, like->number, like->epochs);
+    uint32_t n = atomic_load_explicit(&like->n_types, memory_order_acquire);
+    for (uint32_t t = atomic_load(&p->n_types); t < n; t++) {
+        p->type[t] = xstrdup(like->type[t]);
+        atomic_store_explicit(&p->n_types, t + 1, memory_order_release);
+    }
+    return p;
+}
+
 void profile_add_types(profile_collection *p, const config_collection *schema)
 {
     pthread_mutex_lock(&p->lock);
@@ -128,8 +139,11 @@ const profile_set *profile_current(const profile_collection *p)
 static void free_people(rows *r)
 {
     for (uint32_t k = 0; k < r->n_chunks; k++) {
-        void **row = r->chunk[k] ? (void **)r->chunk[k]->row : NULL;
-        for (uint32_t i = 0; row && i < ROWS; i++) free(row[i]);
+        profile_person **row = r->chunk[k] ? (profile_person **)r->chunk[k]->row : NULL;
+        for (uint32_t i = 0; row && i < ROWS; i++) {
+            if (row[i]) free((void *)(uintptr_t)row[i]->attributes);
+            free(row[i]);
+        }
     }
     rows_free(r);
 }

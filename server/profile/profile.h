@@ -38,6 +38,7 @@ typedef struct profile_query profile_query;   /* one query's counters in one set
  * freed at once, so that only the newest set may be read. */
 profile_collection *profile_open(const config_collection *schema, uint32_t number, epoch_domain *epochs);
 void profile_close(profile_collection *p); /* with its newest set */
+profile_collection *profile_open_like(const profile_collection *p); /* empty, with the types that it has now */
 
 /* Event types that a later configuration has added at the end of the list. [any thread] */
 void profile_add_types(profile_collection *p, const config_collection *schema);
@@ -86,6 +87,13 @@ typedef struct profile_who {
     const profile_person *user, *session;
 } profile_who;
 profile_who profile_find_person(const profile_set *s, str user_id, str session_id);
+/* What PutUser stored of the user: a packed sinter.storage.v1.UserPut with attributes alone; empty: nothing. */
+str profile_attributes(profile_who who);
+/* Unpacked into `a`; NULL: nothing. */
+Sinter__Storage__V1__UserPut *profile_attributes_read(str packed, arena *a);
+/* What is stored after `put`, as `after`, in `a`; before: NULL, or what was. */
+void profile_attributes_fold(const Sinter__Storage__V1__UserPut *before, const Sinter__Storage__V1__UserPut *put, arena *a,
+                             Sinter__Storage__V1__UserPut *after);
 /* Events of both on items that exist, newest first, each once, at most `limit` and `profiles: {history}`. Returns how many. */
 uint32_t profile_history(const profile_set *s, profile_who who, uint32_t limit, profile_event *out);
 /* How many of the kept history are of `type` (0: any) and on items that exist. */

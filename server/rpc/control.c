@@ -90,7 +90,7 @@ static void reload_for_signal(server *s)
 }
 
 /* The lane that took the call is busy with others by now: the request is unpacked again, here. */
-static void work(server *s, call *c)
+void control_work(server *s, call *c)
 {
     sinter_error e = SINTER_ERROR_INIT;
     ProtobufCMessage *request = NULL;
@@ -124,7 +124,7 @@ static void control_main(void *arg)
         if (c == &s->reload_signal) {
             reload_for_signal(s);
         } else if (c) {
-            if (!call_over(c)) work(s, c);
+            if (!call_over(c)) control_work(s, c);
             call_release(c);
         }
     }

@@ -18,4 +18,7 @@ typedef struct event_batch {
  * INVALID: too many for one message. */
 sinter_status events_check(worker *w, Sinter__V1__Event *const *events, size_t n, event_batch *out, sinter_error *e);
 
+/* Whether a value has a member set, and a number is finite. */
+bool event_value_known(const Sinter__V1__Value *v);
+
 #endif

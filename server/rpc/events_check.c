@@ -23,7 +23,7 @@ typedef struct checking {
     int64_t now_ms;
     const char *named; /* the collection found last: most batches name one */
     const config_collection *k;
-    uint32_t number;
+    const catalog_collection *catalog;
 } checking;
 
 /* What is wrong with an event; all in the arena. */
@@ -63,7 +63,7 @@ static bool find_collection(checking *k, const event *ev, fault *f)
     if (place != UINT32_MAX && collection_find(k->w, ev->collection, &v, NULL) == SINTER_OK) {
         k->named = ev->collection;
         k->k = snapshot_schema(s, place);
-        k->number = catalog_number(v->catalog);
+        k->catalog = v->catalog;
         return true;
     }
     const char *names[256];
@@ -134,7 +134,7 @@ static bool check_time(checking *k, const event *ev, fault *f)
 
 /* ---- the rest ----------------------------------------------------------------------------------------------------- */
 
-static bool value_known(const Sinter__V1__Value *v)
+bool event_value_known(const Sinter__V1__Value *v)
 {
     switch (v ? v->kind_case : SINTER__V1__VALUE__KIND__NOT_SET) {
     case SINTER__V1__VALUE__KIND__NOT_SET: return false;
@@ -150,7 +150,7 @@ static bool check_attributes(checking *k, const event *ev, fault *f)
     for (size_t i = 0; i < ev->n_attributes; i++) {
         const char *key = ev->attributes[i]->key, *problem = id_problem(key, strlen(key));
         if (problem) return refuse(f, arena_printf(k->a, "attributes[%zu].key", i), problem, ID_VALID);
-        if (!value_known(ev->attributes[i]->value))
+        if (!event_value_known(ev->attributes[i]->value))
             return refuse(f, arena_printf(k->a, "attributes.%s", key), "has no value, or one that is no number",
                           "any value; numbers must be finite");
     }
@@ -184,15 +184,16 @@ static bool pack(checking *k, const event *ev, journal_op *op, fault *f)
     event whole = *ev;
     Sinter__Storage__V1__EventPut p = SINTER__STORAGE__V1__EVENT_PUT__INIT;
     complete(k, &whole);
-    p.collection = k->number;
+    p.collection = catalog_number(k->catalog);
     p.event = &whole;
+    p.joined = engine_join_event(k->w->s->engine, k->catalog, ev, k->a);
     size_t size = sinter__storage__v1__event_put__get_packed_size(&p);
     if (size > MOST_BYTES)
         return refuse(f, "attributes", arena_printf(k->a, "the event has %zu bytes", size), "at most 512 KiB in all");
     uint8_t *bytes = arena_alloc(k->a, size);
     sinter__storage__v1__event_put__pack(&p, bytes);
     *op = (journal_op){.kind = JOURNAL_EVENT,
-                       .collection = k->number,
+                       .collection = p.collection,
                        .id = str_of(whole.event_id),
                        .bytes = {(const char *)bytes, size}};
     return true;

@@ -114,6 +114,11 @@ static sinter_status run(house *h, const rpc_options *o, sinter_error *e)
     int port;
     sinter_status status = control_start(&h->s, e);
     if (status != SINTER_OK) return status;
+    status = people_start(&h->s, e);
+    if (status != SINTER_OK) {
+        control_stop(&h->s);
+        return status;
+    }
     status = server_start(&h->s, h->listen, &port, e);
     if (status == SINTER_OK) {
         status = write_port(h, o, port, e);
@@ -125,6 +130,7 @@ static sinter_status run(house *h, const rpc_options *o, sinter_error *e)
         server_stop(&h->s);
         log_info("drain", "every call is answered");
     }
+    people_stop(&h->s);
     control_stop(&h->s);
     return status;
 }

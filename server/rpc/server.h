@@ -55,7 +55,7 @@ struct method {
     /* Bidi: a message that could not be taken, or a drain; NULL: call_fail. */
     void (*refuse)(call *c, sinter_status status, const sinter_error *e);
     void (*dispose)(void *state); /* frees call.state */
-    /* On the control thread, where control_run has pushed it to; `a` lives as long as this call of it. */
+    /* On the control or people thread, where it was pushed to; `a` lives as long as this call of it. */
     void (*control)(server *s, call *c, const ProtobufCMessage *request, arena *a);
 };
 
@@ -144,10 +144,10 @@ struct server {
     grpc_server *grpc;
     grpc_completion_queue *queue;
     void **registered; /* [METHODS_N] gRPC's handle of each method */
-    call_queue lane_queue, control_queue;
+    call_queue lane_queue, control_queue, people_queue;
     pthread_t *lane_thread;           /* [lanes] */
     atomic_uint_fast64_t *lane_calls; /* [lanes] messages that each took */
-    pthread_t receiver_thread, control_thread;
+    pthread_t receiver_thread, control_thread, people_thread;
     atomic_int live;     /* calls that arrived and are not freed */
     atomic_int admitted; /* calls admitted and not answered */
     atomic_bool draining;
@@ -210,6 +210,7 @@ void lanes_stop(server *s);
 sinter_status control_start(server *s, sinter_error *e);
 void control_stop(server *s);
 void control_reload(server *s); /* SIGHUP */
+void control_work(server *s, call *c); /* what a method's `control` does with it */
 typedef void method_control(server *s, call *c, const ProtobufCMessage *request, arena *a);
 method_control reload_control, deploy_control, models_control, swap_control, rollback_control, snapshots_control, replay_control,
     missing_control, report_control, experiments_control, stop_experiment_control, start_experiment_control;
@@ -223,6 +224,11 @@ bool writes_wait(server *s, call *c);
 bool writes_hold(server *s, uint64_t patience_ns);
 void writes_release(server *s);
 
+/* ---- users.c: what goes through whole journals, one thing at a time ---- */
+method_control get_user_people, erase_user_people;
+sinter_status people_start(server *s, sinter_error *e);
+void people_stop(server *s);
+
 /* ---- handlers, one file a service ---- */
 method_run search_run, multi_search_run, suggest_run;
 void multi_search_dispose(void *state);
@@ -231,6 +237,7 @@ method_control set_alias_control, copy_control;
 void copy_dispose(void *state);
 method_run upsert_run, update_run, delete_run, get_run, list_run, list_collections_run;
 method_run record_events_run, stream_events_run;
+method_run put_user_run, get_user_run, erase_user_run;
 method_run status_run, control_run;
 method_run health_check_run, health_watch_run;
 method_run reflection_run;

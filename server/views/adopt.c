@@ -70,6 +70,7 @@ void orders_finish(views *v)
 typedef struct coming {
     feed *f; /* a new one, or .. */
     uint64_t at, shown_at;
+    uint64_t forgotten; /* erasures asked for when its records were read */
     uint32_t old; /* .. the place of one that is there, with .. */
     const config_collection *schema;
     text_analyzer *analyzer;
@@ -87,6 +88,7 @@ static sinter_status prepare_new(views *v, const config_collection *schema, comi
     if (s) return s;
     x->f = feed_new(schema);
     x->at = journal_last_sequence(v->journal);
+    x->forgotten = atomic_load(&v->forget_wanted);
     s = feed_open(v, x->f, r, x->at, e);
     if (!s) s = profiles_build_one(v, x->f, x->at, &x->shown_at, e);
     journal_reader_close(r);
@@ -140,6 +142,7 @@ static bool follow_one(void *ctx, const record *rec)
                       : rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_EVENT_PUT   ? rec->event_put->collection
                                                                                         : 0;
     if (number == x->f->number) feed_apply(x->v, x->f, rec);
+    if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_USER_PUT) profile_apply(x->f->profiles, rec);
     return true;
 }
 
@@ -168,6 +171,7 @@ static void take_over(views *v, coming *x)
         log_error("views.read", "%s", e.what);
     catch_up_shown(v, x);
     x->f->moved = true;
+    if (x->forgotten != atomic_load(&v->forget_wanted)) views_forget(v); /* it may have read what was erased since */
     v->feed[v->n] = x->f;
     v->n++;
 }

@@ -421,6 +421,7 @@ void feed_close(views *v, feed *f)
     readers_leave(f->readers);
     if (f->catalog) catalog_close(f->catalog);
     profile_close(f->profiles);
+    profile_close(f->fresh);
     if (f->analyzer) text_analyzer_free(f->analyzer);
     free(f->record);
     free(f->dir);

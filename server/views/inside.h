@@ -34,7 +34,8 @@ typedef struct feed {
     uint32_t number;
     char uuid[37];
     catalog_collection *catalog;
-    profile_collection *profiles;
+    profile_collection *profiles; /* changed under the lock, see views_forget */
+    profile_collection *fresh;    /* being made anew; then the one that it has replaced, until a set was published */
     text_analyzer *analyzer;
     bool moved; /* columns: since they were published */
     uint32_t extend_next; /* items from this ordinal on are still to give their values of added fields; UINT32_MAX: none */
@@ -96,6 +97,10 @@ struct views {
     uint64_t shown_at, shown_published_at; /* the same of the impressions' log */
     bool continued; /* the record there may have others of its write behind it: none of them is shown alone */
     uint64_t documents; /* of state.documents */
+    _Atomic uint64_t forget_wanted, forget_done; /* shared: numbers of views_forget */
+    uint64_t forgetting;         /* the number that profiles are being made anew for; 0: none */
+    bool forgot;                 /* they have taken their place and wait to be published */
+    uint64_t fresh_at, fresh_shown_at;
     uint64_t published_ns;
     uint64_t published_at; /* v->at of the newest set */
     bool publish_now;
@@ -125,6 +130,10 @@ void feed_adopt(views *v, feed *f, const config_collection *schema, text_analyze
 void feed_close(views *v, feed *f);
 /* profiles.c: at start, from the first record to v->at. */
 sinter_status profiles_build(views *v, sinter_error *e);
+void profiles_apply_user(views *v, const Sinter__Storage__V1__Record *rec); /* users are every collection's */
+/* Some work of making them anew; true: there is more. */
+bool profiles_remake(views *v, uint64_t *blocked_ns);
+void profiles_remade(views *v); /* after a set was published */
 /* Applies what is new in the impressions' log, some of it; true: there is more. */
 bool profiles_follow_shown(views *v, uint64_t *blocked_ns);
 /* Applies one record of the tail to columns and, when live, to the index. */

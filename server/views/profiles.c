@@ -7,8 +7,13 @@
 
 typedef Sinter__Storage__V1__Record record;
 
-enum { WALK_RECORDS = 4096, FOLLOW_RECORDS = 256 };
+enum { WALK_RECORDS = 4096, FOLLOW_RECORDS = 256, REMAKE_RECORDS = 1024 };
 static const uint64_t SAY_NS = 2000000000u; /* a walk that takes longer is told of */
+
+void profiles_apply_user(views *v, const record *rec)
+{
+    for (uint32_t i = 0; i < v->n; i++) profile_apply(v->feed[i]->profiles, rec);
+}
 
 typedef struct walk {
     views *v;
@@ -20,18 +25,11 @@ static bool walk_record(void *ctx, const record *rec)
     walk *w = ctx;
     if (rec->sequence > w->v->at) return false;
     feed *f = views_feed(w->v, rec);
+    if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_USER_PUT) profiles_apply_user(w->v, rec);
     if (!f) return true;
     profile_apply(f->profiles, rec);
     w->events += rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_EVENT_PUT;
     return true;
-}
-
-/* Types that are declared later need the items too, but they come with a restart (config_same_events). */
-static bool any_events(const views *v)
-{
-    for (uint32_t i = 0; i < v->n; i++)
-        if (v->feed[i]->schema->n_events) return true;
-    return false;
 }
 
 /* ---- times shown ---------------------------------------------------------------------------------------------------------- */
@@ -115,7 +113,7 @@ sinter_status profiles_build_one(views *v, feed *f, uint64_t at, uint64_t *shown
 {
     walk_one w = {.f = f};
     *shown_at = 0;
-    sinter_status s = f->schema->n_events ? walk_log(v->journal, &w, 0, at, one_record, e) : SINTER_OK;
+    sinter_status s = walk_log(v->journal, &w, 0, at, one_record, e);
     if (s || !f->schema->rates || !v->answers) return s;
     *shown_at = journal_last_sequence(v->answers);
     return walk_log(v->answers, &w, 0, *shown_at, one_shown, e);
@@ -132,7 +130,7 @@ sinter_status profiles_build(views *v, sinter_error *e)
     walk w = {.v = v};
     uint64_t from = clock_mono_ns(), at = 0, last = 0;
     sinter_status s = SINTER_OK;
-    for (bool more = any_events(v); more && !s; more = last > at && last < v->at) {
+    for (bool more = v->n > 0; more && !s; more = last > at && last < v->at) {
         at = last;
         s = journal_tail(v->reader, at, WALK_RECORDS, walk_record, &w, &last, e);
     }
@@ -141,4 +139,101 @@ sinter_status profiles_build(views *v, sinter_error *e)
     if (!s && took > SAY_NS)
         log_info("profiles.built", "%" PRIu64 " events up to sequence %" PRIu64 " in %.1f s", w.events, v->at, (double)took / 1e9);
     return s;
+}
+
+/* ---- anew, after an erasure --------------------------------------------------------------------------------------------------- */
+
+static void begin_remake(views *v, uint64_t number)
+{
+    v->forgetting = number;
+    v->fresh_at = v->fresh_shown_at = 0;
+    for (uint32_t i = 0; i < v->n; i++) {
+        profile_collection *fresh = profile_open_like(v->feed[i]->profiles), *before = v->feed[i]->fresh;
+        pthread_mutex_lock(&v->lock);
+        v->feed[i]->fresh = fresh;
+        pthread_mutex_unlock(&v->lock);
+        profile_close(before); /* of a number that another overtook */
+    }
+}
+
+static bool remake_record(void *ctx, const record *rec)
+{
+    views *v = ctx;
+    if (rec->sequence > v->at) return false;
+    feed *f = views_feed(v, rec);
+    if (f && f->fresh) profile_apply(f->fresh, rec);
+    if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_USER_PUT)
+        for (uint32_t i = 0; i < v->n; i++)
+            if (v->feed[i]->fresh) profile_apply(v->feed[i]->fresh, rec);
+    v->fresh_at = rec->sequence;
+    return true;
+}
+
+static bool remake_shown(void *ctx, const record *rec)
+{
+    views *v = ctx;
+    if (rec->sequence > v->shown_at) return false;
+    for (uint32_t i = 0; i < v->n; i++)
+        if (v->feed[i]->fresh) profile_apply_shown(v->feed[i]->fresh, rec);
+    v->fresh_shown_at = rec->sequence;
+    return true;
+}
+
+/* The old ones stay until a set without them was published. */
+static void take_their_place(views *v)
+{
+    pthread_mutex_lock(&v->lock);
+    for (uint32_t i = 0; i < v->n; i++) {
+        profile_collection *old = v->feed[i]->profiles;
+        if (!v->feed[i]->fresh) continue; /* came meanwhile */
+        v->feed[i]->profiles = v->feed[i]->fresh;
+        v->feed[i]->fresh = old;
+    }
+    pthread_mutex_unlock(&v->lock);
+    v->forgot = v->publish_now = true;
+}
+
+static bool blocked(const sinter_error *e, uint64_t *until_ns)
+{
+    log_error("views.read", "profiles cannot be made anew: %s", e->what);
+    *until_ns = clock_mono_ns() + 5000000000u;
+    return false;
+}
+
+bool profiles_remake(views *v, uint64_t *blocked_ns)
+{
+    sinter_error e = SINTER_ERROR_INIT;
+    uint64_t wanted = atomic_load(&v->forget_wanted), before = v->fresh_at, shown_before = v->fresh_shown_at;
+    if (v->forgot || (!v->forgetting && wanted <= atomic_load(&v->forget_done)) || clock_mono_ns() < *blocked_ns) return false;
+    if (v->forgetting != wanted) begin_remake(v, wanted);
+    if (v->fresh_at < v->at) {
+        if (journal_tail(v->reader, v->fresh_at, REMAKE_RECORDS, remake_record, v, NULL, &e)) return blocked(&e, blocked_ns);
+        if (v->fresh_at > before) return true;
+    }
+    if (v->impressions && v->fresh_shown_at < v->shown_at) {
+        if (journal_tail(v->shown_reader, v->fresh_shown_at, REMAKE_RECORDS, remake_shown, v, NULL, &e)) return blocked(&e, blocked_ns);
+        if (v->fresh_shown_at > shown_before) return true;
+    }
+    take_their_place(v);
+    return true;
+}
+
+static void close_old(void *p, void *ctx)
+{
+    (void)ctx;
+    profile_close(p);
+}
+
+void profiles_remade(views *v)
+{
+    for (uint32_t i = 0; i < v->n; i++) {
+        profile_collection *old = v->feed[i]->fresh;
+        pthread_mutex_lock(&v->lock);
+        v->feed[i]->fresh = NULL;
+        pthread_mutex_unlock(&v->lock);
+        epoch_retire(v->own_epochs, old, close_old, NULL);
+    }
+    v->forgot = false;
+    atomic_store(&v->forget_done, v->forgetting);
+    v->forgetting = 0;
 }

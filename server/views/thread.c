@@ -36,6 +36,7 @@ static bool apply_record(void *ctx, const record *rec)
     feed *f = views_feed(v, rec);
     v->continued = rec->continued;
     if (f) feed_apply(v, f, rec);
+    if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_USER_PUT) profiles_apply_user(v, rec);
     return true;
 }
 
@@ -175,12 +176,13 @@ static bool rest(views *v, bool busy)
 void views_run(void *arg)
 {
     views *v = arg;
-    uint64_t blocked_ns = 0, shown_blocked_ns = 0;
+    uint64_t blocked_ns = 0, shown_blocked_ns = 0, remake_blocked_ns = 0;
     bool busy = true;
     while (rest(v, busy)) {
         orders_run(v);
         busy = follow(v, &blocked_ns);
         busy |= profiles_follow_shown(v, &shown_blocked_ns);
+        busy |= profiles_remake(v, &remake_blocked_ns);
         for (uint32_t i = 0; i < v->n; i++)
             busy |= feed_step(v, v->feed[i]);
         uint64_t now = clock_mono_ns();
@@ -188,6 +190,7 @@ void views_run(void *arg)
             if (commit_is_due(v, v->feed[i], now)) feed_commit(v, v->feed[i]);
         }
         publish_if_due(v);
+        if (v->forgot && !v->publish_now) profiles_remade(v);
         tell_state(v);
         orders_finish(v);
         waits_finish(v, v->holder->set->sequence);

@@ -143,10 +143,25 @@ int32_t views_find(const views *v, const char *collection)
 
 void views_add_types(views *v, const config *c)
 {
+    pthread_mutex_lock(&v->lock);
     for (uint32_t i = 0; i < v->n; i++) {
         const config_collection *is = config_find_collection(c, v->feed[i]->schema->name);
         if (is) profile_add_types(v->feed[i]->profiles, is);
+        if (is && v->feed[i]->fresh) profile_add_types(v->feed[i]->fresh, is);
     }
+    pthread_mutex_unlock(&v->lock);
+}
+
+uint64_t views_forget(views *v)
+{
+    uint64_t number = atomic_fetch_add(&v->forget_wanted, 1) + 1;
+    views_heard(v, 0);
+    return number;
+}
+
+bool views_forgotten(const views *v, uint64_t number)
+{
+    return atomic_load(&v->forget_done) >= number;
 }
 
 void views_suspect(views *v, uint32_t collection)

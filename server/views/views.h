@@ -75,6 +75,13 @@ sinter_status views_adopt(views *v, const config *c, sinter_error *e);
 /* Event types that a later configuration has added: before events of them can be recorded. [any thread] */
 void views_add_types(views *v, const config *c);
 
+/* ---- forgetting ------------------------------------------------------------------------------------------------ */
+
+/* Records were erased: profiles are made anew from what the journals hold now, beside those that are read meanwhile. Returns a
+ * number; views_forgotten(number): the newest set is made of them, and no file of a view holds anything older. [any thread] */
+uint64_t views_forget(views *v);
+bool views_forgotten(const views *v, uint64_t number);
+
 /* ---- waiting for a write ------------------------------------------------------------------------------------- */
 
 /* On the view thread, once; must not block. OK: a set that reflects the sequence has been published. DEADLINE, or

@@ -10,7 +10,7 @@ import unittest
 import harness
 from harness import BUILD, SANITIZED, SLOW, SOURCE
 
-PAGES = ("docs/searching.md", "docs/experiments.md", "docs/operating.md", "docs/plugins.md", "docs/evaluation.md", "docs/events.md", "docs/models.md",
+PAGES = ("docs/searching.md", "docs/experiments.md", "docs/operating.md", "docs/plugins.md", "docs/evaluation.md", "docs/events.md", "docs/people.md", "docs/models.md",
          "docs/training.md", "docs/training-plugins.md", "docs/swapping.md")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 

@@ -171,10 +171,6 @@ class Recording(harness.ServerCase):
         answer = self.server.search(collection="shop", query="x", after_sequence=r.sequence)
         self.assertGreaterEqual(answer.sequence, r.sequence)
 
-    def test_erasing_is_not_built_yet(self):
-        e = self.assert_fails("UNIMPLEMENTED", self.server.stub("Event").EraseUser, ev.EraseUserRequest(user_id="u1"), timeout=10)
-        self.assertIn("EraseUser is not built yet", e.details())
-
     # ---- streams ----
 
     def stream(self, batches):

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """People: windows and rates as features, sessions that become a user's, all the same after kill -9."""
+import json
+import random
+import subprocess
+import threading
 import time
 import unittest
+
+import grpc
 
 import harness
 from harness import item, pb
@@ -113,6 +119,229 @@ class Sessions(harness.ServerCase):
         wrong = "collection: things\nstages:\n  - keep: 9\n    rank: [{name: x, feature: rate.click}]\n"
         with self.assertRaisesRegex(RuntimeError, "does not count what is shown"):
             harness.Server({"things": COLLECTION.replace("rates: {strength: 10, toward: brand}\n", "")}, {"main": wrong})
+
+
+class Attributes(harness.ServerCase):
+    COLLECTIONS = {"things": COLLECTION}
+    PIPELINES = {"main": "collection: things\nstages:\n  - keep: 9\n    rank:\n      - {name: age, plugin: function, formula: user.age}\n"}
+
+    def age(self, after, user="ann", **sent):
+        u = pb.types_pb2.User(user_id=user)
+        for k, v in sent.items():
+            u.attributes[k].CopyFrom(harness.value(v))
+        r = self.server.search(collection="things", query="lamp", user=u, after_sequence=after, explain=pb.types_pb2.EXPLAIN_SCORES)
+        ranker = r.hits[0].explanation.stages[0].rankers[0]
+        return None if ranker.missing else ranker.raw
+
+    def put(self, user="ann", **more):
+        attributes = {k: harness.value(v) for k, v in more.pop("set", {}).items()}
+        return self.server.stub("Event").PutUser(ev.PutUserRequest(user_id=user, attributes=attributes, **more), timeout=30 * SLOW)
+
+    def test_stored_attributes_are_below_those_of_the_request(self):
+        self.server.upsert("things", THINGS, searchable=True)
+        last = self.put(set={"age": 40, "segment": "new"}).sequence
+        self.assertEqual(self.age(last), 40)
+        self.assertEqual(self.age(last, age=50), 50)
+        self.assertIsNone(self.age(last, user="ben"))
+        last = self.put(set={"age": 41}, write_id="w").sequence
+        self.assertTrue(self.put(set={"age": 99}, write_id="w").repeated_write)
+        self.server.kill9()
+        self.server.start()
+        self.assertEqual(self.age(last), 41)
+        shown = self.server.stub("Event").GetUser(ev.GetUserRequest(user_id="ann"), timeout=30 * SLOW)
+        self.assertEqual({k: harness.value(41) if k == "age" else harness.value("new") for k in ("age", "segment")}, dict(shown.attributes))
+        last = self.put(remove=["age", "never"]).sequence
+        self.assertIsNone(self.age(last))
+        last = self.put(set={"age": 7}, replace=True).sequence
+        self.assertEqual(self.age(last), 7)
+        self.assertEqual(list(self.server.stub("Event").GetUser(ev.GetUserRequest(user_id="ann"), timeout=30 * SLOW).attributes), ["age"])
+
+    def test_what_is_refused(self):
+        for more, where in ((dict(user=""), "user_id"), (dict(set={f"a{i}": i for i in range(65)}), "attributes"),
+                            (dict(set={"a": "x" * 70000}), "attributes"), (dict(set={"a": float("nan")}), "attributes.a"),
+                            (dict(write_id="x" * 257), "write_id")):
+            with self.assertRaises(grpc.RpcError) as caught:
+                self.put(**more)
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
+            self.assertIn(where, caught.exception.details())
+        for request in (ev.GetUserRequest(), ev.GetUserRequest(user_id="a", session_id="b"), ev.GetUserRequest(user_id="a", events=10001)):
+            with self.assertRaises(grpc.RpcError) as caught:
+                self.server.stub("Event").GetUser(request, timeout=30 * SLOW)
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
+
+
+class Joined(harness.ServerCase):
+    COLLECTIONS, PIPELINES = {"things": COLLECTION}, {"main": PIPELINE}
+
+    def journal(self):
+        out = subprocess.run([str(harness.BUILD / "bin/sinter"), "journal", "dump", "-c", str(self.server.conf / "sinter.yaml"), "--kind",
+                              "event_put", "--json"], capture_output=True, text=True, check=True).stdout
+        return {e["event_id"]: e for e in map(json.loads, out.splitlines())}
+
+    def test_an_event_is_filled_from_the_answer_that_it_names(self):
+        s, h = self.server, House(self.server)
+        last = s.upsert("things", THINGS)[-1].sequence
+        answer = h.search(last, user="ann", session="s1", log=True)
+        second = answer.hits[1].id
+        last = h.record(h.event(second, session="s1", request_id=answer.request_id), h.event("nothing", user="ben", request_id=answer.request_id),
+                        h.event(second, user="ann", session="s2", request_id=answer.request_id, query="mine", position=9))
+        f = h.features(second, last, user="ann")
+        self.assertEqual((f["events.click.query.day"], f["user.events"]), (1, 2))
+        told = self.journal()
+        self.assertEqual({k: told["e1"].get(k) for k in ("user_id", "query", "position")}, {"user_id": None, "query": None, "position": None})
+        self.assertEqual(told["e1"]["joined"], {"user_id": "ann", "query": "red lamp", "position": [2]})
+        self.assertNotIn("joined", told["e2"])  # another user's answer
+        self.assertNotIn("joined", told["e3"])  # says all itself
+        s.restart()
+        end = time.monotonic() + 30 * SLOW  # answers from before the start are read behind it
+        while True:
+            e = h.event(second, user="ann", request_id=answer.request_id)
+            h.record(e)
+            joined = self.journal()[e.event_id].get("joined")
+            if joined or time.monotonic() > end:
+                break
+        self.assertEqual(joined, {"session_id": "s1", "query": "red lamp", "position": [2]})
+
+
+SECRET, OTHER, SESSION = "Ariadne-7f3a", "Theseus-11", "labyrinth-5c"
+
+
+class Erasing(unittest.TestCase):
+    """The person with the secret name, amid others."""
+
+    def setUp(self):
+        self.server = harness.Server({"things": COLLECTION}, {"main": PIPELINE + "record: 1\n"}, "lanes: 2\n")
+        self.addCleanup(self.server.close)
+        self.h = House(self.server)
+        self.last = self.server.upsert("things", THINGS)[-1].sequence
+        self.events = self.server.stub("Event")
+
+    def live(self, times=20):
+        h = self.h
+        for i in range(times):
+            for user in (SECRET, OTHER):
+                session = SESSION if user == SECRET else "s-other"
+                r = h.search(self.last, user=user if i else "", session=session, log=True)
+                h.record(h.event("a1", user=user if i else "", session=session, request_id=r.request_id, query=f"where is {user}"))
+        self.events.PutUser(ev.PutUserRequest(user_id=SECRET, attributes={"name": harness.value(SECRET)}, write_id=SECRET), timeout=30 * SLOW)
+        end = time.monotonic() + 30 * SLOW
+        while self.status("impressions_stored") < 2 * times and time.monotonic() < end:
+            time.sleep(0.05)
+
+    def status(self, name):
+        return self.server.stub("Admin").GetStatus(pb.admin_pb2.GetStatusRequest(), timeout=30 * SLOW).counters[name]
+
+    def erase(self, timeout=120, **more):
+        return self.events.EraseUser(ev.EraseUserRequest(**(more or dict(user_id=SECRET))), timeout=timeout * SLOW)
+
+    def show(self, **who):
+        return self.events.GetUser(ev.GetUserRequest(**who), timeout=60 * SLOW)
+
+    def where(self, *needles):
+        """Files of the data directory, and the log, that hold a needle."""
+        files = [p for p in self.server.data.rglob("*") if p.is_file()] + [self.server.log_path]
+        return sorted({str(p.relative_to(self.server.dir)) for p in files for n in needles if n.encode() in p.read_bytes()})
+
+    def verify(self):
+        for kind in ("catalogue", "impressions"):
+            subprocess.run([str(harness.BUILD / "bin/sinter"), "journal", "verify", str(self.server.data / "journal" / kind)], check=True,
+                           capture_output=True)
+
+    def test_an_erased_person_is_in_no_file(self):
+        h = self.h
+        self.live()
+        self.assertEqual(self.where(SECRET), ["data/journal/catalogue/data.mdb", "data/journal/impressions/data.mdb"])
+        shown = self.show(user_id=SECRET, events=3)
+        self.assertEqual((shown.answers, shown.recorded_requests, list(shown.sessions)), (20, 20, [SESSION]))
+        self.assertEqual([(c.collection, c.type, c.count) for c in shown.counts], [("things", "click", 20)])
+        self.assertEqual(len(shown.events), 3)
+        self.assertEqual(h.features("a1", self.last, user=SECRET)["user.events"], 20)
+        clicks = h.features("a1", self.last)["events.click.day"]
+        counts = dict(events=20, attributes=1, answers=20, recorded_requests=20, sessions=1)
+        told = self.erase(user_id=SECRET, dry_run=True)
+        self.assertEqual({k: getattr(told, k) for k in counts}, counts)
+        self.assertEqual(told.sequence, 0)
+        self.assertEqual(self.show(user_id=SECRET).answers, 20)
+        told = self.erase()
+        self.assertEqual({k: getattr(told, k) for k in counts}, counts)
+        self.assertEqual(self.where(SECRET, SESSION), [])
+        after = h.features("a1", told.sequence, user=SECRET)
+        self.assertEqual((after["user.events"], after["events.click.day"]), (0, clicks - 20))
+        self.assertEqual(h.features("a1", told.sequence, user=OTHER)["user.events"], 20)
+        again = self.erase()
+        self.assertTrue(again.repeated)
+        self.assertEqual(({k: getattr(again, k) for k in counts}, again.sequence), (counts, told.sequence))
+        self.assertEqual(self.erase(user_id="nobody").sequence, 0)
+        # What a client sends again is known, and stays out.
+        e = h.event("a1", user=SECRET)
+        e.event_id = "e2"
+        self.assertEqual(self.events.RecordEvents(ev.RecordEventsRequest(events=[e]), timeout=30 * SLOW).repeated, 1)
+        now = pb.types_pb2.Context()
+        now.time.GetCurrentTime()
+        before = [h.features(i.id, told.sequence, context=now) for i in THINGS]
+        self.server.stop()
+        self.verify()
+        self.assertEqual(self.where(SECRET, SESSION), [])
+        self.server.start()
+        self.assertEqual(before, [h.features(i.id, context=now) for i in THINGS])
+        # Who comes back is new.
+        self.last = h.record(h.event("a1", user=SECRET))
+        self.assertEqual(h.features("a1", self.last, user=SECRET)["user.events"], 1)
+        self.events = self.server.stub("Event")
+        self.assertEqual(self.erase().events, 1)
+
+    def test_a_session_is_erased_too(self):
+        self.live(3)
+        told = self.erase(session_id=SESSION)
+        self.assertEqual((told.events, told.attributes, told.answers), (3, 0, 3))
+        self.assertEqual(self.show(user_id=OTHER).answers, 3)
+
+    def test_kill_9_in_the_middle_and_it_goes_on(self):
+        h, random_ = self.h, random.Random(7)
+        self.live(30)
+        began = time.monotonic()
+        self.erase(user_id=OTHER)
+        took = time.monotonic() - began
+        self.live(30)
+        future = self.events.EraseUser.future(ev.EraseUserRequest(user_id=SECRET), timeout=60 * SLOW)
+        for _ in range(4):
+            time.sleep(random_.uniform(0.02, took))
+            self.server.kill9()
+            self.server.start()
+        future.cancel()
+        self.events = self.server.stub("Event")
+        told = self.erase()
+        self.assertGreater(told.sequence, 0)
+        self.assertEqual(self.where(SECRET, SESSION), [])
+        self.assertEqual(h.features("a1", user=SECRET)["user.events"], 0)
+        self.server.stop()
+        self.verify()
+
+    def test_serving_goes_on_meanwhile(self):
+        self.live(10)
+        failed, done, stop = [], [0], threading.Event()
+
+        def use(n):
+            h = House(self.server)
+            h.n = 1000 * n
+            while not stop.is_set():
+                try:
+                    h.search(user=f"u{n}", log=True)
+                    h.record(h.event("a1", user=f"u{n}"))
+                    done[0] += 1
+                except grpc.RpcError as e:
+                    failed.append(e)
+        users = [threading.Thread(target=use, args=(n + 1,)) for n in range(3)]
+        for u in users:
+            u.start()
+        told = [self.erase(user_id=who) for who in (SECRET, "u1", OTHER)]
+        stop.set()
+        for u in users:
+            u.join()
+        self.assertEqual(failed, [])
+        self.assertGreater(done[0], 10)
+        self.assertEqual((told[0].events, told[2].events), (10, 10))
+        self.assertEqual(self.where(SECRET, OTHER), [])
 
 
 if __name__ == "__main__":

@@ -134,12 +134,12 @@ static void sha256_is_that_of_the_standard(void **state)
 {
     (void)state;
     char out[65], big[1000];
-    plugin_sha256("", 0, out);
+    sha256_hex("", 0, out);
     assert_string_equal(out, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    plugin_sha256("abc", 3, out);
+    sha256_hex("abc", 3, out);
     assert_string_equal(out, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     memset(big, 'a', sizeof big);
-    plugin_sha256(big, sizeof big, out);
+    sha256_hex(big, sizeof big, out);
     assert_string_equal(out, "41edece42d63e8d9bf515a9ba6932e1c20cbc9f5a5d134645adb5db1b9737ea3");
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* SHA-256 (FIPS 180-4): builds are named by it, so that `sha256sum FILE.so` tells what runs. */
-#include "plugin/plugin.h"
+/* SHA-256 (FIPS 180-4): builds are named by it, so that `sha256sum FILE.so` tells what runs; and who was erased. */
+#include "base/base.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -74,14 +74,14 @@ static void finish(sum *s, const unsigned char *last, char out[65])
         snprintf(out + 8 * i, 9, "%08x", s->h[i]);
 }
 
-void plugin_sha256(const void *bytes, size_t n, char out[65])
+void sha256_hex(const void *bytes, size_t n, char out[65])
 {
     sum s = START;
     add(&s, bytes, n);
     finish(&s, (const unsigned char *)bytes + n / 64 * 64, out);
 }
 
-sinter_status plugin_sha256_file(const char *path, char out[65], sinter_error *e)
+sinter_status sha256_file(const char *path, char out[65], sinter_error *e)
 {
     enum { CHUNK = 1 << 16 };
     unsigned char chunk[CHUNK];
