@@ -2,7 +2,7 @@
 /* Arms of experiments, as a search needs them: who is in which, what is stopped, how alike two rankings are.
  *
  * Assignment is a pure function of configuration, unit and time: a hash, no state. What is stopped, and since when each version
- * of an experiment counts, are records of the main journal, read at open; lanes see a stop as a flag. Counting, reports and
+ * of an experiment counts, are records of the main journal, told at start; lanes see a stop as a flag. Counting, reports and
  * guards stand above the pipeline: experiment/experiment.h.
  *
  * Threads: experiment_assign and the flags on any thread, without locks; arms_info and arms_is_stopped on any thread, with a lock
@@ -53,9 +53,12 @@ typedef struct arms_cells {
     atomic_bool *cell[1 + EXPERIMENT_ARMS];
 } arms_cells;
 
-/* Reads the changes of experiments from the journal. `impressions` NULL: they are off, and there may be no experiments. */
+/* Nothing is stopped and nothing has begun until arms_see was told of every record, or arms_read has read them. `impressions` NULL:
+ * they are off, and there may be no experiments. */
 sinter_status arms_open(journal *main, journal *impressions, arms **out, sinter_error *e);
 void arms_close(arms *g);
+void arms_see(arms *g, const Sinter__Storage__V1__Record *rec); /* in the order of the journal; others than changes are passed over */
+sinter_status arms_read(arms *g, sinter_error *e);              /* a walk of its own */
 void arms_cells_of(arms *g, const config_experiment *x, arms_cells *out);
 static inline bool arms_arm_stopped(const arms_cells *c, uint32_t arm)
 {

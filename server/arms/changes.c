@@ -121,8 +121,13 @@ const arms_change *arms_change_of(const record *rec)
 
 /* ---- reading and writing --------------------------------------------------------------------------------------------------- */
 
+void arms_see(arms *g, const record *rec)
+{
+    if (arms_change_of(rec)) apply(g, arms_change_of(rec), rec->sequence, rec->time_ms);
+}
+
 /* Bytes alone tell which records are meant: nothing else is unpacked. */
-static sinter_status read_all(arms *g, sinter_error *e)
+sinter_status arms_read(arms *g, sinter_error *e)
 {
     sinter_status s = SINTER_OK;
     uint64_t last = journal_last_sequence(g->main);
@@ -137,7 +142,7 @@ static sinter_status read_all(arms *g, sinter_error *e)
         if (s != SINTER_OK || journal_body(bytes) != SINTER__STORAGE__V1__RECORD__BODY_EXPERIMENT) continue;
         arena_reset(g->memory);
         s = journal_get(g->reader, i, g->memory, &rec, e);
-        if (s == SINTER_OK && arms_change_of(rec)) apply(g, arms_change_of(rec), i, rec->time_ms);
+        if (s == SINTER_OK) arms_see(g, rec);
     }
     return s;
 }
@@ -235,7 +240,6 @@ sinter_status arms_open(journal *main, journal *impressions, arms **out, sinter_
     pthread_mutex_init(&g->append, NULL);
     pthread_mutex_init(&g->lock, NULL);
     sinter_status s = journal_reader_open(main, &g->reader, e);
-    if (s == SINTER_OK) s = read_all(g, e);
     if (s == SINTER_OK)
         *out = g;
     else

@@ -131,8 +131,8 @@ sinter_status engine_open(config *c, uint32_t lanes, const char *exe, engine **o
     if (st == SINTER_OK) st = open_journals(g, c, exe, e);
     if (g->impressions) g->answers = answers_new();
     if (st == SINTER_OK) st = open_lanes(g, e);
-    if (st == SINTER_OK) st = open_records(g, e);
     if (st == SINTER_OK) st = arms_open(g->journal, g->impressions, &g->arms, e);
+    if (st == SINTER_OK) st = open_records(g, e);
     if (st == SINTER_OK) st = change_configuration(g, &c, e);
     if (st == SINTER_OK) st = open_house(g, c, e);
     snapshot_args first = {.config = c, .at_start = true, .warnings = &warnings};

@@ -103,7 +103,7 @@ const deployment *deployments_head(const deployments *d, const char *name);   /*
 /* In force for a collection: what NAME/latest means in its pipelines, so that an alias takes models along when they were trained for
  * where it leads. 0, of a call or of a record: of any. */
 const deployment *deployments_newest_of(const deployments *d, const char *name, uint32_t collection);
-/* The same walk, which also tells every record of a change and of an alias. */
+/* The same walk, which also tells every record of a change, of an alias and of an experiment. */
 typedef void change_seen(void *ctx, const Sinter__Storage__V1__Record *rec);
 sinter_status records_read(deployments *d, change_seen *fn, void *ctx, journal_reader *r, uint64_t last, sinter_error *e);
 

@@ -201,7 +201,7 @@ int main(int argc, char **argv)
     look looks[LOOKS] = {{0}};
     g.tally = &t;
     g.n_tallies = 1;
-    if (arms_open(g.main, g.impressions, &g.arms, &e)) fail(&e);
+    if (arms_open(g.main, g.impressions, &g.arms, &e) || arms_read(g.arms, &e)) fail(&e);
     if (!arms_begun(g.arms, x, &at)) {
         fprintf(stderr, "experiment_judge: '%s' has not begun\n", argv[2]);
         return 1;
