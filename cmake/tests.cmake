@@ -138,14 +138,14 @@ set_tests_properties(plugin/abi_minor0 PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV
 find_program(SINTER_PYTHON NAMES /usr/bin/python3 python3 REQUIRED)
 add_test(NAME plugin/command COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/plugin/test_command.py $<TARGET_FILE:sinter> ${CMAKE_BINARY_DIR})
 set_tests_properties(plugin/command PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
-# Messages as JSON against python's json_format, on random messages.
+# Messages as JSON and back against python's json_format, on random messages.
 find_program(SINTER_PYTHON NAMES /usr/bin/python3 python3 REQUIRED)
-add_executable(json_lines ${CMAKE_SOURCE_DIR}/tests/unit/commands/json_lines.c)
+add_executable(json_lines ${CMAKE_SOURCE_DIR}/tests/unit/json/json_lines.c)
 target_include_directories(json_lines PRIVATE ${CMAKE_SOURCE_DIR}/server)
-target_link_libraries(json_lines PRIVATE sinter_flags sinter_commands)
-add_test(NAME commands/json_python COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/unit/commands/check_json.py
+target_link_libraries(json_lines PRIVATE sinter_flags sinter_rpc)
+add_test(NAME json/python COMMAND ${SINTER_PYTHON} ${CMAKE_SOURCE_DIR}/tests/unit/json/check_json.py
          $<TARGET_FILE:json_lines> ${CMAKE_BINARY_DIR}/gen/sinter.protoset)
-set_tests_properties(commands/json_python PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
+set_tests_properties(json/python PROPERTIES ENVIRONMENT "${SINTER_TEST_ENV}" LABELS unit TIMEOUT 300)
 
 # What a trainer reads, held against the log and the journal: run by tests/integration/test_dataset.py.
 add_executable(dataset_as_of ${CMAKE_SOURCE_DIR}/tests/integration/dataset_as_of.c)

@@ -156,14 +156,78 @@ void time_format_ms(int64_t ms, char out[32]);
 /* ---- log (log.c) ------------------------------------------------------------------------------ */
 
 typedef enum { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR } log_level;
-void log_set(log_level least, bool json); /* at start only */
+void log_set(log_level least, bool json); /* [any thread]; lines begun before are written the old way */
+log_level log_least(void);
+bool log_as_json(void);
 bool log_level_parse(const char *s, log_level *out);
+const char *log_level_name(log_level level);
+/* The request that this thread works on: its id stands in every line that the thread writes. NULL: none. The text is not copied. */
+void log_about(const char *id);
 /* `event` is a short stable word group ("index.rebuild"); the rest is for people. [any thread] */
 void log_write(log_level level, const char *event, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The same with members for machines: `members` is JSON, `"a":1,"b":{…}`, that stands in the line as it is. */
+void log_write_members(log_level level, const char *event, const char *members, const char *fmt, ...) PRINTF_LIKE(4, 5);
 #define log_debug(event, ...) log_write(LOG_DEBUG, event, __VA_ARGS__)
 #define log_info(event, ...) log_write(LOG_INFO, event, __VA_ARGS__)
 #define log_warn(event, ...) log_write(LOG_WARN, event, __VA_ARGS__)
 #define log_error(event, ...) log_write(LOG_ERROR, event, __VA_ARGS__)
+
+/* ---- figures (histogram.c, metric_table.c, scrape.c) ------------------------------------------------- */
+
+/* A family of figures, as it will be shown: a name of Prometheus' kind, what it means, its labels. Static tables hold them. */
+#define METRIC_LABELS 3u
+typedef enum { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM } metric_type;
+typedef struct metric_family {
+    const char *name, *help;
+    metric_type kind;
+    const char *label[METRIC_LABELS]; /* NULL: no more */
+} metric_family;
+
+#define HISTOGRAM_BOUNDS 20u
+extern const double HISTOGRAM_SECONDS[HISTOGRAM_BOUNDS]; /* upper bounds; one bucket more holds what is above */
+
+typedef struct histogram histogram;
+#ifndef __cplusplus
+/* How long things took. All zero is an empty one. [any thread] */
+struct histogram {
+    _Atomic uint64_t bucket[HISTOGRAM_BOUNDS + 1], nanoseconds;
+};
+void histogram_note(histogram *h, uint64_t ns);
+
+/* Counters and histograms by family and label values, written by one thread and read by any, without locks: cells are added
+ * and never moved or freed before metric_table_free. Beyond 2,000 cells the values count as "other". */
+typedef struct metric_table metric_table;
+metric_table *metric_table_new(void);
+void metric_table_free(metric_table *t);
+/* Label values in the family's order; NULL for those that it has not. They are copied. [writer] */
+_Atomic uint64_t *metric_table_counter(metric_table *t, const metric_family *f, const char *a, const char *b, const char *c);
+histogram *metric_table_histogram(metric_table *t, const metric_family *f, const char *a, const char *b, const char *c);
+
+/* What a scrape gathers, in an arena: samples of the same family and labels add up, so that each lane's are one. */
+typedef struct metric_sample {
+    const metric_family *family;
+    const char *label[METRIC_LABELS];
+    double value;                             /* histograms: the sum of seconds */
+    uint64_t bucket[HISTOGRAM_BOUNDS + 1];    /* histograms: counts of each, not cumulative */
+    struct metric_sample *next, *next_same;   /* of the family; of the hash */
+} metric_sample;
+typedef struct metric_group {
+    const metric_family *family;
+    metric_sample *first, **last;
+    struct metric_group *next;
+} metric_group;
+typedef struct scrape {
+    arena *a;
+    metric_group *first, **last;
+    metric_sample **slot;
+} scrape;
+scrape *scrape_new(arena *a);
+void scrape_add(scrape *m, const metric_family *f, double value, const char *a, const char *b, const char *c);
+void scrape_add_histogram(scrape *m, const metric_family *f, const histogram *h, const char *a, const char *b, const char *c);
+void scrape_add_table(scrape *m, const metric_table *t);
+/* The text format of Prometheus, version 0.0.4. */
+void scrape_write(const scrape *m, buffer *out);
+#endif
 
 /* ---- text (text.c) ---------------------------------------------------------------------------- */
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "change_text.h"
-#include "json.h"
+#include "json/json.h"
 #include <sinter/v1/admin.pb-c.h>
 
 static void print(const deploy_order *o, const Sinter__V1__DeployModelResponse *r)

@@ -10,7 +10,7 @@
 #include "client.h"
 #include "commands/commands.h"
 #include "experiment_text.h"
-#include "json.h"
+#include "json/json.h"
 #include "options.h"
 
 int command_experiment(int argc, char **argv); /* named in table.c */

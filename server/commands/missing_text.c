@@ -2,7 +2,7 @@
 /* The call and the printer behind missing_text.h. */
 #include "missing_text.h"
 
-#include "json.h"
+#include "json/json.h"
 #include <sinter/v1/admin.pb-c.h>
 #include <stdio.h>
 

@@ -12,7 +12,7 @@
 #include "client.h"
 #include "commands/commands.h"
 #include "deploy_model.h"
-#include "json.h"
+#include "json/json.h"
 #include "model_diff.h"
 #include "options.h"
 

@@ -11,7 +11,7 @@
 #include "change_text.h"
 #include "client.h"
 #include "commands/commands.h"
-#include "json.h"
+#include "json/json.h"
 #include "options.h"
 
 typedef struct swap_arguments {

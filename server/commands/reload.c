@@ -9,7 +9,7 @@
 #include "client.h"
 #include "commands/commands.h"
 #include "config/config.h"
-#include "json.h"
+#include "json/json.h"
 #include "options.h"
 
 int command_reload(int argc, char **argv); /* named in table.c */

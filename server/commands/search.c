@@ -11,7 +11,7 @@
 #include "client.h"
 #include "collections.h"
 #include "commands/commands.h"
-#include "json.h"
+#include "json/json.h"
 #include "missing_text.h"
 #include "options.h"
 #include "search_facets.h"

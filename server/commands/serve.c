@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "config/config.h"
+#include "http/http.h"
 #include "rpc/rpc.h"
 
 #include <getopt.h>
@@ -16,16 +17,17 @@
 int command_serve(int argc, char **argv);
 
 static const char HELP[] =
-    "usage: sinter serve [-c CONFIG] [--port-file FILE] [--rebuild-index]\n"
+    "usage: sinter serve [-c CONFIG] [--port-file FILE] [--http-port-file FILE] [--rebuild-index]\n"
     "       sinter serve [-c CONFIG] --check\n\n"
-    "Serves gRPC at the configuration's `listen` until SIGINT or SIGTERM, then answers what it has taken and ends.\n"
-    "SIGHUP reads the configuration again; one with an error changes nothing.\n\n"
-    "  -c, --config CONFIG  sinter.yaml; collections/ and pipelines/ lie beside it (default: config/sinter.yaml, else the\n"
-    "                       installed one)\n"
-    "      --port-file FILE gets HOST:PORT once listening, for `listen: 127.0.0.1:0`\n"
-    "      --rebuild-index  deletes the text indexes; they are rebuilt from the journal while the server runs\n"
-    "      --check          reads the configuration, says what is wrong with it, and ends\n"
-    "  -h, --help           this text\n\n"
+    "Serves gRPC at the configuration's `listen`, and HTTP at its `http: {listen: …}`, until SIGINT or SIGTERM, then\n"
+    "answers what it has taken and ends. SIGHUP reads the configuration again; one with an error changes nothing.\n\n"
+    "  -c, --config CONFIG       sinter.yaml; collections/ and pipelines/ lie beside it (default: config/sinter.yaml, else\n"
+    "                            the installed one)\n"
+    "      --port-file FILE      gets HOST:PORT once listening, for `listen: 127.0.0.1:0`\n"
+    "      --http-port-file FILE the same of `http: {listen: …}`; an empty line where there is none\n"
+    "      --rebuild-index       deletes the text indexes; they are rebuilt from the journal while the server runs\n"
+    "      --check               reads the configuration, says what is wrong with it, and ends\n"
+    "  -h, --help                this text\n\n"
     "Matrix libraries run on one thread a lane: the command sets OPENBLAS_NUM_THREADS=1 and starts itself anew, with\n"
     "the same process id, where the variable says otherwise.\n\n"
     "exit codes: 0 drained, or the configuration is fine; 1 could not serve; 2 wrong arguments or configuration\n";
@@ -40,6 +42,7 @@ typedef struct serve_arguments {
 static int parse(int argc, char **argv, serve_arguments *out)
 {
     static const struct option OPTIONS[] = {
+        {"http-port-file", required_argument, NULL, 't'},
         {"config", required_argument, NULL, 'c'},  {"port-file", required_argument, NULL, 'p'},
         {"rebuild-index", no_argument, NULL, 'r'}, {"check", no_argument, NULL, 'k'},
         {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
@@ -49,6 +52,7 @@ static int parse(int argc, char **argv, serve_arguments *out)
         switch (o) {
         case 'c': out->config = optarg; break;
         case 'p': out->rpc.port_file = optarg; break;
+        case 't': out->rpc.http_port_file = optarg; break;
         case 'r': out->rpc.rebuild_index = true; break;
         case 'k': out->check = true; break;
         case 'h': fputs(HELP, stdout); return EXIT_OK;
@@ -90,7 +94,7 @@ static int tell(const sinter_error *e)
 
 int command_serve(int argc, char **argv)
 {
-    serve_arguments a = {0};
+    serve_arguments a = {.rpc.front = &HTTP_FRONT};
     int code = parse(argc, argv, &a);
     if (code >= 0) return code;
     if (!a.check) one_blas_thread(argc, argv);

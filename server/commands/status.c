@@ -8,7 +8,7 @@
 #include "change_text.h"
 #include "client.h"
 #include "commands/commands.h"
-#include "json.h"
+#include "json/json.h"
 #include "options.h"
 
 int command_status(int argc, char **argv); /* named in table.c */

@@ -9,7 +9,7 @@
 #include "base/base.h"
 #include "client.h"
 #include "commands/commands.h"
-#include "json.h"
+#include "json/json.h"
 #include "options.h"
 #include "search_text.h"
 

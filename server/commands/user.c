@@ -11,7 +11,7 @@
 #include "client.h"
 #include "commands/commands.h"
 #include "journal/journal.h"
-#include "json.h"
+#include "json/json.h"
 #include "options.h"
 
 int command_user(int argc, char **argv); /* named in table.c */

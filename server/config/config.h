@@ -291,6 +291,17 @@ typedef struct config_swap {
     uint64_t p99_slack_ns, watch_ns;
     double watch_errors, watch_late, watch_p99_ratio;
 } config_swap;
+/* The HTTP side: /metrics, /healthz, /readyz, every method as JSON, the page. */
+typedef struct config_http {
+    const char *listen;            /* "127.0.0.1:7701"; "": none */
+    const char *const *origin;     /* [n_origins] other sites whose pages may call, "https://shop.example"; "*": any */
+    uint32_t n_origins;
+    const char *const *host;       /* [n_hosts] names that requests may call the server by, beside localhost and addresses */
+    uint32_t n_hosts;
+    uint32_t max_connections;
+    uint64_t receive_ns;           /* a request must have come whole by then */
+    uint64_t idle_ns;              /* a connection without a request, or whose client takes nothing */
+} config_http;
 
 typedef struct config_server {
     const char *listen;             /* "127.0.0.1:7700"; host:port, port 0: any free */
@@ -308,10 +319,12 @@ typedef struct config_server {
     uint64_t commit_after_ns; /* index commit: age of the oldest unapplied write, default 250 ms */
     config_log_level log_level;
     bool log_json;
+    uint64_t log_slow_ns; /* searches that take longer are logged with their steps; 0: none */
     bool impressions; /* log impressions, default true */
     config_swap swap;
     const conf_node *swap_at; /* for messages: `swap`, or the file's root */
     bool allow_override; /* requests may name their arms of experiments, default false */
+    config_http http;
 } config_server;
 
 /* One file that a configuration consists of: its YAML, or a file of its folder that a value names (rules, stop words). */

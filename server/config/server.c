@@ -11,12 +11,18 @@
 typedef struct server_raw {
     config_server s;
     const char *data_dir;
-    const conf_node *plugin_dirs, *limits, *log, *experiments, *tls, *swap;
+    const conf_node *plugin_dirs, *limits, *log, *experiments, *tls, *swap, *http;
 } server_raw;
+
+typedef struct http_raw {
+    config_http h;
+    const conf_node *origins, *hosts;
+} http_raw;
 
 typedef struct log_raw {
     const char *level, *format;
     bool impressions;
+    uint64_t slow_ns;
 } log_raw;
 
 #define AT(f) offsetof(server_raw, f)
@@ -35,6 +41,7 @@ static const walk_key SERVER_KEYS[] = {
     {"log", WALK_NODE, AT(log), NULL, 0, 0, NULL, false, "a map, below"},
     {"swap", WALK_NODE, AT(swap), NULL, 0, 0, NULL, false, "a map, below"},
     {"experiments", WALK_NODE, AT(experiments), NULL, 0, 0, NULL, false, "a map, below"},
+    {"http", WALK_NODE, AT(http), NULL, 0, 0, NULL, false, "a map, below; without it nothing listens for HTTP"},
     {"tls", WALK_NODE, AT(tls), NULL, 0, 0, NULL, false, "not implemented: refused"},
 };
 const walk_table WALK_SERVER = {"sinter.yaml", SERVER_KEYS, ARRAY_LEN(SERVER_KEYS), false};
@@ -87,6 +94,8 @@ static const walk_key LOG_KEYS[] = {
     {"format", WALK_STRING, offsetof(log_raw, format), "text", 0, 0, FORMATS, false, "text or json lines"},
     {"impressions", WALK_BOOL, offsetof(log_raw, impressions), "true", 0, 0, NULL, false,
      "record what was shown, for training and evaluation"},
+    {"slow", WALK_DURATION, offsetof(log_raw, slow_ns), "0s", 0, 3600e9, NULL, false,
+     "searches that take longer are logged with the time of each step; 0s: none"},
 };
 const walk_table WALK_LOG = {"log", LOG_KEYS, ARRAY_LEN(LOG_KEYS), false};
 
@@ -95,6 +104,20 @@ static const walk_key EXPERIMENTS_KEYS[] = {
      "requests may name their arms: previews and tests"},
 };
 const walk_table WALK_EXPERIMENTS = {"experiments", EXPERIMENTS_KEYS, ARRAY_LEN(EXPERIMENTS_KEYS), false};
+#define HTTP(f) offsetof(http_raw, f)
+static const walk_key HTTP_KEYS[] = {
+    {"listen", WALK_STRING, HTTP(h.listen), "127.0.0.1:7701", 0, 0, NULL, false, "host:port; port 0: any free one"},
+    {"origins", WALK_NODE, HTTP(origins), NULL, 0, 0, NULL, false,
+     "a list of other sites whose pages may call, such as https://shop.example; \"*\": any"},
+    {"hosts", WALK_NODE, HTTP(hosts), NULL, 0, 0, NULL, false,
+     "a list of names that requests may call the server by, beside localhost and plain addresses"},
+    {"max_connections", WALK_U32, HTTP(h.max_connections), "512", 1, 100000, NULL, false, "connections at a time"},
+    {"receive", WALK_DURATION, HTTP(h.receive_ns), "30s", 1e8, 3600e9, NULL, false,
+     "a request must have come whole by then, a stream's head"},
+    {"idle", WALK_DURATION, HTTP(h.idle_ns), "60s", 1e9, 3600e9, NULL, false,
+     "a connection that asks nothing, or takes nothing, is closed"},
+};
+const walk_table WALK_HTTP = {"http", HTTP_KEYS, ARRAY_LEN(HTTP_KEYS), false};
 
 static sinter_status read_plugin_dirs(const conf_node *at, const char *file, config_server *out, arena *a,
                                       sinter_error *e)
@@ -127,22 +150,65 @@ static bool is_loopback(const char *host)
     return strcmp(host, "localhost") == 0;
 }
 
-static sinter_status check_listen(const config_server *s, const conf_node *at, sinter_error *e)
+static sinter_status check_listen(const char *listen, bool insecure, const conf_node *at, sinter_error *e)
 {
     static const char *const FIX = "write HOST:PORT, such as 127.0.0.1:7700 or [::1]:7700";
-    const char *colon = strrchr(s->listen, ':');
+    const char *colon = strrchr(listen, ':');
     uint64_t port;
     char host[256];
-    if (!colon || !parse_uint64(str_of(colon + 1), &port) || port > 65535 || colon == s->listen)
-        return conf_error(e, at, FIX, "listen is '%s', not an address with a port", s->listen);
-    size_t n = (size_t)(colon - s->listen);
-    bool bracketed = s->listen[0] == '[' && colon[-1] == ']' && n > 2;
-    if (n >= sizeof host || (!bracketed && memchr(s->listen, ':', n)))
-        return conf_error(e, at, FIX, "listen is '%s', not an address with a port", s->listen);
-    snprintf(host, sizeof host, "%.*s", (int)(bracketed ? n - 2 : n), s->listen + bracketed);
-    if (s->insecure || is_loopback(host)) return SINTER_OK;
+    if (!colon || !parse_uint64(str_of(colon + 1), &port) || port > 65535 || colon == listen)
+        return conf_error(e, at, FIX, "listen is '%s', not an address with a port", listen);
+    size_t n = (size_t)(colon - listen);
+    bool bracketed = listen[0] == '[' && colon[-1] == ']' && n > 2;
+    if (n >= sizeof host || (!bracketed && memchr(listen, ':', n)))
+        return conf_error(e, at, FIX, "listen is '%s', not an address with a port", listen);
+    snprintf(host, sizeof host, "%.*s", (int)(bracketed ? n - 2 : n), listen + bracketed);
+    if (insecure || is_loopback(host)) return SINTER_OK;
     return conf_error(e, at, "listen on 127.0.0.1, or say 'insecure: true' where the network is trusted",
-                      "listen is '%s', which others can reach without TLS", s->listen);
+                      "listen is '%s', which others can reach without TLS", listen);
+}
+
+static sinter_status read_texts(const conf_node *at, const char *what, const char *const **out, uint32_t *n, arena *a, sinter_error *e)
+{
+    if (!at) return SINTER_OK;
+    sinter_status s = walk_is(at, CONF_LIST, what, e);
+    if (s != SINTER_OK) return s;
+    const char **list = ARENA_ARRAY(a, const char *, at->n + 1);
+    for (uint32_t i = 0; s == SINTER_OK && i < at->n; i++) {
+        s = walk_is(at->value[i], CONF_SCALAR, "an entry of the list", e);
+        if (s == SINTER_OK && !*at->value[i]->text) s = conf_error(e, at->value[i], NULL, "an entry of %s is empty", what);
+        list[i] = at->value[i]->text;
+    }
+    *out = list;
+    *n = at->n;
+    return s;
+}
+
+/* "https://shop.example": what browsers send as Origin, letter for letter. */
+static sinter_status check_origins(const http_raw *raw, sinter_error *e)
+{
+    for (uint32_t i = 0; i < raw->h.n_origins; i++) {
+        const char *o = raw->h.origin[i], *host = strstr(o, "://");
+        if (strcmp(o, "*") == 0 || (host && host[3] && !strchr(host + 3, '/'))) continue;
+        return conf_error(e, raw->origins->value[i], "write scheme and host, such as https://shop.example, without a path",
+                          "'%s' is not an origin", o);
+    }
+    return SINTER_OK;
+}
+
+static sinter_status read_http(const conf_node *at, config_server *out, arena *a, sinter_error *e)
+{
+    http_raw raw = {0};
+    out->http.listen = "";
+    if (conf_null(at)) return SINTER_OK;
+    sinter_status s = walk_map(at, &WALK_HTTP, &raw, a, e);
+    if (s == SINTER_OK) s = read_texts(raw.origins, "origins", &raw.h.origin, &raw.h.n_origins, a, e);
+    if (s == SINTER_OK) s = read_texts(raw.hosts, "hosts", &raw.h.host, &raw.h.n_hosts, a, e);
+    if (s == SINTER_OK) s = check_origins(&raw, e);
+    const conf_node *listen_at = s == SINTER_OK ? conf_get(at, "listen") : NULL;
+    if (s == SINTER_OK) s = check_listen(raw.h.listen, out->insecure, listen_at ? listen_at : at, e);
+    if (s == SINTER_OK) out->http = raw.h;
+    return s;
 }
 
 static sinter_status read_log(const conf_node *at, config_server *out, arena *a, sinter_error *e)
@@ -153,6 +219,7 @@ static sinter_status read_log(const conf_node *at, config_server *out, arena *a,
     log_level_parse(raw.level, &out->log_level);
     out->log_json = strcmp(raw.format, "json") == 0;
     out->impressions = raw.impressions;
+    out->log_slow_ns = raw.slow_ns;
     return SINTER_OK;
 }
 
@@ -177,6 +244,7 @@ sinter_status server_read(const conf_node *root, config_server *out, arena *a, s
     if (s == SINTER_OK) s = read_plugin_dirs(raw.plugin_dirs, root->file, out, a, e);
     out->swap_at = raw.swap ? raw.swap : root;
     const conf_node *listen_at = conf_get(root, "listen");
-    if (s == SINTER_OK) s = check_listen(out, listen_at ? listen_at : root, e);
+    if (s == SINTER_OK) s = check_listen(out->listen, out->insecure, listen_at ? listen_at : root, e);
+    if (s == SINTER_OK) s = read_http(raw.http, out, a, e);
     return s;
 }

@@ -49,7 +49,7 @@ const char *walk_path(const char *file, const char *path, arena *a);
 const char *installed_plugins(arena *a);
 
 /* The room's tables, for the test that compares them with config/README.md. */
-extern const walk_table WALK_SERVER, WALK_LIMITS, WALK_LOG, WALK_SWAP, WALK_COLLECTION, WALK_FIELD, WALK_GROUP, WALK_PIPELINE,
+extern const walk_table WALK_SERVER, WALK_LIMITS, WALK_LOG, WALK_SWAP, WALK_HTTP, WALK_COLLECTION, WALK_FIELD, WALK_GROUP, WALK_PIPELINE,
     WALK_STAGE, WALK_USE, WALK_SOURCE, WALK_FEATURE, WALK_DIVERSITY, WALK_EXPLORE, WALK_PROFILES, WALK_COUNTERS, WALK_SUGGEST,
     WALK_RATES, WALK_EXPERIMENTS, WALK_EXPERIMENT, WALK_ARM, WALK_ARM_OPTIONS, WALK_RAMP, WALK_METRICS;
 

@@ -151,6 +151,10 @@ typedef struct journal_stats {
     uint64_t file_bytes;
 } journal_stats;
 void journal_get_stats(const journal *j, journal_stats *out);
+/* How long its commits took, the sync included; since open. */
+const histogram *journal_commit_seconds(const journal *j);
+/* False: the disk failed to sync, no write is taken until it is opened again. */
+bool journal_accepting(const journal *j);
 
 /* ---- read --------------------------------------------------------------------------------------------------------- */
 

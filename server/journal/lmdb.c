@@ -485,6 +485,16 @@ uint64_t journal_last_sequence(const journal *j)
     return atomic_load(&j->last);
 }
 
+const histogram *journal_commit_seconds(const journal *j)
+{
+    return &j->commit_seconds;
+}
+
+bool journal_accepting(const journal *j)
+{
+    return !atomic_load(&j->failed);
+}
+
 void journal_get_stats(const journal *j, journal_stats *out)
 {
     journal *w = (journal *)(uintptr_t)j; /* the lock is all that changes */

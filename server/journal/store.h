@@ -176,6 +176,7 @@ struct journal {
     void *listen_ctx;
 
     _Atomic uint64_t commits, records, bytes, repeated, refused;
+    histogram commit_seconds;
 };
 
 /* ---- readers (read.c) ---------------------------------------------------------------------------------------- */

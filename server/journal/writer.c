@@ -278,7 +278,9 @@ static bool try_commit(journal *j, build *b, entry *group, bool *retry, sinter_e
         return false;
     }
     uint64_t bytes = b->bytes;
+    uint64_t since = clock_mono_ns();
     code = build_commit(b, now);
+    histogram_note(&j->commit_seconds, clock_mono_ns() - since);
     if (!code) {
         if (b->erased) atomic_load(&j->store)->erased = true;
         return true;

@@ -206,6 +206,6 @@ sinter_status search_candidates(search *s, sinter_error *e)
         s->out->total = s->found.n;
         s->out->total_is_exact = false;
     }
-    search_timing(s, "recall", all, 0, s->found.n);
+    search_step(s, "recall", NULL, all, 0, s->found.n);
     return st;
 }

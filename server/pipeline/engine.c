@@ -67,6 +67,7 @@ static sinter_status open_lanes(engine *g, sinter_error *e)
         l->number = i;
         l->memory = arena_new(1 << 18);
         l->scratch = arena_new(1 << 14);
+        l->figures = metric_table_new();
         sinter_status st = journal_reader_open(g->journal, &l->reader, e);
         if (st) return st;
     }
@@ -150,6 +151,7 @@ sinter_status engine_open(config *c, uint32_t lanes, const char *exe, engine **o
     atomic_store(&g->snapshot, s);
     change_started(g, s);
     engine_configure_suggest(g, s);
+    atomic_store(&g->published_ms, clock_wall_ms());
     *out = g;
     return SINTER_OK;
 }
@@ -169,6 +171,7 @@ static void free_lanes(engine *g)
         if (g->lane[i].reader) journal_reader_close(g->lane[i].reader);
         if (g->lane[i].memory) arena_free(g->lane[i].memory);
         if (g->lane[i].scratch) arena_free(g->lane[i].scratch);
+        metric_table_free(g->lane[i].figures);
     }
     free(g->lane);
 }
@@ -216,6 +219,8 @@ static sinter_status check_reloadable(const config *was, const config *is, sinte
 {
     if (strcmp(was->server.data_dir, is->server.data_dir) != 0)
         return error_set(e, SINTER_PRECONDITION, is->path, "restart the server", "data_dir cannot change on reload");
+    if (strcmp(was->server.http.listen, is->server.http.listen) != 0)
+        return error_set(e, SINTER_PRECONDITION, is->path, "restart the server", "http.listen cannot change on reload");
     if (strcmp(was->server.listen, is->server.listen) != 0)
         return error_set(e, SINTER_PRECONDITION, is->path, "restart the server", "listen cannot change on reload");
     for (uint32_t i = 0; i < is->n_collections; i++) {
@@ -320,6 +325,8 @@ void engine_publish(engine *g, snapshot *is)
         if (g->held[i] == is) unhold(g, i--);
     if (is->config != was->config) tell_configuration(g, is->config);
     atomic_store(&g->snapshot, is);
+    atomic_store(&g->published_ms, clock_wall_ms());
+    atomic_fetch_add(&g->published, 1);
     memmove(&g->held[1], &g->held[0], g->n_held * sizeof *g->held);
     g->held[0] = was;
     g->n_held++;
@@ -394,6 +401,7 @@ void pipeline_lane_arrived(pipeline_lane *l, uint64_t arrived_ns)
 
 void pipeline_lane_end(pipeline_lane *l)
 {
+    log_about(NULL);
     epoch_exit(l->engine->snapshot_epochs, l->number);
     epoch_exit(l->engine->epochs, l->number);
 }

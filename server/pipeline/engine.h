@@ -13,6 +13,7 @@ struct pipeline_lane {
     arena *memory, *scratch;
     journal_reader *reader;
     uint64_t arrived_ns; /* when the request came, where the caller said so; 0: now */
+    metric_table *figures; /* of its searches */
     struct search *last; /* the request just answered, for its impression; in memory */
 };
 
@@ -100,6 +101,8 @@ struct engine {
     aliases *aliases;              /* control thread only, once open */
     kept_config *kept;             /* configurations that the views follow */
     pipeline_lane *lane;           /* [n_lanes + 1] */
+    _Atomic uint64_t published;    /* snapshots after the first */
+    _Atomic int64_t published_ms;  /* when the running one was */
     _Atomic uint64_t impressions_pending; /* records owed by answers, neither on disk nor lost yet */
     _Atomic uint64_t impressions_stored, impressions_lost, requests_recorded, failures_recorded, searches, degraded, retried;
 };

@@ -237,7 +237,7 @@ sinter_status search_finish(search *s, sinter_error *e)
         }
         run->n_after = s->n_list < SEARCH_FINISH_LIST ? s->n_list : SEARCH_FINISH_LIST;
         run->after = copy(s, s->list, run->n_after);
-        search_timing(s, f->use.name, t, run->n_before, run->n_after);
+        search_step(s, "finish", f->use.name, t, run->n_before, run->n_after);
     }
     return SINTER_OK;
 }

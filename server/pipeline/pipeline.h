@@ -227,6 +227,16 @@ sinter_status engine_get_user(engine *g, const Sinter__V1__GetUserRequest *in, b
 sinter_status engine_erase(engine *g, const Sinter__V1__EraseUserRequest *in, bool (*stop)(void *ctx), void *ctx, arena *a,
                            Sinter__V1__EraseUserResponse *out, sinter_error *e);
 
+/* ---- figures ---- */
+
+/* Keeps snapshot and view set for a thread that is no lane: one at a time, the main loop. */
+void engine_watch_begin(engine *g);
+void engine_watch_end(engine *g);
+/* Every figure of the house below the network; between watch's or a lane's begin and end. */
+void engine_metrics(engine *g, scrape *m);
+/* What keeps the house from serving (false), and what is worth knowing all the same, a line each; the same bracket. */
+bool engine_ready(engine *g, buffer *reasons, buffer *notes);
+
 /* State, collections, plugins in use, what is not trained, counters (room for 16 more), in `a`; between begin and end. */
 sinter_status engine_status(engine *g, pipeline_lane *l, arena *a, Sinter__V1__GetStatusResponse *out, sinter_error *e);
 

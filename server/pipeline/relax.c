@@ -166,7 +166,7 @@ sinter_status search_relax(search *s, bool *again, sinter_error *e)
     if (other && search_it && s->typos) {
         st = adopt(s, other, e);
         *again = true;
-        search_timing(s, "relax", t, 0, 0);
+        search_step(s, "relax", NULL, t, 0, 0);
         return st;
     }
     if (other) s->out->suggested_query = message_text(other->corrected);
@@ -180,6 +180,6 @@ sinter_status search_relax(search *s, bool *again, sinter_error *e)
         *again = true;
     } else if (fewer && !other)
         s->out->suggested_query = message_text(fewer->corrected);
-    search_timing(s, "relax", t, 0, 0);
+    search_step(s, "relax", NULL, t, 0, 0);
     return st;
 }

@@ -273,6 +273,7 @@ sinter_status search_read_request(search *s, sinter_error *e)
     char made[37];
     if (!s->in->request_id[0]) uuid_make(made);
     s->out->request_id = arena_strdup(s->a, s->in->request_id[0] ? s->in->request_id : made);
+    log_about(s->out->request_id); /* until the lane's end of it */
     if ((st = search_arms(s, e))) return st;
     s->request = (sinter_request){.size = sizeof s->request,
                                   .request_id = slice(s->out->request_id),

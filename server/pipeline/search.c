@@ -29,16 +29,10 @@ void search_plugin_degraded(search *s, const snap_use *use, const plugin_result 
     search_degraded(s, use->name, codes[r->outcome], error_line(&r->error, line, sizeof line), r->scored, n);
 }
 
-void search_timing(search *s, const char *name, uint64_t since_ns, uint32_t in, uint32_t out)
+void search_step(search *s, const char *stage, const char *part, uint64_t since_ns, uint32_t in, uint32_t out)
 {
-    if (s->explain < SINTER__V1__EXPLAIN__EXPLAIN_SCORES || s->n_timing == s->cap_timing) return;
-    Sinter__V1__StageTiming *t = ARENA_NEW(s->a, Sinter__V1__StageTiming);
-    sinter__v1__stage_timing__init(t);
-    t->name = arena_strdup(s->a, name);
-    t->milliseconds = (double)(clock_mono_ns() - since_ns) / 1e6;
-    t->candidates_in = in;
-    t->candidates_out = out;
-    s->timing[s->n_timing++] = t;
+    if (s->n_steps == SEARCH_MAX_STEPS) return;
+    s->step[s->n_steps++] = (timed_step){.stage = stage, .part = part, .ns = clock_mono_ns() - since_ns, .in = in, .out = out};
 }
 
 void search_note(search *s, const char *text)
@@ -62,12 +56,12 @@ void search_begin(search *s, pipeline_lane *l, const snapshot *snap, const Sinte
     s->in = in;
     s->deadline_ns = deadline_ns;
     s->started_ns = l->arrived_ns ? l->arrived_ns : clock_mono_ns();
+    s->begun_ns = clock_mono_ns();
     s->timeout_ns = UINT64_MAX;
     s->snapshot = snap;
     s->views = views_current(l->engine->views);
     s->rules_end = &s->rules;
-    s->cap_timing = 32 + SINTER_MAX_RANKERS;
-    s->timing = ARENA_ARRAY(s->a, Sinter__V1__StageTiming *, s->cap_timing);
+    s->step = arena_alloc(s->a, SEARCH_MAX_STEPS * sizeof *s->step);
     s->note = ARENA_ARRAY(s->a, const char *, 16);
     s->out = ARENA_NEW(s->a, Sinter__V1__SearchResponse);
     sinter__v1__search_response__init(s->out);
@@ -142,8 +136,6 @@ sinter_status search_answer(search *s, sinter_error *e)
     if (s->explain >= SINTER__V1__EXPLAIN__EXPLAIN_SCORES && (st = search_explain(s, e))) return st;
     as->notes = (char **)(uintptr_t)s->note;
     as->n_notes = s->n_notes;
-    out->timings = s->timing;
-    out->n_timings = s->n_timing;
     return SINTER_OK;
 }
 
@@ -154,16 +146,16 @@ static sinter_status run(search *s, sinter_error *e)
     uint64_t t = clock_mono_ns();
     if ((st = search_words(s, e))) return st;
     if ((st = search_seen(s, e))) return st;
-    search_timing(s, "rewrite", t, 0, 0);
+    search_step(s, "rewrite", NULL, t, 0, 0);
     if ((st = rank(s, e))) return st;
     t = clock_mono_ns();
     if ((st = search_count(s, e))) return st;
     search_answer_facets(s);
-    if (s->facets) search_timing(s, "facets", t - s->counting_ns, 0, 0);
+    if (s->facets) search_step(s, "facets", NULL, t - s->counting_ns, 0, 0);
     t = clock_mono_ns();
     st = search_answer(s, e);
-    search_timing(s, "hydrate", t, s->n_page, s->n_page);
-    s->out->n_timings = s->n_timing;
+    search_step(s, "hydrate", NULL, t, s->n_page, s->n_page);
+    if (s->explain >= SINTER__V1__EXPLAIN__EXPLAIN_SCORES) search_timings(s);
     return st;
 }
 
@@ -236,6 +228,7 @@ sinter_status pipeline_search(pipeline_lane *l, const Sinter__V1__SearchRequest 
         log_failed(s, st);
         return st;
     }
+    search_figures(s);
     if (s->out->n_degraded) atomic_fetch_add_explicit(&l->engine->degraded, 1, memory_order_relaxed);
     /* Before the answer leaves: whoever has it and sees none pending finds its records. */
     atomic_fetch_add_explicit(&l->engine->impressions_pending, impression_records(s), memory_order_relaxed);

@@ -81,6 +81,14 @@ typedef struct finish_run {
     entry *before, *after;
 } finish_run;
 
+/* How long one step took: kept of every search, for the figures, the slow log and, with explain, the answer. */
+typedef struct timed_step {
+    const char *stage, *part; /* part: of a stage; NULL: none */
+    uint64_t ns;
+    uint32_t in, out;
+} timed_step;
+#define SEARCH_MAX_STEPS (64u + SINTER_MAX_RANKERS)
+
 typedef struct sort_key {
     const sinter_column *column; /* NULL: nobody has the field yet */
     const catalog_field *field;
@@ -125,6 +133,7 @@ typedef struct search {
 
     const Sinter__V1__SearchRequest *in;
     Sinter__V1__SearchResponse *out;
+    uint64_t begun_ns; /* on its lane */
     uint64_t deadline_ns, started_ns, answered_ns;
     uint64_t timeout_ns; /* CLOCK_MONOTONIC from which on only what is ready is answered; UINT64_MAX: no timeout */
     const struct search *shown_by; /* a shadow's: the search that answered; NULL: this one answers */
@@ -179,8 +188,8 @@ typedef struct search {
     uint32_t n_hidden;
     rule_mark *rules, **rules_end;
     Sinter__V1__Degraded *degraded[SEARCH_MAX_DEGRADED];
-    Sinter__V1__StageTiming **timing;
-    size_t n_timing, cap_timing;
+    timed_step *step; /* [n_steps] */
+    uint32_t n_steps;
     const char **note;
     size_t n_notes;
 } search;
@@ -313,7 +322,10 @@ void log_failed(search *s, sinter_status status);
 void search_degraded(search *s, const char *name, Sinter__V1__Degraded__Code code, const char *reason, uint32_t scored,
                      uint32_t n);
 void search_plugin_degraded(search *s, const snap_use *use, const plugin_result *r, uint32_t n);
-void search_timing(search *s, const char *name, uint64_t since_ns, uint32_t in, uint32_t out);
+/* Names are kept, not copied: they live as long as the request. */
+void search_step(search *s, const char *stage, const char *part, uint64_t since_ns, uint32_t in, uint32_t out);
+void search_timings(search *s); /* figures.c: the steps in the answer */
+void search_figures(search *s); /* figures.c: what the search just answered came to: counts, times, the slow log */
 void search_note(search *s, const char *text);
 rule_mark *search_rule(search *s, uint32_t item, const char *rule, const char *action, const char *detail, const char *stage);
 void search_public_query(search *s); /* words.c: s->request's query from s->query */

@@ -325,6 +325,6 @@ sinter_status search_sorted(search *s, sinter_error *e)
         s->out->cursor = cursor_sort(s->a, cursor_question(s->in), line_bytes(s, &x.heap[x.most - 2]));
     s->out->total = x.total;
     search_note(s, "sorted: stages skipped");
-    search_timing(s, "recall", t, 0, s->n_page);
+    search_step(s, "recall", NULL, t, 0, s->n_page);
     return SINTER_OK;
 }

@@ -186,13 +186,6 @@ static uint64_t budget_left(uint64_t own, uint64_t shared, uint64_t since)
     return own && own < left ? own : left;
 }
 
-/* The name is written only for whom it will be shown to. */
-static void stage_timing(search *s, const snap_stage *st, const char *what, uint64_t since_ns, uint32_t in, uint32_t out)
-{
-    if (s->explain >= SINTER__V1__EXPLAIN__EXPLAIN_SCORES)
-        search_timing(s, arena_printf(s->a, "%s.%s", st->name, what), since_ns, in, out);
-}
-
 static void rank_all(search *s, stage_run *run, uint64_t line_started)
 {
     const snap_stage *st = run->stage;
@@ -208,7 +201,7 @@ static void rank_all(search *s, stage_run *run, uint64_t line_started)
             search_degraded(s, r->use.name, SINTER__V1__DEGRADED__CODE__CODE_DISABLED, r->use.disabled, 0, run->n);
         else
             search_plugin_degraded(s, &r->use, &run->ranker[k].result, run->n);
-        stage_timing(s, st, r->use.name, t, run->n, run->ranker[k].result.scored);
+        search_step(s, st->name, r->use.name, t, run->n, run->ranker[k].result.scored);
         float *all = s->found.ranker_score[r->number];
         for (uint32_t i = 0; i < run->n; i++) all[run->candidate[i]] = run->ranker[k].score[i];
     }
@@ -353,12 +346,12 @@ static sinter_status run_stage(search *s, const snap_stage *st, stage_run *run, 
     uint64_t t = clock_mono_ns();
     sinter_status status = stage_features(s, s->pipeline, st, run, e);
     if (status) return status;
-    stage_timing(s, st, "features", t, n, n);
+    search_step(s, st->name, "features", t, n, n);
     rank_all(s, run, line_started);
     t = clock_mono_ns();
     fuse(s, run);
     keep_best(s, run);
-    stage_timing(s, st, "fuse", t, n, run->n_kept);
+    search_step(s, st->name, "fuse", t, n, run->n_kept);
     return SINTER_OK;
 }
 

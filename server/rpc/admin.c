@@ -27,7 +27,7 @@ static void add_counters(server *s, arena *a, Sinter__V1__GetStatusResponse *r)
     SERVER_COUNTERS(X)
 #undef X
     for (uint32_t i = 0; i < s->lanes; i++)
-        add_counter(a, r, arena_printf(a, "lane_%u_calls", i), atomic_load(&s->lane_calls[i]));
+        add_counter(a, r, arena_printf(a, "lane_%u_calls", i), atomic_load(&s->stripe[i].calls));
     add_counter(a, r, "admitted", (uint64_t)atomic_load(&s->admitted));
     add_counter(a, r, "calls_open", (uint64_t)atomic_load(&s->live));
 }

@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A call's life: posted, arrived, admitted, handed on, answered, freed. */
+/* A call's life, whatever carries it: admitted, handed on, answered, freed. */
 #include "server.h"
-
-#include "order.h"
 
 #include <grpc/byte_buffer.h>
 #include <grpc/slice.h>
-#include <grpc/support/time.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void on_arrival(call *c, bool ok);
-static void on_close(call *c, bool ok);
-static void on_message(call *c, bool ok);
-static void on_sent(call *c, bool ok);
-static void on_answered(call *c, bool ok);
-static void on_nudge(call *c, bool ok);
-
 /* ---- references ---- */
+
+void call_init(call *c, server *s, const method *m, const transport *by)
+{
+    c->s = s;
+    c->m = m;
+    c->by = by;
+    c->deadline_ns = UINT64_MAX;
+    atomic_init(&c->references, 1);
+    pthread_mutex_init(&c->lock, NULL);
+}
 
 void call_reference(call *c)
 {
@@ -30,16 +29,10 @@ static void call_free(call *c)
 {
     if (c->state && c->m->dispose) c->m->dispose(c->state);
     if (c->payload) grpc_byte_buffer_destroy(c->payload);
-    if (c->incoming) grpc_byte_buffer_destroy(c->incoming);
     if (c->sending) grpc_byte_buffer_destroy(c->sending);
     if (c->reply) grpc_byte_buffer_destroy(c->reply);
-    grpc_metadata_array_destroy(&c->metadata);
-    if (!c->m) grpc_call_details_destroy(&c->details);
-    grpc_slice_unref(c->status_text);
-    grpc_slice_unref(c->details_bytes);
     pthread_mutex_destroy(&c->lock);
-    if (c->call) grpc_call_unref(c->call);
-    free(c);
+    c->by->free(c);
 }
 
 static void stream_leave(call *c)
@@ -60,97 +53,25 @@ void call_release(call *c)
     atomic_fetch_sub(&s->live, 1);
 }
 
-/* ---- operations ---- */
-
-/* Starts a batch that holds a reference until its completion was handled. */
-static bool start(call *c, const grpc_op *ops, size_t n, tag *t)
+static void inner_free(call *c)
 {
-    call_reference(c);
-    order_before(t);
-    grpc_call_error error = grpc_call_start_batch(c->call, ops, n, t, NULL);
-    if (error == GRPC_CALL_OK) return true;
-    log_error("rpc.batch", "gRPC refused an operation: %s", grpc_call_error_to_string(error));
-    grpc_call_cancel(c->call, NULL);
-    call_release(c);
-    return false;
+    free(c);
 }
 
-void call_post(server *s, const method *m, void *registered)
-{
-    call *c = xcalloc(1, sizeof *c);
-    *c = (call){.s = s, .m = m, .deadline_ns = UINT64_MAX};
-    c->on_arrival = (tag){on_arrival, c};
-    c->on_close = (tag){on_close, c};
-    c->on_message = (tag){on_message, c};
-    c->on_sent = (tag){on_sent, c};
-    c->on_answered = (tag){on_answered, c};
-    c->on_nudge = (tag){on_nudge, c};
-    c->status_text = c->details_bytes = grpc_empty_slice();
-    atomic_init(&c->references, 1);
-    pthread_mutex_init(&c->lock, NULL);
-    grpc_metadata_array_init(&c->metadata);
-    grpc_call_error error;
-    order_before(&c->on_arrival);
-    if (m) {
-        bool reads = m->kind != METHOD_BIDI && m->run;
-        error = grpc_server_request_registered_call(s->grpc, registered, &c->call, &c->deadline, &c->metadata,
-                                                    reads ? &c->payload : NULL, s->queue, s->queue, &c->on_arrival);
-    } else {
-        grpc_call_details_init(&c->details);
-        error =
-            grpc_server_request_call(s->grpc, &c->call, &c->details, &c->metadata, s->queue, s->queue, &c->on_arrival);
-    }
-    if (error == GRPC_CALL_OK) return;
-    log_error("rpc.post", "gRPC takes no request for a call: %s", grpc_call_error_to_string(error));
-    call_free(c);
-}
+/* Nothing carries it: it is only worked on. */
+static const transport INNER = {.free = inner_free};
 
 call *call_inner(call *outer, const method *m, void *state)
 {
     call *c = xcalloc(1, sizeof *c);
-    *c = (call){.s = outer->s, .m = m, .deadline_ns = UINT64_MAX, .arrived_ns = outer->arrived_ns, .state = state};
-    c->status_text = c->details_bytes = grpc_empty_slice();
-    atomic_init(&c->references, 1);
-    pthread_mutex_init(&c->lock, NULL);
-    grpc_metadata_array_init(&c->metadata);
+    call_init(c, outer->s, m, &INNER);
+    c->arrived_ns = outer->arrived_ns;
+    c->state = state;
     atomic_fetch_add(&c->s->live, 1);
     return c;
 }
 
-/* ---- arrival: on the receiver ---- */
-
-static void refuse_unknown(call *c)
-{
-    sinter_error e = SINTER_ERROR_INIT;
-    char path[300];
-    const char *names[64];
-    char full[64][128];
-    size_t n = GRPC_SLICE_LENGTH(c->details.method), known = METHODS_N < 64 ? METHODS_N : 64;
-    if (n > sizeof path - 1) n = sizeof path - 1;
-    memcpy(path, GRPC_SLICE_START_PTR(c->details.method), n);
-    path[n] = '\0';
-    for (size_t i = 0; i < known; i++) {
-        snprintf(full[i], sizeof full[i], "/%s/%s", METHODS[i].service, METHODS[i].name);
-        names[i] = full[i];
-    }
-    const char *near = near_name(path, names, known);
-    char fix[200] = "server reflection lists the methods";
-    if (near) snprintf(fix, sizeof fix, "did you mean '%s'?", near);
-    atomic_fetch_add(&c->s->count.unknown_methods, 1);
-    error_set(&e, SINTER_UNIMPLEMENTED, NULL, fix, "this server has no method '%s'", path);
-    call_fail(c, SINTER_UNIMPLEMENTED, &e);
-}
-
-static void find_deadline(call *c)
-{
-    gpr_timespec deadline = c->m ? c->deadline : c->details.deadline;
-    c->arrived_ns = clock_mono_ns();
-    if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0) return;
-    gpr_timespec left = gpr_time_sub(deadline, gpr_now(deadline.clock_type));
-    if (left.tv_sec > 10 * 365 * 86400L) return;
-    int64_t ns = left.tv_sec * INT64_C(1000000000) + left.tv_nsec;
-    c->deadline_ns = ns > 0 ? c->arrived_ns + (uint64_t)ns : c->arrived_ns;
-}
+/* ---- arrival ---- */
 
 /* True: within max_concurrent, or not limited. */
 static bool admit(call *c)
@@ -197,23 +118,9 @@ static void refuse_empty(call *c)
     call_fail(c, SINTER_INVALID, &e);
 }
 
-static void on_arrival(call *c, bool ok)
+void call_begin(call *c)
 {
-    server *s = c->s;
-    if (!ok) { /* shutdown: the post comes back unused */
-        call_free(c);
-        return;
-    }
-    atomic_fetch_add(&s->live, 1);
-    call_post(s, c->m, c->m ? s->registered[c->m - METHODS] : NULL);
-    find_deadline(c);
-    grpc_op close = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER, .data.recv_close_on_server.cancelled = &c->closed};
-    start(c, &close, 1, &c->on_close);
-    if (!c->m) {
-        refuse_unknown(c);
-        return;
-    }
-    atomic_fetch_add(&s->count.requests, 1);
+    atomic_fetch_add(&c->s->count.requests, 1);
     if (!c->m->run) {
         refuse_unbuilt(c);
     } else if (!admit(c)) {
@@ -229,40 +136,36 @@ static void on_arrival(call *c, bool ok)
     }
 }
 
-/* ---- completions: on the receiver ---- */
+/* ---- what the transport has to tell ---- */
 
 static void note_cancelled(call *c)
 {
     if (!atomic_exchange(&c->cancelled, true)) atomic_fetch_add(&c->s->count.cancelled, 1);
 }
 
-static void on_close(call *c, bool ok)
+void call_left(call *c, sinter_status why)
 {
-    (void)ok;
-    /* Set also where an answer was begun that never reached the client. */
-    if (c->closed) note_cancelled(c);
-    if (c->closed && !atomic_load(&c->answered)) {
-        /* A parked read is taken back; a stream that waits for its client has nobody else to end it. */
-        if (c->m && views_cancel(engine_views(c->s->engine), c)) {
-            call_fail(c, SINTER_CANCELLED, NULL);
-            call_release(c);
-        } else if (c->lasting) {
-            call_fail(c, SINTER_CANCELLED, NULL);
-        }
-    }
-    call_release(c);
+    note_cancelled(c);
+    if (atomic_load(&c->answered)) return;
+    /* A parked read is taken back; a stream that waits for its client has nobody else to end it. */
+    bool parked = c->m && views_cancel(engine_views(c->s->engine), c);
+    if (parked || c->lasting || why != SINTER_CANCELLED) call_fail(c, why, NULL);
+    if (parked) call_release(c);
 }
 
-static void on_message(call *c, bool ok)
+void call_answered(call *c)
+{
+    stream_leave(c);
+}
+
+void call_message(call *c, grpc_byte_buffer *b)
 {
     if (c->payload) grpc_byte_buffer_destroy(c->payload);
-    c->payload = ok ? c->incoming : NULL;
-    c->incoming = NULL;
+    c->payload = b;
     if (!atomic_load(&c->answered)) call_dispatch(c);
-    call_release(c);
 }
 
-static void on_sent(call *c, bool ok)
+void call_sent(call *c, bool ok)
 {
     pthread_mutex_lock(&c->lock);
     grpc_byte_buffer_destroy(c->sending);
@@ -279,38 +182,27 @@ static void on_sent(call *c, bool ok)
         note_cancelled(c);
         call_fail(c, SINTER_CANCELLED, NULL);
     }
-    call_release(c);
 }
 
-static void on_answered(call *c, bool ok)
+void call_nudged(call *c)
 {
-    (void)ok;
-    stream_leave(c);
-    call_release(c);
-}
-
-static void on_nudge(call *c, bool ok)
-{
-    (void)ok;
     atomic_store(&c->nudged, false);
-    if (!atomic_load(&c->answered)) {
-        if (c->m->kind == METHOD_BIDI) {
-            sinter_error e = SINTER_ERROR_INIT;
-            error_set(&e, SINTER_UNAVAILABLE, NULL, "connect again", "the server is stopping");
-            if (c->m->refuse)
-                c->m->refuse(c, SINTER_UNAVAILABLE, &e);
-            else
-                call_fail(c, SINTER_UNAVAILABLE, &e);
-        } else if (c->m->place == ON_RECEIVER) {
-            call_dispatch(c);
-        }
+    if (atomic_load(&c->answered)) return;
+    if (c->m->kind == METHOD_BIDI) {
+        sinter_error e = SINTER_ERROR_INIT;
+        error_set(&e, SINTER_UNAVAILABLE, NULL, "connect again", "the server is stopping");
+        if (c->m->refuse)
+            c->m->refuse(c, SINTER_UNAVAILABLE, &e);
+        else
+            call_fail(c, SINTER_UNAVAILABLE, &e);
+    } else if (c->m->place == ON_RECEIVER) {
+        call_dispatch(c);
     }
-    call_release(c);
 }
 
 void call_nudge(call *c)
 {
-    if (!atomic_exchange(&c->nudged, true)) start(c, NULL, 0, &c->on_nudge);
+    if (!atomic_exchange(&c->nudged, true)) c->by->nudge(c);
 }
 
 /* ---- answers: any thread ---- */
@@ -319,27 +211,15 @@ static void count_answer(call *c, sinter_status status)
 {
     if (status != SINTER_OK) atomic_fetch_add(&c->s->count.errors, 1);
     if (c->admitted) atomic_fetch_sub(&c->s->admitted, 1);
+    if (!c->m) return;
+    method_figures *f = &lanes_stripe(c->s)->method[c->m - METHODS];
+    atomic_fetch_add_explicit(&f->answered[status_code(status)], 1, memory_order_relaxed);
+    histogram_note(&f->seconds, clock_mono_ns() - c->arrived_ns);
 }
 
-static void set_error(call *c, sinter_status status, const sinter_error *e)
-{
-    char line[1500];
-    if (status == SINTER_OK) return;
-    if (e && *e->what)
-        error_line(e, line, sizeof line);
-    else
-        snprintf(line, sizeof line, "%s", status_text(status));
-    c->status_text = grpc_slice_from_copied_string(line);
-    c->details_bytes = status_details(status, e, line);
-    c->trailer.key = grpc_slice_from_static_string("grpc-status-details-bin");
-    c->trailer.value = c->details_bytes;
-}
-
-/* The final batch. Whoever comes first pays the answer. */
+/* The final word. Whoever comes first pays the answer. */
 static void answer(call *c, grpc_byte_buffer *reply, sinter_status status, const sinter_error *e)
 {
-    grpc_op ops[3];
-    size_t n = 0;
     bool stream = c->m && c->m->kind != METHOD_UNARY;
     if (stream) pthread_mutex_lock(&c->lock);
     if (atomic_exchange(&c->answered, true)) {
@@ -347,36 +227,41 @@ static void answer(call *c, grpc_byte_buffer *reply, sinter_status status, const
         if (reply) grpc_byte_buffer_destroy(reply);
         return;
     }
-    memset(ops, 0, sizeof ops);
-    set_error(c, status, e);
     count_answer(c, status);
-    if (!c->opened) ops[n++].op = GRPC_OP_SEND_INITIAL_METADATA;
-    c->opened = true;
-    if ((c->reply = reply)) {
-        ops[n].op = GRPC_OP_SEND_MESSAGE;
-        ops[n++].data.send_message.send_message = reply;
-    }
-    ops[n].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
-    ops[n].data.send_status_from_server.status = status_code(status);
-    if (status != SINTER_OK) {
-        ops[n].data.send_status_from_server.status_details = &c->status_text;
-        ops[n].data.send_status_from_server.trailing_metadata = &c->trailer;
-        ops[n].data.send_status_from_server.trailing_metadata_count = 1;
-    }
-    bool started = start(c, ops, n + 1, &c->on_answered);
+    c->reply = reply;
+    bool started = c->by->finish(c, status, e);
     if (stream) pthread_mutex_unlock(&c->lock);
     if (!started) stream_leave(c);
     call_release(c); /* the answer is no longer owed */
 }
 
+static grpc_byte_buffer *body_of(const call *c, const ProtobufCMessage *m)
+{
+    return c->by->json ? message_json(m) : message_pack(m);
+}
+
+/* Packed bytes as the call's transport wants them; takes the buffer. */
+static grpc_byte_buffer *body_of_packed(const call *c, grpc_byte_buffer *b)
+{
+    if (!c->by->json) return b;
+    grpc_slice held;
+    str wire = payload_bytes(b, &held);
+    ProtobufCMessage *m = protobuf_c_message_unpack(c->m->response, NULL, wire.n, (const uint8_t *)wire.s);
+    grpc_byte_buffer *out = message_json(m); /* NULL prints as null: what was packed here unpacks */
+    if (m) protobuf_c_message_free_unpacked(m, NULL);
+    grpc_slice_unref(held);
+    grpc_byte_buffer_destroy(b);
+    return out;
+}
+
 void call_reply(call *c, const ProtobufCMessage *m)
 {
-    answer(c, message_pack(m), SINTER_OK, NULL);
+    answer(c, body_of(c, m), SINTER_OK, NULL);
 }
 
 void call_reply_packed(call *c, grpc_byte_buffer *b)
 {
-    answer(c, b, SINTER_OK, NULL);
+    answer(c, body_of_packed(c, b), SINTER_OK, NULL);
 }
 
 void call_fail(call *c, sinter_status status, const sinter_error *e)
@@ -389,24 +274,13 @@ void call_end(call *c)
     answer(c, NULL, SINTER_OK, NULL);
 }
 
-bool call_send(call *c, const ProtobufCMessage *m)
+static bool send_body(call *c, grpc_byte_buffer *b)
 {
-    return call_send_packed(c, message_pack(m));
-}
-
-bool call_send_packed(call *c, grpc_byte_buffer *b)
-{
-    grpc_op ops[2];
-    size_t n = 0;
-    memset(ops, 0, sizeof ops);
     pthread_mutex_lock(&c->lock);
     bool possible = !atomic_load(&c->answered) && !c->sending;
     if (possible) {
-        if (!c->opened) ops[n++].op = GRPC_OP_SEND_INITIAL_METADATA;
-        c->opened = true;
-        ops[n].op = GRPC_OP_SEND_MESSAGE;
-        ops[n++].data.send_message.send_message = c->sending = b;
-        possible = start(c, ops, n, &c->on_sent);
+        c->sending = b;
+        possible = c->by->send(c);
         if (!possible) c->sending = NULL;
     }
     pthread_mutex_unlock(&c->lock);
@@ -414,10 +288,28 @@ bool call_send_packed(call *c, grpc_byte_buffer *b)
     return possible;
 }
 
+bool call_send(call *c, const ProtobufCMessage *m)
+{
+    return send_body(c, body_of(c, m));
+}
+
+bool call_send_packed(call *c, grpc_byte_buffer *b)
+{
+    return send_body(c, body_of_packed(c, b));
+}
+
 void call_receive(call *c)
 {
-    grpc_op op = {.op = GRPC_OP_RECV_MESSAGE, .data.recv_message.recv_message = &c->incoming};
     pthread_mutex_lock(&c->lock);
-    if (!atomic_load(&c->answered)) start(c, &op, 1, &c->on_message);
+    if (!atomic_load(&c->answered)) c->by->receive(c);
     pthread_mutex_unlock(&c->lock);
+}
+
+str call_wire(call *c, const ProtobufCMessage *request, arena *a)
+{
+    if (!c->by->json) return c->wire;
+    size_t n = protobuf_c_message_get_packed_size(request);
+    uint8_t *packed = arena_alloc(a, n + 1);
+    protobuf_c_message_pack(request, packed);
+    return (str){(const char *)packed, n};
 }

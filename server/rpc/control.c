@@ -97,7 +97,7 @@ void control_work(server *s, call *c)
     grpc_slice held = grpc_empty_slice();
     arena *a = arena_new(1 << 14);
     str wire = payload_bytes(c->payload, &held);
-    sinter_status status = message_unpack(c->m->request, wire, s->limits.max_unpack_bytes, a, &request, &e);
+    sinter_status status = call_read(c, wire, a, &request, &e);
     if (status == SINTER_OK)
         c->m->control(s, c, request, a);
     else

@@ -249,7 +249,7 @@ static sinter_status start(worker *w, copying *x, sinter_error *e)
     const view_collection *from, *to;
     pthread_t thread;
     str wire = payload_bytes(c->payload, &held);
-    sinter_status status = message_unpack(c->m->request, wire, c->s->limits.max_unpack_bytes, x->a, &m, e);
+    sinter_status status = call_read(c, wire, x->a, &m, e);
     grpc_slice_unref(held);
     x->q = (copy_request *)m;
     if (status == SINTER_OK) status = check(w, x, &from, &to, e);

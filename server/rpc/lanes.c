@@ -2,6 +2,8 @@
 /* Lanes: worker threads that take calls from one queue and run each to the end of its handler. */
 #include "server.h"
 
+#include "json/json.h"
+
 #include <grpc/byte_buffer.h>
 #include <grpc/slice.h>
 #include <stdio.h>
@@ -25,6 +27,7 @@ void queue_init(call_queue *q)
 void queue_push(call_queue *q, call *c)
 {
     c->next = NULL;
+    c->queued_ns = clock_mono_ns();
     pthread_mutex_lock(&q->lock);
     *q->last = c;
     q->last = &c->next;
@@ -84,7 +87,13 @@ bool call_over(call *c)
     return true;
 }
 
-/* One call, one message: unpacks it and runs the handler, which may answer now, later, or never for a stream. */
+sinter_status call_read(const call *c, str bytes, arena *a, ProtobufCMessage **out, sinter_error *e)
+{
+    uint64_t most = c->s->limits.max_unpack_bytes;
+    return c->by->json ? json_read(c->m->request, bytes, most, a, out, e) : message_unpack(c->m->request, bytes, most, a, out, e);
+}
+
+/* One call, one message: reads it and runs the handler, which may answer now, later, or never for a stream. */
 void call_run(worker *w, call *c)
 {
     sinter_error e = SINTER_ERROR_INIT;
@@ -92,8 +101,8 @@ void call_run(worker *w, call *c)
     sinter_status status = SINTER_OK;
     grpc_slice held = grpc_empty_slice();
     if (c->payload) {
-        str wire = payload_bytes(c->payload, &held);
-        status = message_unpack(c->m->request, wire, c->s->limits.max_unpack_bytes, w->memory, &request, &e);
+        c->wire = payload_bytes(c->payload, &held);
+        status = call_read(c, c->wire, w->memory, &request, &e);
     }
     if (status == SINTER_OK)
         c->m->run(w, c, request);
@@ -109,6 +118,30 @@ void call_run(worker *w, call *c)
 static uint64_t planted_race;
 #endif
 
+/* Lanes count in stripes of their own; all other threads share the last. */
+static _Thread_local uint32_t own_stripe = UINT32_MAX;
+
+stripe *lanes_stripe(server *s)
+{
+    return &s->stripe[own_stripe < s->lanes ? own_stripe : s->lanes];
+}
+
+/* What a lane's work came to: how long the call had waited, how long it took. */
+static void lane_begins(stripe *t, const call *c)
+{
+    uint64_t now = clock_mono_ns();
+    atomic_fetch_add_explicit(&t->calls, 1, memory_order_relaxed);
+    histogram_note(&t->queued, now - c->queued_ns);
+    atomic_store_explicit(&t->since_ns, now, memory_order_relaxed);
+}
+
+static void lane_ends(stripe *t)
+{
+    uint64_t since = atomic_load_explicit(&t->since_ns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&t->busy_ns, clock_mono_ns() - since, memory_order_relaxed);
+    atomic_store_explicit(&t->since_ns, 0, memory_order_relaxed);
+}
+
 typedef struct lane_start {
     server *s;
     uint32_t number;
@@ -120,22 +153,25 @@ static void lane_main(void *arg)
     free(arg);
     worker w = {.s = start.s, .lane = pipeline_lane_get(start.s->engine, start.number)};
     w.memory = pipeline_lane_arena(w.lane);
+    own_stripe = start.number;
+    stripe *own = lanes_stripe(start.s);
     for (call *c; (c = queue_take(&start.s->lane_queue)); call_release(c)) {
 #ifdef SINTER_PLANT_RACE
         planted_race++;
 #endif
-        atomic_fetch_add_explicit(&start.s->lane_calls[start.number], 1, memory_order_relaxed);
-        if (call_over(c)) continue;
-        pipeline_lane_begin(w.lane);
-        if (!writes_wait(start.s, c)) call_run(&w, c);
-        pipeline_lane_end(w.lane);
+        lane_begins(own, c);
+        if (!call_over(c)) {
+            pipeline_lane_begin(w.lane);
+            if (!writes_wait(start.s, c)) call_run(&w, c);
+            pipeline_lane_end(w.lane);
+        }
+        lane_ends(own);
     }
 }
 
 sinter_status lanes_start(server *s, sinter_error *e)
 {
     s->lane_thread = xcalloc(s->lanes, sizeof *s->lane_thread);
-    s->lane_calls = xcalloc(s->lanes, sizeof *s->lane_calls);
     for (uint32_t i = 0; i < s->lanes; i++) {
         char name[16];
         snprintf(name, sizeof name, "lane-%u", i % 10000);
@@ -157,5 +193,4 @@ void lanes_stop(server *s)
     for (uint32_t i = 0; i < s->lanes; i++)
         pthread_join(s->lane_thread[i], NULL);
     free(s->lane_thread);
-    free(s->lane_calls);
 }

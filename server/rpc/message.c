@@ -7,10 +7,13 @@
  * a NUL inside is told from a shorter one. */
 #include "server.h"
 
+#include "json/json.h"
+
 #include <grpc/byte_buffer.h>
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/slice.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define HEADER             16u
@@ -147,6 +150,20 @@ grpc_byte_buffer *message_pack(const ProtobufCMessage *m)
 {
     grpc_slice slice = grpc_slice_malloc(protobuf_c_message_get_packed_size(m));
     protobuf_c_message_pack(m, GRPC_SLICE_START_PTR(slice));
+    grpc_byte_buffer *b = grpc_raw_byte_buffer_create(&slice, 1);
+    grpc_slice_unref(slice);
+    return b;
+}
+
+/* The buffer's memory becomes the slice's. */
+grpc_byte_buffer *message_json(const ProtobufCMessage *m)
+{
+    buffer text = {0};
+    if (m)
+        json_message(&text, m, 0);
+    else
+        buffer_puts(&text, "null");
+    grpc_slice slice = grpc_slice_new(text.data, text.len, free);
     grpc_byte_buffer *b = grpc_raw_byte_buffer_create(&slice, 1);
     grpc_slice_unref(slice);
     return b;

@@ -2,8 +2,6 @@
 /* SearchService.Search: waits, off the lane, for the write that a request wants to see; searches; answers; logs. */
 #include "server.h"
 
-#include <grpc/byte_buffer.h>
-#include <grpc/slice.h>
 #include <sinter/v1/search.pb-c.h>
 
 /* True: the request waits elsewhere or was refused; the lane is free. */
@@ -24,16 +22,13 @@ void search_run(worker *w, call *c, const ProtobufCMessage *request)
     const Sinter__V1__SearchRequest *q = (const Sinter__V1__SearchRequest *)request;
     Sinter__V1__SearchResponse *r = NULL;
     sinter_error e = SINTER_ERROR_INIT;
-    grpc_slice held;
     if (park(w, c, q)) return;
-    str wire = payload_bytes(c->payload, &held);
     if (!c->waited) pipeline_lane_arrived(w->lane, c->arrived_ns);
     sinter_status status = pipeline_search(w->lane, q, c->deadline_ns, &r, &e);
     if (status == SINTER_OK) {
         call_reply(c, &r->base);
-        pipeline_log(w->lane, wire);
+        pipeline_log(w->lane, call_wire(c, request, w->memory));
     } else {
         call_fail(c, status, &e);
     }
-    grpc_slice_unref(held);
 }

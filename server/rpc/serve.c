@@ -20,6 +20,8 @@ typedef struct house {
     uv_signal_t on_int, on_term, on_hup;
     uv_timer_t grace, pulse;
     uv_async_t drained;
+    const rpc_front *front;
+    void *front_ctx;
 } house;
 
 static void grace_over(uv_timer_t *t)
@@ -62,10 +64,20 @@ static void close_handle(uv_handle_t *handle, void *arg)
     if (!uv_is_closing(handle)) uv_close(handle, NULL);
 }
 
+/* The loop ends when the front has closed its handles too. SIGINT and SIGTERM are caught for as long as it may matter: a second
+ * one must not end the process while it closes the journal. */
 static void on_drained(uv_async_t *a)
 {
+    enum { LAST_WORDS_MS = 2000 };
     house *h = a->data;
-    uv_walk(&h->loop, close_handle, NULL);
+    uv_handle_t *const over[] = {(uv_handle_t *)&h->on_hup, (uv_handle_t *)&h->grace, (uv_handle_t *)&h->pulse,
+                                 (uv_handle_t *)&h->drained};
+    for (size_t i = 0; i < ARRAY_LEN(over); i++)
+        close_handle(over[i], NULL);
+    uv_unref((uv_handle_t *)&h->on_int);
+    uv_unref((uv_handle_t *)&h->on_term);
+    if (h->front_ctx) h->front->close(h->front_ctx, LAST_WORDS_MS);
+    guests_end(&h->s);
 }
 
 /* On the receiver. */
@@ -97,7 +109,7 @@ static void loop_close(house *h)
     uv_loop_close(&h->loop);
 }
 
-static sinter_status write_port(const house *h, const rpc_options *o, int port, sinter_error *e)
+static sinter_status write_port(const house *h, const rpc_options *o, int port, const char *http, sinter_error *e)
 {
     char text[300];
     const char *colon = strrchr(h->listen, ':');
@@ -105,13 +117,29 @@ static sinter_status write_port(const house *h, const rpc_options *o, int port, 
     snprintf(text, sizeof text, "%.*s:%d\n", host, h->listen, port);
     log_info("serve", "listening on %.*s with %u lanes, pid %d", (int)strlen(text) - 1, text, h->s.lanes,
              (int)getpid());
-    return o->port_file ? file_write_atomic(o->port_file, text, strlen(text), e) : SINTER_OK;
+    sinter_status status = SINTER_OK;
+    if (*http) log_info("serve", "http://%s/", http);
+    if (o->http_port_file) {
+        char line[300];
+        snprintf(line, sizeof line, "%s\n", http);
+        status = file_write_atomic(o->http_port_file, line, strlen(line), e);
+    }
+    return o->port_file && status == SINTER_OK ? file_write_atomic(o->port_file, text, strlen(text), e) : status;
+}
+
+static sinter_status open_front(house *h, const rpc_options *o, char *address, size_t size, sinter_error *e)
+{
+    *address = '\0';
+    if (!o->front) return SINTER_OK;
+    h->front = o->front;
+    return o->front->open(&h->s, &h->loop, &h->front_ctx, address, size, e);
 }
 
 /* From here on what was started must be drained, also when it never served. */
 static sinter_status run(house *h, const rpc_options *o, sinter_error *e)
 {
     int port;
+    char http[300];
     sinter_status status = control_start(&h->s, e);
     if (status != SINTER_OK) return status;
     status = people_start(&h->s, e);
@@ -121,7 +149,8 @@ static sinter_status run(house *h, const rpc_options *o, sinter_error *e)
     }
     status = server_start(&h->s, h->listen, &port, e);
     if (status == SINTER_OK) {
-        status = write_port(h, o, port, e);
+        status = open_front(h, o, http, sizeof http, e);
+        if (status == SINTER_OK) status = write_port(h, o, port, http, e);
         if (status == SINTER_OK)
             notify_manager("READY=1");
         else
@@ -164,10 +193,15 @@ sinter_status rpc_serve(config *c, const rpc_options *o, sinter_error *e)
     }
     if (status == SINTER_OK) {
         loop_open(h);
-        status = run(h, o, e);
-        loop_close(h);
+        metrics_init(s);
+        status = guests_open(s, &h->loop, e);
+        if (status == SINTER_OK) status = run(h, o, e);
         experiments_close(s->experiments);
         engine_close(s->engine);
+        loop_close(h);
+        if (h->front_ctx) h->front->free(h->front_ctx);
+        guests_close(s);
+        metrics_free(s);
     }
     reflection_free(s->reflection);
     free(h->listen);

@@ -59,7 +59,7 @@ void call_dispatch(call *c)
         queue_push(&s->lane_queue, c);
         return;
     }
-    worker w = {.s = s, .memory = s->receiver_memory};
+    worker w = {.s = s, .memory = c->by->json ? guests_memory(s) : s->receiver_memory};
     arena_reset(w.memory);
     if (!call_over(c)) call_run(&w, c);
 }
@@ -180,11 +180,11 @@ sinter_status server_start(server *s, const char *listen, int *port, sinter_erro
     grpc_server_start(s->grpc);
     for (size_t i = 0; i < METHODS_N; i++) {
         for (int k = 0; k < POSTED_PER_METHOD; k++)
-            call_post(s, &METHODS[i], s->registered[i]);
+            wire_post(s, &METHODS[i], s->registered[i]);
     }
     /* Without a post for every other path, calls of unknown methods hang until the client's deadline. */
     for (int k = 0; k < POSTED_PER_METHOD; k++)
-        call_post(s, NULL, NULL);
+        wire_post(s, NULL, NULL);
     return thread_start(&s->receiver_thread, "receiver", receiver_main, s, e);
 }
 
@@ -204,6 +204,7 @@ void server_drain(server *s)
 void server_cancel(server *s)
 {
     grpc_server_cancel_all_calls(s->grpc);
+    guests_cancel(s);
 }
 
 void server_stop(server *s)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the files of this room share: the server, a call's life, and the table of methods.
  *
+ * A call comes by gRPC (wire.c) or from inside the process, as JSON (guest.c); its life is the same (call.c). For a guest the
+ * main loop stands where the receiver stands for gRPC.
+ *
  * One receiver thread takes everything from gRPC's completion queue: new calls, messages, ends. It hands work to the
  * lanes through one queue, so that a single connection uses them all, and stays free to refuse, to answer health checks
  * and to see cancellations while every lane is busy. A lane, the journal's writer or the control thread finishes a call
@@ -15,6 +18,7 @@
 #include <grpc/grpc.h>
 #include <pthread.h>
 #include <protobuf-c/protobuf-c.h>
+#include <uv.h>
 
 #include "base/base.h"
 #include "experiment/experiment.h"
@@ -22,9 +26,9 @@
 #include "rpc/rpc.h"
 #include <sinter/v1/catalog.pb-c.h>
 
-typedef struct server server;
 typedef struct call call;
 typedef struct method method;
+typedef struct transport transport;
 typedef struct worker worker;
 
 /* Who runs a handler: a lane, or the receiver with a pipeline_lane of NULL. */
@@ -35,7 +39,7 @@ struct worker {
 };
 
 typedef enum { METHOD_UNARY, METHOD_SERVER_STREAM, METHOD_BIDI } method_kind;
-typedef enum { ON_LANE, ON_RECEIVER } method_place;
+typedef enum { ON_LANE, ON_RECEIVER } method_place; /* the receiver, or for a guest the main loop */
 
 /* Runs with the unpacked request; the worker's memory dies on return. Unary: answers once, now or later. Server stream:
  * runs again after each call_send was taken by the transport (request as at first), until it ends. Bidi: once a
@@ -68,15 +72,23 @@ typedef struct tag {
     call *c;
 } tag;
 
+/* What carries a call. The rules of a call's life are call.c's. */
+struct transport {
+    bool json; /* bodies are JSON texts, not protobuf */
+    /* The last thing sent; c->reply may be there. Once. False: it could not be started, nothing more will come of the call. */
+    bool (*finish)(call *c, sinter_status status, const sinter_error *e);
+    bool (*send)(call *c);    /* c->sending, under c->lock; call_sent follows. False: not possible */
+    void (*receive)(call *c); /* under c->lock; call_message follows */
+    void (*nudge)(call *c);   /* call_nudged follows, where this transport's calls are received */
+    void (*free)(call *c);    /* frees the call itself too */
+};
+
 struct call {
     server *s;
     const method *m; /* NULL: a method that this server does not have */
-    grpc_call *call;
-    gpr_timespec deadline;
-    grpc_metadata_array metadata;
-    grpc_call_details details;  /* unknown methods only */
-    grpc_byte_buffer *payload;  /* the request, or the newest message of a stream */
-    grpc_byte_buffer *incoming; /* a stream's message being received */
+    const transport *by;
+    grpc_byte_buffer *payload; /* the request, or the newest message of a stream: protobuf, or a guest's JSON */
+    str wire;                  /* the handler's: the message in protobuf; a guest has none, see call_wire */
     atomic_int references;
     atomic_bool answered;  /* the final batch was started, or is about to */
     atomic_bool cancelled; /* by the client, its deadline, or a drain out of patience */
@@ -86,12 +98,9 @@ struct call {
     bool waited;            /* a read that was parked */
     uint64_t deadline_ns;   /* CLOCK_MONOTONIC; UINT64_MAX: none */
     uint64_t arrived_ns;
+    uint64_t queued_ns;   /* when it was handed to the lanes last */
     pthread_mutex_t lock; /* streams: sends and the answer */
-    tag on_arrival, on_close, on_message, on_sent, on_answered, on_nudge;
-    int closed; /* out parameter of RECV_CLOSE */
     grpc_byte_buffer *sending, *reply;
-    grpc_slice status_text, details_bytes;
-    grpc_metadata trailer;
     void *state; /* of a stream's handler */
     call *next;  /* in a queue */
     call *stream_next, **stream_link;
@@ -133,7 +142,21 @@ typedef struct server_counters {
 #undef X
 } server_counters;
 
+/* What one thread's answers came to: a stripe a lane, and one for all other threads. */
+#define STATUS_CODES 17u /* of google.rpc.Code */
+typedef struct method_figures {
+    _Atomic uint64_t answered[STATUS_CODES];
+    histogram seconds; /* from arrival to answer */
+} method_figures;
+typedef struct stripe {
+    method_figures *method; /* [METHODS_N] */
+    histogram queued;       /* from the queue's end to a lane */
+    _Atomic uint64_t busy_ns, calls;
+    _Atomic uint64_t since_ns; /* a lane at work: since when; else 0 */
+} stripe;
+
 typedef struct reflection reflection; /* reflection.c */
+typedef struct guests guests;         /* guest.c */
 
 struct server {
     config_server limits; /* copied: the configuration's own memory may be replaced by a reload */
@@ -145,8 +168,8 @@ struct server {
     grpc_completion_queue *queue;
     void **registered; /* [METHODS_N] gRPC's handle of each method */
     call_queue lane_queue, control_queue, people_queue;
-    pthread_t *lane_thread;           /* [lanes] */
-    atomic_uint_fast64_t *lane_calls; /* [lanes] messages that each took */
+    pthread_t *lane_thread; /* [lanes] */
+    stripe *stripe;         /* [lanes + 1] */
     pthread_t receiver_thread, control_thread, people_thread;
     atomic_int live;     /* calls that arrived and are not freed */
     atomic_int admitted; /* calls admitted and not answered */
@@ -155,6 +178,7 @@ struct server {
     arena *receiver_memory;
     tag on_shutdown;
     call shutdown_call;         /* carries the server to on_shutdown */
+    guests *guests;
     void (*drained)(void *ctx); /* on the receiver thread, once, when the last call has gone */
     void *drained_ctx;
     pthread_mutex_t streams_lock;
@@ -174,13 +198,34 @@ void server_drain(server *s);  /* no new calls; streams are told to end */
 void server_cancel(server *s); /* the grace is over */
 void server_stop(server *s);   /* after `drained`: joins threads, frees gRPC's server */
 
+/* ---- wire.c: calls by gRPC ---- */
+void wire_post(server *s, const method *m, void *registered); /* asks gRPC for the next call of a method */
+
+/* ---- guest.c: calls from inside the process; rpc.h has the rest ---- */
+sinter_status guests_open(server *s, uv_loop_t *loop, sinter_error *e);
+arena *guests_memory(server *s); /* of handlers that run on the main loop */
+void guests_cancel(server *s);   /* the grace is over */
+void guests_end(server *s);    /* main loop, when drained */
+void guests_close(server *s);  /* after the loop */
+
 /* ---- call.c: a call's life ---- */
-void call_post(server *s, const method *m, void *registered); /* asks gRPC for the next call of a method */
-/* Work of a call that goes through the lanes by itself: no call of gRPC's, answers nothing, and is freed when it is released.
+void call_init(call *c, server *s, const method *m, const transport *by); /* with one reference, for the answer owed */
+/* Work of a call that goes through the lanes by itself: nothing carries it, it answers nothing, and is freed when it is released.
  * `m` runs it, with a request of NULL; its dispose frees `state`. */
 call *call_inner(call *outer, const method *m, void *state);
 void call_reference(call *c);
 void call_release(call *c);
+/* Where calls are received: a new call of a method that is there, its request in hand where the method is no bidi stream. */
+void call_begin(call *c);
+/* The same place: the next message of a bidi stream (NULL: the client has sent its last); what was sent has left, or could not;
+ * the client has gone (CANCELLED), or the call ends for another reason and is answered so; a nudge has come; the answer is out. */
+void call_message(call *c, grpc_byte_buffer *b);
+void call_sent(call *c, bool ok);
+void call_left(call *c, sinter_status why);
+void call_nudged(call *c);
+void call_answered(call *c);
+/* The request's protobuf bytes, while its handler runs; a guest's are packed into `a`. */
+str call_wire(call *c, const ProtobufCMessage *request, arena *a);
 /* Packs the answer and ends the call with OK; the message may die on return. */
 void call_reply(call *c, const ProtobufCMessage *m);
 void call_reply_packed(call *c, grpc_byte_buffer *b); /* takes the buffer */
@@ -195,7 +240,9 @@ void call_receive(call *c);
 void call_nudge(call *c);
 /* Hands a call (and a reference) to the lanes or, where its method says so, runs it here. */
 void call_dispatch(call *c);
-/* Unpacks the payload and runs the handler. */
+/* A message of the call as its transport carries it, in `a`. */
+sinter_status call_read(const call *c, str bytes, arena *a, ProtobufCMessage **out, sinter_error *e);
+/* Reads the payload and runs the handler. */
 void call_run(worker *w, call *c);
 /* park.c: leaves the lane until every write up to `sequence` is shown, then runs the handler again with c->waited set; where
  * it cannot wait, the call has failed. */
@@ -203,6 +250,7 @@ void call_park(call *c, uint64_t sequence);
 bool call_over(call *c); /* cancelled or past its deadline: answered so here */
 
 /* ---- lanes.c ---- */
+stripe *lanes_stripe(server *s); /* of this thread */
 sinter_status lanes_start(server *s, sinter_error *e);
 void lanes_stop(server *s);
 
@@ -255,18 +303,26 @@ void health_update(server *s);
 sinter_status reflection_new(reflection **out, sinter_error *e); /* reads the embedded descriptors */
 void reflection_free(reflection *r);
 
+/* ---- metrics.c ---- */
+void metrics_init(server *s);
+void metrics_free(server *s);
+void server_metrics(server *s, scrape *m); /* between a lane's begin and end */
+
 /* ---- small things (message.c) ---- */
 
 /* Where a message may not be taken as it is: see message.c. */
 sinter_status message_unpack(const ProtobufCMessageDescriptor *d, str wire, uint64_t max_bytes, arena *a,
                              ProtobufCMessage **out, sinter_error *e);
 grpc_byte_buffer *message_pack(const ProtobufCMessage *m);
+grpc_byte_buffer *message_json(const ProtobufCMessage *m);
 grpc_byte_buffer *message_pack_two(str head, const ProtobufCMessage *tail); /* `head`: fields packed already */
 /* The bytes of a buffer, in place where gRPC holds them in one piece. `held` keeps them; unref it. */
 str payload_bytes(grpc_byte_buffer *b, grpc_slice *held);
 
 /* ---- status.c ---- */
 grpc_status_code status_code(sinter_status s);
+/* The error in one line, or what the status means. */
+const char *status_message(sinter_status s, const sinter_error *e, char *line, size_t size);
 /* Packed google.rpc.Status with BadRequest or RetryInfo. */
 grpc_slice status_details(sinter_status s, const sinter_error *e, const char *message);
 #define RETRY_AFTER_MS 250

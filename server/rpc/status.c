@@ -68,6 +68,13 @@ static void retry_info(Google__Protobuf__Any *out)
     any_of(&info.base, "type.googleapis.com/google.rpc.RetryInfo", out);
 }
 
+const char *status_message(sinter_status s, const sinter_error *e, char *line, size_t size)
+{
+    if (e && *e->what) return error_line(e, line, size);
+    snprintf(line, size, "%s", status_text(s));
+    return line;
+}
+
 grpc_slice status_details(sinter_status s, const sinter_error *e, const char *message)
 {
     Google__Rpc__Status status = GOOGLE__RPC__STATUS__INIT;

@@ -217,7 +217,7 @@ static sinter_status keep(const call *c, arena *a, Sinter__V1__UpdateItemsReques
     grpc_slice held;
     ProtobufCMessage *m = NULL;
     str wire = payload_bytes(c->payload, &held);
-    sinter_status status = message_unpack(c->m->request, wire, c->s->limits.max_unpack_bytes, a, &m, e);
+    sinter_status status = call_read(c, wire, a, &m, e);
     grpc_slice_unref(held);
     *out = (Sinter__V1__UpdateItemsRequest *)m;
     return status;

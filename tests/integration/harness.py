@@ -14,6 +14,8 @@ Every wait has an end; only processes that were started here are stopped.
 """
 import fcntl
 import glob
+import http.client
+import json
 import os
 import pathlib
 import shutil
@@ -146,9 +148,10 @@ class Server:
         self.conf = self.dir / "config"
         self.data = pathlib.Path(data) if data else self.dir / "data"
         self.port_file = self.dir / "port"
+        self.http_port_file = self.dir / "http-port"
         self.log_path = self.dir / "log"
         self.env, self.args = env or {}, list(args)
-        self.process = self.channel = self.address = None
+        self.process = self.channel = self.address = self.http_address = None
         if collections is None:
             collections = {"shop": SHOP_COLLECTION}
         if pipelines is None:
@@ -180,7 +183,7 @@ class Server:
 
     def command(self):
         return [str(BUILD / "bin/sinter"), "serve", "-c", str(self.conf / "sinter.yaml"), "--port-file",
-                str(self.port_file), *self.args]
+                str(self.port_file), "--http-port-file", str(self.http_port_file), *self.args]
 
     def start(self, wait=True, prefix=()):
         """Starts it and waits until it serves. `prefix`: a command that runs it, such as strace."""
@@ -201,6 +204,7 @@ class Server:
                 raise RuntimeError(f"sinter serve does not listen:\n{self.log()}")
             time.sleep(0.02)
         self.address = self.port_file.read_text().strip()
+        self.http_address = self.http_port_file.read_text().strip()  # empty without `http: {listen: 127.0.0.1:0}` in settings
         self.channel = self.connect()
         self.wait_ready()
         return self
@@ -270,6 +274,27 @@ class Server:
         return self.log_path.read_text(errors="replace")
 
     # ---- speaking to it ----
+
+    def http(self, method, path, body=None, headers=None, timeout=10):
+        """One request on a connection of its own: status, headers, body as bytes."""
+        c = http.client.HTTPConnection(self.http_address, timeout=timeout * SLOW)
+        try:
+            c.request(method, path, body, headers or {})
+            r = c.getresponse()
+            return r.status, {k.lower(): v for k, v in r.getheaders()}, r.read()
+        finally:
+            c.close()
+
+    def json(self, method, request, timeout=10, **headers):
+        """A method as JSON over HTTP ("SearchService/Search"): status and the answer; for a list of requests, a list of answers."""
+        many = isinstance(request, list)
+        text = "".join(json.dumps(q) + "\n" for q in request) if many else json.dumps(request)
+        names = {"Content-Type": "application/x-ndjson" if many else "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
+        path = method if "." in method else f"sinter.v1.{method}"
+        status, got, out = self.http("POST", "/" + path, text.encode(), names, timeout)
+        if "ndjson" in got.get("content-type", ""):
+            return status, [json.loads(line) for line in out.splitlines()]
+        return status, json.loads(out)
 
     def connect(self, **options):
         """A connection of its own (gRPC shares them by address otherwise)."""

@@ -10,7 +10,7 @@ import unittest
 import harness
 from harness import BUILD, SANITIZED, SLOW, SOURCE
 
-PAGES = ("docs/searching.md", "docs/experiments.md", "docs/operating.md", "docs/plugins.md", "docs/evaluation.md", "docs/events.md", "docs/people.md", "docs/models.md",
+PAGES = ("docs/searching.md", "docs/http.md", "docs/experiments.md", "docs/operating.md", "docs/plugins.md", "docs/evaluation.md", "docs/events.md", "docs/people.md", "docs/models.md",
          "docs/training.md", "docs/training-plugins.md", "docs/swapping.md")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
@@ -32,9 +32,9 @@ class Documentation(unittest.TestCase):
         subprocess.run([sinter, "demo", "generate", "--seed", "1", str(demo)], check=True, capture_output=True, timeout=60 * SLOW)
         read = lambda folder: {f.name: f.read_text() for f in (SOURCE / "config" / folder).glob("*.yaml")}
         strip = lambda files: {name.removesuffix(".yaml"): text for name, text in files.items()}
-        cls.server = harness.Server(collections=strip(read("collections")), pipelines=strip(read("pipelines")),
+        cls.server = harness.Server(settings="http: {listen: 127.0.0.1:0}", collections=strip(read("collections")), pipelines=strip(read("pipelines")),
                                     files={f"{folder}/{n}": t for folder in ("rules", "networks", "experiments") for n, t in read(folder).items()})
-        cls.env = {**os.environ, "PATH": f"{BUILD / 'bin'}:{os.environ['PATH']}", "SINTER_SERVER": cls.server.address,
+        cls.env = {**os.environ, "PATH": f"{BUILD / 'bin'}:{os.environ['PATH']}", "SINTER_SERVER": cls.server.address, "SINTER_HTTP": cls.server.http_address,
                    "SINTER_CONFIG": str(cls.server.conf / "sinter.yaml"), "SINTER_DEMO": str(demo), "SINTER_TMP": cls.tmp.name}
         subprocess.run([sinter, "import", "shop", str(demo / "items.jsonl")], check=True, capture_output=True, env=cls.env,
                        timeout=120 * SLOW)

@@ -602,7 +602,7 @@ static void what_unfolds_without_end_is_refused(void **state)
 static void the_reference_is_complete(void **state)
 {
     (void)state;
-    const walk_table *const TABLES[] = {&WALK_SERVER, &WALK_LIMITS, &WALK_LOG, &WALK_SWAP,    &WALK_COLLECTION, &WALK_FIELD,   &WALK_GROUP,
+    const walk_table *const TABLES[] = {&WALK_SERVER, &WALK_LIMITS, &WALK_LOG, &WALK_SWAP,    &WALK_HTTP,&WALK_COLLECTION, &WALK_FIELD,   &WALK_GROUP,
                                         &WALK_PIPELINE, &WALK_STAGE, &WALK_USE, &WALK_SOURCE,     &WALK_FEATURE, &WALK_DIVERSITY,
                                         &WALK_EXPLORE, &WALK_SUGGEST, &WALK_PROFILES, &WALK_COUNTERS, &WALK_EXPERIMENTS, &WALK_EXPERIMENT, &WALK_ARM, &WALK_ARM_OPTIONS,
                                         &WALK_RAMP, &WALK_METRICS, &WALK_RATES};

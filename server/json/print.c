@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The printer behind json.h. protobuf-c keeps no mark that says "map", so that comes from the embedded descriptor set. */
-#include "json.h"
+/* The printer. protobuf-c keeps no mark that says "map", so that comes from the embedded descriptor set. */
+#include "inside.h"
 
+#include <google/protobuf/any.pb-c.h>
 #include <google/protobuf/descriptor.pb-c.h>
 #include <google/protobuf/duration.pb-c.h>
 #include <google/protobuf/timestamp.pb-c.h>
+#include <google/rpc/error_details.pb-c.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +51,7 @@ static void load_map_entries(void)
     if (n_map_entries) qsort(map_entries, n_map_entries, sizeof *map_entries, by_name);
 }
 
-static bool is_map(const ProtobufCFieldDescriptor *f)
+bool json_is_map(const ProtobufCFieldDescriptor *f)
 {
     if (f->type != PROTOBUF_C_TYPE_MESSAGE || f->label != PROTOBUF_C_LABEL_REPEATED) return false;
     pthread_once(&map_entries_once, load_map_entries);
@@ -174,7 +177,7 @@ static void print_value(printer *p, const ProtobufCFieldDescriptor *f, const voi
 
 /* ---- messages -------------------------------------------------------------------------------------------------------------- */
 
-static size_t size_of(ProtobufCType t)
+size_t json_size(ProtobufCType t)
 {
     switch (t) {
     case PROTOBUF_C_TYPE_INT64:
@@ -197,7 +200,7 @@ static bool is_default(const ProtobufCFieldDescriptor *f, const void *at)
     if (f->type == PROTOBUF_C_TYPE_MESSAGE) return !*(void *const *)at;
     if (f->type == PROTOBUF_C_TYPE_BYTES) return ((const ProtobufCBinaryData *)at)->len == 0;
     static const char zero[8];
-    return memcmp(at, zero, size_of(f->type)) == 0;
+    return memcmp(at, zero, json_size(f->type)) == 0;
 }
 
 static bool is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
@@ -209,13 +212,11 @@ static bool is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
     return !is_default(f, base + f->offset);
 }
 
-/* snake_case → lowerCamelCase */
-static void print_name(printer *p, const char *name)
+size_t json_name(const char *name, char *out, size_t size)
 {
-    char out[256];
     size_t n = 0;
     bool up = false;
-    for (; *name && n < sizeof out - 1; name++) {
+    for (; *name && n < size - 1; name++) {
         if (*name == '_') {
             up = true;
             continue;
@@ -223,6 +224,14 @@ static void print_name(printer *p, const char *name)
         out[n++] = up && *name >= 'a' && *name <= 'z' ? (char)(*name - 32) : *name;
         up = false;
     }
+    out[n] = '\0';
+    return n;
+}
+
+static void print_name(printer *p, const char *name)
+{
+    char out[256];
+    size_t n = json_name(name, out, sizeof out);
     buffer_json_string(p->out, out, n);
     buffer_puts(p->out, p->indent ? ": " : ":");
 }
@@ -234,7 +243,7 @@ static void print_map(printer *p, const ProtobufCMessage *const *entry, size_t n
         const ProtobufCFieldDescriptor *key = &entry[i]->descriptor->fields[0], *value = &entry[i]->descriptor->fields[1];
         if (i) buffer_puts(p->out, p->indent ? "," : ", ");
         new_line(p, depth + 1);
-        bool quoted = key->type == PROTOBUF_C_TYPE_STRING || size_of(key->type) == 8;
+        bool quoted = key->type == PROTOBUF_C_TYPE_STRING || json_size(key->type) == 8;
         if (!quoted) buffer_puts(p->out, "\"");
         print_value(p, key, (const char *)entry[i] + key->offset, depth + 1);
         if (!quoted) buffer_puts(p->out, "\"");
@@ -248,9 +257,9 @@ static void print_map(printer *p, const ProtobufCMessage *const *entry, size_t n
 static void print_repeated(printer *p, const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f, int depth)
 {
     const char *base = (const char *)m;
-    size_t n = *(const size_t *)(const void *)(base + f->quantifier_offset), size = size_of(f->type);
+    size_t n = *(const size_t *)(const void *)(base + f->quantifier_offset), size = json_size(f->type);
     const char *items = *(const char *const *)(const void *)(base + f->offset);
-    if (is_map(f)) {
+    if (json_is_map(f)) {
         print_map(p, (const ProtobufCMessage *const *)(const void *)items, n, depth);
         return;
     }
@@ -264,15 +273,9 @@ static void print_repeated(printer *p, const ProtobufCMessage *m, const Protobuf
     buffer_puts(p->out, "]");
 }
 
-static void print_message(printer *p, const ProtobufCMessage *m, int depth)
+/* The members of a message; true: there were some. `first`: none has been printed of its object. */
+static bool print_fields(printer *p, const ProtobufCMessage *m, int depth, bool first)
 {
-    if (!m) {
-        buffer_puts(p->out, "null");
-        return;
-    }
-    if (print_well_known(p, m)) return;
-    bool first = true;
-    buffer_puts(p->out, "{");
     for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
         const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
         if (!is_set(m, f)) continue;
@@ -285,7 +288,50 @@ static void print_message(printer *p, const ProtobufCMessage *m, int depth)
         else
             print_value(p, f, (const char *)m + f->offset, depth + 1);
     }
-    if (!first) new_line(p, depth);
+    return !first;
+}
+
+/* What an error's details may be. */
+static const ProtobufCMessageDescriptor *const DETAILS[] = {&google__rpc__bad_request__descriptor,
+                                                            &google__rpc__retry_info__descriptor};
+
+/* "@type" and the fields of what is inside; of a type that is not known here, its bytes. */
+static void print_any(printer *p, const ProtobufCMessage *m, int depth)
+{
+    const Google__Protobuf__Any *any = (const Google__Protobuf__Any *)m;
+    const char *slash = strrchr(any->type_url, '/'), *name = slash ? slash + 1 : any->type_url;
+    ProtobufCMessage *inside = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(DETAILS) && !inside; i++)
+        if (strcmp(DETAILS[i]->name, name) == 0)
+            inside = protobuf_c_message_unpack(DETAILS[i], NULL, any->value.len, any->value.data);
+    buffer_puts(p->out, "{");
+    new_line(p, depth + 1);
+    buffer_puts(p->out, p->indent ? "\"@type\": " : "\"@type\":");
+    buffer_json_string(p->out, any->type_url, strlen(any->type_url));
+    if (inside) {
+        print_fields(p, inside, depth, false);
+        protobuf_c_message_free_unpacked(inside, NULL);
+    } else {
+        buffer_puts(p->out, ", \"value\": ");
+        print_bytes(p, &any->value);
+    }
+    new_line(p, depth);
+    buffer_puts(p->out, "}");
+}
+
+static void print_message(printer *p, const ProtobufCMessage *m, int depth)
+{
+    if (!m) {
+        buffer_puts(p->out, "null");
+        return;
+    }
+    if (print_well_known(p, m)) return;
+    if (m->descriptor == &google__protobuf__any__descriptor) {
+        print_any(p, m, depth);
+        return;
+    }
+    buffer_puts(p->out, "{");
+    if (print_fields(p, m, depth, true)) new_line(p, depth);
     buffer_puts(p->out, "}");
 }
 
