@@ -192,7 +192,7 @@ static void ask_again(Sinter__V1__SearchRequest *q, const Sinter__Storage__V1__A
     if (a->experimented && a->experimented->options) q->options = a->experimented->options; /* as its arms set them then */
     q->n_experiment_arms = 0;
     q->explain = SINTER__V1__EXPLAIN__EXPLAIN_NONE;
-    q->n_fields = q->n_facets = q->n_highlight = 0;
+    q->n_fields = q->n_facets = q->n_highlight = q->n_experiment_arms = 0;
     q->timeout = NULL;
     q->after_sequence = 0;
 }

@@ -59,7 +59,7 @@ void tally_fault(const search *s, const snap_use *use, plugin_outcome outcome)
 {
     const snapshot *snap = s->snapshot;
     uint32_t lane = s->lane->number;
-    if (lane >= snap->n_lanes || !use->library) return;
+    if (lane >= snap->n_lanes || !use->library || s->shown_by) return; /* a shadow is no answer */
     snap_fault *f = &snap->fault[(size_t)lane * snap->n_uses + use->number];
     add(outcome == PLUGIN_LATE ? &f->late : &f->failed);
 }

@@ -82,7 +82,7 @@ class Swapping(Swaps):
                                        (5, "FAILED_PRECONDITION", r"main.yaml:9:9: the rehearsal refuses it: .* the tide is out"),
                                        (6, "FAILED_PRECONDITION", r"main.yaml:2:1: the rehearsal refuses it: the 99th percentile"),
                                        (9, "FAILED_PRECONDITION", r"no water"),
-                                       (11, "FAILED_PRECONDITION", r"main.yaml:9:9: .*11.so, tried in a process of its own: it crashed: Segmentation fault"),
+                                       (11, "FAILED_PRECONDITION", r"main.yaml:9:9: .*11.so, tried in a process of its own: (it crashed: Segmentation fault|it ended the process with code 1) during .score"),
                                        (10, "FAILED_PRECONDITION", r"main.yaml:9:9: .*it holds the plugin 'ebb', not 'tide'"),
                                        (BUILD / "zoo/wrong_major.so", "FAILED_PRECONDITION", r"main.yaml:9:9: .*ABI 9.3"),
                                        (BUILD / "zoo/missing_entry.so", "FAILED_PRECONDITION", "exports no symbol"),

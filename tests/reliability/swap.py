@@ -160,7 +160,7 @@ class Bench:
         print(f"     capacity {capacity:.0f} answers a second with their ledgers, load {rate:.0f}; {a.swaps} changes at {a.pace:g} a second", flush=True)
         quiet = [self.outcome(self.load("open", rate, a.quiet_seconds))]
         loaded = self.load("open", rate, 3600)
-        time.sleep(1)
+        time.sleep(15)
         self.changes(WARM_UP)  # every build and model has been there once, every lane's memory has its size
         memory, took, late = self.changes(a.swaps)
         busy = self.outcome(loaded, stop=True)
