@@ -216,8 +216,8 @@ sinter_status pipeline_search(pipeline_lane *l, const Sinter__V1__SearchRequest 
         st = attempt(l, engine_snapshot(l->engine), in, deadline_ns, &s, e);
     }
     atomic_fetch_add_explicit(&l->engine->searches, 1, memory_order_relaxed);
-    tally_search(s, st);
     s->answered_ns = clock_mono_ns();
+    tally_search(s, st);
     if (st == SINTER_IO && strcmp(e->where, "text index") == 0) {
         /* Not the reader's age but the index: it is rebuilt from the journal, and the client comes back. */
         views_suspect(l->engine->views, (uint32_t)(s->view - s->views->collection));

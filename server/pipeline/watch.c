@@ -52,7 +52,7 @@ void tally_search(const search *s, sinter_status st)
     snap_tally *t = &snap->tally[(size_t)lane * (snap->n_pipelines + 1) + p];
     add(&t->searches);
     if (st) add(&t->errors);
-    add(&t->bucket[bucket_of(clock_mono_ns() - s->started_ns)]);
+    add(&t->bucket[bucket_of(s->answered_ns - s->started_ns)]);
 }
 
 void tally_fault(const search *s, const snap_use *use, plugin_outcome outcome)
