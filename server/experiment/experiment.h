@@ -31,6 +31,9 @@ typedef struct experiments experiments;
 sinter_status experiments_open(engine *g, experiments **out, sinter_error *e);
 void experiments_close(experiments *g); /* before engine_close */
 
+/* Counts everything anew from the logs: somebody was erased from them. Nothing is kept of who was counted before. */
+void experiments_recount(experiments *g);
+
 /* All answers in `a`. NOT_FOUND names near ones. */
 sinter_status experiments_list(experiments *g, const config *c, arena *a, Sinter__V1__ExperimentInfo ***out, size_t *n, sinter_error *e);
 sinter_status experiments_report(experiments *g, const config *c, const char *name, double lift, arena *a,

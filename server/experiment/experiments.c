@@ -187,6 +187,15 @@ sinter_status experiments_open(engine *house, experiments **out, sinter_error *e
     return SINTER_OK;
 }
 
+void experiments_recount(experiments *g)
+{
+    pthread_mutex_lock(&g->lock);
+    g->again = g->woken = true;
+    g->caught_up = g->n_tallies == 0;
+    pthread_cond_signal(&g->wake);
+    pthread_mutex_unlock(&g->lock);
+}
+
 /* ---- what is asked --------------------------------------------------------------------------------------------------------- */
 
 static const config_experiment *find(const config *c, const char *name, sinter_error *e)

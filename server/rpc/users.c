@@ -188,7 +188,9 @@ void erase_user_people(server *s, call *c, const ProtobufCMessage *request, aren
 {
     sinter_error e = SINTER_ERROR_INIT;
     Sinter__V1__EraseUserResponse r = SINTER__V1__ERASE_USER_RESPONSE__INIT;
-    sinter_status st = engine_erase(s->engine, (const Sinter__V1__EraseUserRequest *)request, stops, s, a, &r, &e);
+    const Sinter__V1__EraseUserRequest *q = (const Sinter__V1__EraseUserRequest *)request;
+    sinter_status st = engine_erase(s->engine, q, stops, s, a, &r, &e);
+    if (!q->dry_run) experiments_recount(s->experiments); /* also where it stopped on the way */
     r.request_id = request_id_make(a);
     answer(c, st, &r.base, &e);
 }

@@ -141,6 +141,18 @@ metrics: {every: 100ms, guardrails: [zero_results, errors]}
                 m = next(m for m in got[name].metrics if m.name == "ctr@3")
                 self.assertAlmostEqual(m.mean * got[name].impressions, n, 9)
 
+    def test_who_is_erased_is_counted_no_more(self):
+        with start({"order": ORDER}) as s:
+            one, two = self.users("low", 2)
+            for user in (one, two, two):
+                r = self.ask(s, user)
+                self.events(s, dict(type="click", user_id=user, item_ids=[r.hits[0].id], request_id=r.request_id))
+            low = self.counted(s).arms[0]
+            self.assertEqual((low.units, low.impressions, low.clicks), (2, 3, 3))
+            s.stub("Event").EraseUser(pb.events_pb2.EraseUserRequest(user_id=two), timeout=60 * SLOW)
+            low = self.counted(s).arms[0]
+            self.assertEqual((low.units, low.impressions, low.clicks), (1, 1, 1))
+
     def test_a_broken_sample_ratio_raises_the_alarm(self):
         with start({"order": ORDER}) as s:
             for i in range(900):  # a part of one arm's requests leaves no trace, as where a client drops what is slow
