@@ -184,7 +184,7 @@ static const char *set_field(event *ev, event_field f, const import_cell *c, are
     case TIME:
         if (!cell_time(c, &ms)) return wrong(a, f, c, "a time: seconds or milliseconds since 1970, or RFC 3339");
         ev->time = ARENA_NEW(a, Google__Protobuf__Timestamp);
-        *ev->time = timestamp_of(ms);
+        if ((c->kind != CELL_TEXT && c->kind != CELL_STRING) || !import_time(c->text, ev->time)) *ev->time = timestamp_of(ms);
         return NULL;
     case POSITION:
         if (!cell_number(c, &number) || number < 0 || number > UINT32_MAX || number != floor(number)) return wrong(a, f, c, "a whole number from 0");

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "import_run.h"
+#include "import_replace.h"
 
 int command_import(int argc, char **argv);
 
@@ -14,30 +14,46 @@ int command_import(int argc, char **argv);
 typedef struct items {
     char *left_out[32];
     uint32_t n_left_out;
+    bool replace, force, dry_run;
+    replacement *replacement; /* of --replace */
 } items;
 
 static const char HELP[] =
     "usage: sinter import COLLECTION FILE.{jsonl,csv,tsv} [options]\n\n"
-    "Adds or replaces items. Each row needs an id: the column or member \"id\", or --map id=NAME.\n"
+    "Adds or replaces items; with --replace those that the file lacks are deleted. Each row needs an id: the column or member \"id\", or --map id=NAME.\n"
     "JSONL: one object a line; nested objects become dotted names, {\"lat\": …, \"lon\": …} a place.\n"
     "CSV (RFC 4180) and TSV (no quotes): the first line names the columns; an empty cell is no value; keywords are\n"
     "separated by |, vectors by spaces, a place is \"47.4,8.5\". Names that the collection does not declare are left out\n"
     "and named at the end.\n\n"
     "      --map FIELD=NAME    the field comes from this column or member; may be repeated\n"
+    "      --replace           when every row was taken, delete in one step the items that were there before and have no\n"
+    "                          row: searches see all of them or none. A refused row keeps its item as it was. An import that\n"
+    "                          fails on the way deletes nothing\n"
+    "      --force             also when that is more than half of the items, or when the id of a row cannot be read\n"
+    "      --dry-run           have the server check every row, say what would change, and change nothing\n"
     "      --server HOST:PORT  default $SINTER_SERVER, else " CLIENT_DEFAULT_SERVER "\n"
     "      --batch N           items a batch, 1-1000, default 500\n"
     "      --refused FILE      write refused rows there, each after a line \"# line N: reason\"\n"
     "      --quiet             no progress\n"
     "      --json              the summary as one JSON object\n"
     "  -h, --help              this text\n\n"
-    "exit codes: 0 all rows went in; 1 failed; 2 wrong arguments; 3 no server; 4 some rows, or all, were refused;\n"
-    "5 no such collection or file\n";
+    "exit codes: 0 all rows went in; 1 failed; 2 wrong arguments; 3 no server; 4 some rows, or all, were refused, or the\n"
+    "deletion was; 5 no such collection or file\n";
 
 /* ---- arguments ------------------------------------------------------------------------------------------------------ */
 
 static bool item_option(import_run *m, const char *name, char *value, int *code) {
     if (strcmp(name, "--map") != 0) return false;
     *code = value ? import_take_map(m, value) : EXIT_OK;
+    return true;
+}
+
+static bool item_flag(import_run *m, const char *name) {
+    items *x = m->own;
+    if (strcmp(name, "--replace") == 0) x->replace = true;
+    else if (strcmp(name, "--force") == 0) x->force = true;
+    else if (strcmp(name, "--dry-run") == 0) x->dry_run = true;
+    else return false;
     return true;
 }
 
@@ -77,7 +93,9 @@ static int item_prepare(import_run *m) {
         if (strcmp(m->map[i].field, "id") != 0 && !field_of(m, m->map[i].field))
             return import_usage(m, "--map names a field that the collection does not declare", m->map[i].field);
     }
-    return EXIT_OK;
+    items *x = m->own;
+    if (x->force && !x->replace) return import_usage(m, "--force belongs to --replace", NULL);
+    return x->replace ? replacement_begin(m, &x->replacement) : EXIT_OK;
 }
 
 /* ---- rows to items ------------------------------------------------------------------------------------------------------------ */
@@ -136,6 +154,23 @@ static const char *item_row(import_run *m, arena *a, const import_row *row, Prot
     return NULL;
 }
 
+/* A row's id, whatever else is wrong with it. */
+static void item_see(import_run *m, arena *a, const import_row *row) {
+    const items *x = m->own;
+    const char *id = NULL;
+    if (!x->replacement) return;
+    for (uint32_t i = 0; i < row->n && !row->problem; i++) {
+        const char *name = mapped_field(m, row->cell[i].name);
+        if (name && strcmp(name, "id") == 0) id = import_cell_text(&row->cell[i], a);
+    }
+    replacement_see(x->replacement, id);
+}
+
+static int item_end(import_run *m) {
+    const items *x = m->own;
+    return x->replacement ? replacement_end(m, x->replacement, x->force, x->dry_run) : EXIT_OK;
+}
+
 /* ---- batches -------------------------------------------------------------------------------------------------------------------- */
 
 static sinter_status item_send(import_run *m, const import_batch *b, sinter_error *e) {
@@ -143,6 +178,7 @@ static sinter_status item_send(import_run *m, const import_batch *b, sinter_erro
     request.collection = (char *)m->collection;
     request.items = (Sinter__V1__Item **)b->message;
     request.n_items = b->n;
+    request.check_only = ((const items *)m->own)->dry_run;
     return client_stream_send(m->stream, &request.base, e);
 }
 
@@ -166,12 +202,20 @@ static void item_summary(import_run *m, double seconds) {
     const items *x = m->own;
     for (uint32_t i = 0; i < x->n_left_out; i++)
         fprintf(stderr, "%s%s%s", i ? ", " : "left out, the collection declares no such field: ", x->left_out[i], i + 1 == x->n_left_out ? "\n" : "");
-    if (m->json)
-        printf("{\"rows\": %" PRIu64 ", \"accepted\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"sequence\": %" PRIu64 ", \"seconds\": %.3f}\n", m->rows, m->accepted, m->rejected, m->sequence,
-               seconds);
-    else
-        printf("%" PRIu64 " items imported into %s, %" PRIu64 " refused, in %.1f s (%.0f a second); sequence %" PRIu64 "\n", m->accepted, m->collection, m->rejected, seconds,
-               seconds > 0 ? (double)m->accepted / seconds : 0, m->sequence);
+    replacement_counts r = x->replacement ? replacement_tell(x->replacement) : (replacement_counts){.before = 0};
+    if (m->json) {
+        printf("{\"rows\": %" PRIu64 ", \"accepted\": %" PRIu64 ", \"refused\": %" PRIu64, m->rows, m->accepted, m->rejected);
+        if (x->replacement) printf(", \"before\": %" PRIu64 ", \"kept\": %" PRIu64 ", \"lacking\": %" PRIu64 ", \"deleted\": %" PRIu64, r.before, r.kept, r.gone, r.deleted);
+        printf(", \"dry_run\": %s, \"sequence\": %" PRIu64 ", \"seconds\": %.3f}\n", x->dry_run ? "true" : "false", m->sequence, seconds);
+        return;
+    }
+    if (x->dry_run) printf("checked, not changed: %" PRIu64 " items would go into %s, %" PRIu64 " be refused", m->accepted, m->collection, m->rejected);
+    else printf("%" PRIu64 " items imported into %s, %" PRIu64 " refused, in %.1f s (%.0f a second); sequence %" PRIu64, m->accepted, m->collection, m->rejected, seconds,
+                seconds > 0 ? (double)m->accepted / seconds : 0, m->sequence);
+    if (x->replacement)
+        printf("\nof %" PRIu64 " items from before the file has %" PRIu64 " and lacks %" PRIu64 ": %" PRIu64 " %s", r.before, r.kept, r.gone, r.deleted, x->dry_run ? "would be deleted" : "deleted");
+    printf("\n");
+    if (x->replacement && m->rejected) fprintf(stderr, "items whose rows were refused stay as they were\n");
 }
 
 int command_import(int argc, char **argv) {
@@ -179,11 +223,12 @@ int command_import(int argc, char **argv) {
         .command = "import", .noun = "items", .help = HELP,
         .method = "sinter.v1.CatalogService/UpsertItems", .answer = &sinter__v1__upsert_items_response__descriptor,
         .batch_default = 500, .batch_most = 1000,
-        .option = item_option, .word = item_word, .prepare = item_prepare, .row = item_row, .send = item_send, .take = item_take, .summary = item_summary,
+        .option = item_option, .flag = item_flag, .see = item_see, .end = item_end, .word = item_word, .prepare = item_prepare, .row = item_row, .send = item_send, .take = item_take, .summary = item_summary,
     };
     items x = {.n_left_out = 0};
     int code = import_main(&ITEMS, &x, argc, argv);
     for (uint32_t i = 0; i < x.n_left_out; i++)
         free(x.left_out[i]);
+    replacement_free(x.replacement);
     return code;
 }

@@ -53,6 +53,9 @@ void import_close(import_file *f);
 /* The value of a cell for a field of `type` ("number"). NULL and *out NULL: the cell is empty. Else what is wrong, in `a`. */
 const char *import_value(const import_cell *cell, const char *type, arena *a, Sinter__V1__Value **out);
 
+/* RFC 3339 with up to nine digits behind the second; false: it is none. */
+bool import_time(const char *text, Google__Protobuf__Timestamp *out);
+
 /* One line of JSON as cells: nested objects flattened with dots, {lat, lon} a geo point, nulls left out. */
 const char *import_json(str line, arena *a, import_row *row);
 

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH_BYTES = 1 << 20, SHOWN_REFUSALS = 10, TRIES = 20, QUICK_TRIES = 3, LONGEST_WAIT_S = 4 };
+enum { BATCH_BYTES = 1 << 20, SHOWN_REFUSALS = 10, QUICK_TRIES = 3, LONGEST_WAIT_S = 4 };
 
 /* ---- arguments ------------------------------------------------------------------------------------------------------ */
 
@@ -59,6 +59,7 @@ static int take_option(import_run *m, int argc, char **argv, int *i) {
     }
     if (strcmp(name, "--json") == 0) return m->json = true, -1;
     if (strcmp(name, "--quiet") == 0) return m->quiet = true, -1;
+    if (m->kind->flag && m->kind->flag(m, name)) return -1;
     char *value = *i + 1 < argc ? argv[*i + 1] : NULL;
     int code;
     bool known = take_shared(m, name, value, &code) || m->kind->option(m, name, value, &code);
@@ -148,7 +149,7 @@ static sinter_status receive_one(import_run *m, sinter_error *e) {
     return SINTER_OK;
 }
 
-static bool worth_another_try(const sinter_error *e) {
+bool import_worth_another_try(const sinter_error *e) {
     return e->status == SINTER_UNAVAILABLE || e->status == SINTER_EXHAUSTED || e->status == SINTER_CANCELLED;
 }
 
@@ -162,7 +163,7 @@ static sinter_status send_again(import_run *m, sinter_error *e) {
 }
 
 /* The k-th wait: from 0.2 s on doubled, up to 4 s; all of them a minute, in which a server that was stopped reads its views. */
-static void wait_before(int k) {
+void import_wait(int k) {
     struct timespec t = {0};
     if (k < QUICK_TRIES) t.tv_nsec = 200000000L << k;
     else t.tv_sec = k - QUICK_TRIES < 2 ? 1 << (k - QUICK_TRIES) : LONGEST_WAIT_S;
@@ -172,10 +173,10 @@ static void wait_before(int k) {
 /* After an error: waits, reconnects, sends what was not answered. */
 static sinter_status recover(import_run *m, sinter_error *e) {
     sinter_status s = e->status;
-    for (int k = 0; s != SINTER_OK && k < TRIES && worth_another_try(e); k++) {
+    for (int k = 0; s != SINTER_OK && k < IMPORT_TRIES && import_worth_another_try(e); k++) {
         clear_progress(m);
         fprintf(stderr, "sinter %s: %s; trying again\n", m->kind->command, e->what);
-        wait_before(k);
+        import_wait(k);
         s = send_again(m, e);
     }
     return s;
@@ -205,6 +206,7 @@ static sinter_status send_batch(import_run *m, sinter_error *e) {
 static void add_row(import_run *m, import_batch *b, const import_row *row) {
     ProtobufCMessage *message;
     m->rows++;
+    if (m->kind->see) m->kind->see(m, b->a, row);
     const char *problem = row->problem ? row->problem : m->kind->row(m, b->a, row, &message);
     b->bytes += row->raw.n;
     if (problem) {
@@ -305,6 +307,7 @@ static int run(import_run *m) {
     if (s == SINTER_OK) s = send_rows(m, &e);
     clear_progress(m);
     if (s != SINTER_OK) code = client_fail(m->kind->command, m->c, &e);
+    if (code == EXIT_OK && m->kind->end) code = m->kind->end(m);
     m->kind->summary(m, (double)(clock_mono_ns() - m->started_ns) / 1e9);
     return code != EXIT_OK ? code : m->rejected ? EXIT_REFUSED : EXIT_OK;
 }

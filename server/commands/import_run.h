@@ -32,15 +32,21 @@ typedef struct import_kind {
     uint32_t batch_default, batch_most;
     /* An option of its own with its value: true when it was one; *code other than EXIT_OK: it was wrong. */
     bool (*option)(import_run *m, const char *name, char *value, int *code);
+    /* An option of its own without a value; NULL: there are none. */
+    bool (*flag)(import_run *m, const char *name);
     /* A word that is no option; an exit code. */
     int (*word)(import_run *m, char *word);
     /* With the server's collections and the file at hand, before any row; an exit code. */
     int (*prepare)(import_run *m);
+    /* Looks at each row before anything else, also at one that cannot be read; NULL: need not. */
+    void (*see)(import_run *m, arena *a, const import_row *row);
     /* The message of a row, in `a`; NULL, or why it is refused. */
     const char *(*row)(import_run *m, arena *a, const import_row *row, ProtobufCMessage **out);
     sinter_status (*send)(import_run *m, const import_batch *b, sinter_error *e);
     /* An answer: counts, and import_refuse for each row that the server refused. */
     void (*take)(import_run *m, const import_batch *b, const ProtobufCMessage *answer);
+    /* When every row was sent and answered; an exit code. NULL: nothing more is to be done. */
+    int (*end)(import_run *m);
     /* The end: one line for people, or JSON. */
     void (*summary)(import_run *m, double seconds);
 } import_kind;
@@ -74,6 +80,10 @@ struct import_run {
 /* Parses, opens, sends, sums up; returns the exit code. */
 int import_main(const import_kind *kind, void *own, int argc, char **argv);
 
+/* The k-th wait before another try. */
+void import_wait(int k);
+enum { IMPORT_TRIES = 20 };
+bool import_worth_another_try(const sinter_error *e);
 int import_usage(const import_run *m, const char *what, const char *arg);
 /* Takes FIELD=NAME apart and keeps it. */
 int import_take_map(import_run *m, char *text);

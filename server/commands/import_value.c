@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Cells as values of a field's type. What the server checks anyway (ranges, sizes, times) is left to it. */
 #include "import_file.h"
+#include "journal/journal.h"
 
 #include <string.h>
 
@@ -144,6 +145,31 @@ static const char *read_geo(const char *text, arena *a, Sinter__V1__Value **out)
     return NULL;
 }
 
+bool import_time(const char *text, Google__Protobuf__Timestamp *out) {
+    int64_t ms;
+    if (!time_parse_ms(str_of(text), &ms)) return false;
+    *out = timestamp_of(ms);
+    const char *dot = strchr(text, '.');
+    int32_t nanos = 0, unit = 100000000;
+    for (const char *p = dot ? dot + 1 : ""; *p >= '0' && *p <= '9'; p++, unit /= 10)
+        nanos += (*p - '0') * unit;
+    if (dot) out->nanos = nanos;
+    return true;
+}
+
+/* What is no time is the server's to refuse. */
+static const char *read_time(const char *text, arena *a, Sinter__V1__Value **out) {
+    Google__Protobuf__Timestamp t;
+    if (!import_time(text, &t)) {
+        *out = string_value(a, text);
+        return NULL;
+    }
+    *out = value_new(a, SINTER__V1__VALUE__KIND_TIMESTAMP_VALUE);
+    (*out)->timestamp_value = arena_alloc(a, sizeof t);
+    *(*out)->timestamp_value = t;
+    return NULL;
+}
+
 static const char *read_string(const char *text, arena *a, Sinter__V1__Value **out) {
     *out = string_value(a, text);
     return NULL;
@@ -154,7 +180,7 @@ static const struct {
     const char *(*read)(const char *text, arena *a, Sinter__V1__Value **out);
 } READ[] = {
     {"text", read_string},     {"keyword", read_string},     {"keywords", read_keywords}, {"integer", read_integer}, {"number", read_number},
-    {"boolean", read_boolean}, {"timestamp", read_string},   {"vector", read_vector},     {"geo", read_geo},
+    {"boolean", read_boolean}, {"timestamp", read_time},   {"vector", read_vector},     {"geo", read_geo},
 };
 
 /* ---- cells of JSON: of their own kind, but for lists ------------------------------------------------------------------------- */
@@ -182,7 +208,10 @@ static const char *list_value(const import_cell *c, const char *type, arena *a, 
 const char *import_value(const import_cell *c, const char *type, arena *a, Sinter__V1__Value **out) {
     *out = NULL;
     switch (c->kind) {
-    case CELL_STRING: *out = string_value(a, c->text); return NULL;
+    case CELL_STRING:
+        if (strcmp(type, "timestamp") == 0) return read_time(c->text, a, out);
+        *out = string_value(a, c->text);
+        return NULL;
     case CELL_NUMBER: *out = number_value(a, c->number); return NULL;
     case CELL_INTEGER: *out = integer_value(a, c->integer); return NULL;
     case CELL_BOOLEAN: *out = boolean_value(a, c->boolean); return NULL;

@@ -20,6 +20,7 @@ int command_demo(int argc, char **argv);
 int command_evaluate(int argc, char **argv);
 int command_experiment(int argc, char **argv);
 int command_events(int argc, char **argv);
+int command_export(int argc, char **argv);
 int command_import(int argc, char **argv);
 int command_journal(int argc, char **argv);
 int command_reload(int argc, char **argv);
@@ -42,6 +43,7 @@ const struct command COMMANDS[] = {
     {"evaluate", "measure pipelines against judged queries", command_evaluate},
     {"events", "record what people did from a JSONL, CSV or TSV file", command_events},
     {"experiment", "list, report, stop or start the experiments of a running server", command_experiment},
+    {"export", "write items or events as the import reads them", command_export},
     {"import", "add or replace items from a JSONL, CSV or TSV file", command_import},
     {"journal", "verify or dump the journal of a data directory", command_journal},
     {"reload", "have a running server read its configuration again", command_reload},

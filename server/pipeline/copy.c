@@ -117,10 +117,10 @@ static void put_item(collection_copy *c, const Sinter__V1__Item *item)
     c->told.items++;
 }
 
-static void put_event(collection_copy *c, const Sinter__V1__Event *event)
+static void put_event(collection_copy *c, const Sinter__Storage__V1__EventPut *event)
 {
-    Sinter__Storage__V1__EventPut p = SINTER__STORAGE__V1__EVENT_PUT__INIT;
-    Sinter__V1__Event copy = *event;
+    Sinter__Storage__V1__EventPut p = *event;
+    Sinter__V1__Event copy = *event->event;
     copy.collection = (char *)(uintptr_t)catalog_name(c->o.destination);
     p.collection = catalog_number(c->o.destination);
     p.event = &copy;
@@ -150,7 +150,7 @@ static bool walk_record(void *ctx, const record *rec)
         c->told.deleted++;
     } else if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_EVENT_PUT && rec->event_put->collection == source &&
                !c->o.without_events) {
-        put_event(c, rec->event_put->event);
+        put_event(c, rec->event_put);
     }
     return c->n < BATCH_RECORDS && c->bytes < BATCH_BYTES;
 }

@@ -71,12 +71,12 @@ static bool wanted(const char *name, char *const *fields, size_t n)
     return false;
 }
 
-void fields_mask(const view_collection *v, Sinter__V1__Item *item, char *const *fields, size_t n)
+void fields_mask(const view_collection *v, Sinter__V1__Item *item, char *const *fields, size_t n, bool unstored)
 {
     size_t kept = 0;
     for (size_t i = 0; i < item->n_fields; i++) {
         const catalog_field *f = catalog_find_field(v->catalog, item->fields[i]->key);
-        if ((!f || f->declared->stored) && wanted(item->fields[i]->key, fields, n))
+        if ((!f || unstored || f->declared->stored) && wanted(item->fields[i]->key, fields, n))
             item->fields[kept++] = item->fields[i];
     }
     item->n_fields = kept;

@@ -146,7 +146,9 @@ static sinter_status copy_on(copying *x, sinter_error *e)
     uint64_t told = 0;
     bool more = true;
     while (!is_over(x, &status, e)) {
+        pthread_mutex_lock(&x->c->s->copy_lock);
         status = copy_step(x->copy, &more, e);
+        pthread_mutex_unlock(&x->c->s->copy_lock);
         if (status != SINTER_OK) break;
         if (clock_mono_ns() - told >= TELL_NS) {
             tell(x);
@@ -205,12 +207,16 @@ void copy_control(server *s, call *c, const ProtobufCMessage *request, arena *a)
     const engine_order o = {.who = x->q->who, .why = x->q->why};
     uint64_t from = clock_mono_ns();
     sinter_status status = SINTER_OK;
-    if (!writes_hold(s, HOLD_NS))
+    bool mine = pthread_mutex_trylock(&s->copy_lock) == 0;
+    if (!mine)
+        status = error_set(&e, SINTER_UNAVAILABLE, NULL, "send it again when that is done: it goes on where it stopped", "a user is being erased");
+    else if (!writes_hold(s, HOLD_NS))
         status = error_set(&e, SINTER_UNAVAILABLE, NULL, "send it again: it goes on where it stopped", "a request takes too long");
     if (status == SINTER_OK) status = copy_rest(x, &e);
     if (status == SINTER_OK)
         status = engine_set_alias(s->engine, x->q->alias, catalog_name(x->o.destination), &o, a, &done, &e);
     writes_release(s);
+    if (mine) pthread_mutex_unlock(&s->copy_lock);
     log_info("copy.switch", "writes were held for %" PRIu64 " ms", (clock_mono_ns() - from) / 1000000);
     if (status == SINTER_OK)
         finish(x, done.changes.data);

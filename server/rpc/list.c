@@ -33,7 +33,7 @@ static sinter_status read_items(worker *w, const Sinter__V1__GetItemsRequest *q,
             continue;
         }
         if (status != SINTER_OK) return status;
-        fields_mask(v, item, fields, n_fields);
+        fields_mask(v, item, fields, n_fields, false);
         r->sequences[r->n_sequences++] = sequence;
         r->items[r->n_items++] = item;
         if (arena_used(w->memory) > GET_BYTES)
@@ -132,7 +132,7 @@ static sinter_status read_page(page *p, sinter_error *e)
         if (status == SINTER_OK) status = item_read(p->w, p->sequence[i], &item, e);
         if (status == SINTER_NOT_FOUND) continue; /* deleted since it was chosen */
         if (status != SINTER_OK) return status;
-        fields_mask(p->v, item, p->q->fields, p->q->n_fields);
+        fields_mask(p->v, item, p->q->fields, p->q->n_fields, p->q->unstored);
         p->r.ordinals[p->r.n_ordinals++] = p->ordinal[i];
         p->r.items[p->r.n_items++] = item;
     }

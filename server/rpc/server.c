@@ -170,6 +170,7 @@ sinter_status server_start(server *s, const char *listen, int *port, sinter_erro
     queue_init(&s->lane_queue);
     pthread_mutex_init(&s->streams_lock, NULL);
     pthread_mutex_init(&s->held_lock, NULL);
+    pthread_mutex_init(&s->copy_lock, NULL);
     s->receiver_memory = arena_new(64 << 10);
     s->shutdown_call = (call){.s = s};
     s->on_shutdown = (tag){on_shutdown, &s->shutdown_call};
@@ -216,6 +217,7 @@ void server_stop(server *s)
     queue_destroy(&s->lane_queue);
     pthread_mutex_destroy(&s->streams_lock);
     pthread_mutex_destroy(&s->held_lock);
+    pthread_mutex_destroy(&s->copy_lock);
     arena_free(s->receiver_memory);
     free(s->registered);
     grpc_shutdown_blocking();

@@ -185,7 +185,7 @@ struct server {
     call *streams;
     server_counters count;
     atomic_bool writes_held, copying;
-    pthread_mutex_t held_lock;
+    pthread_mutex_t held_lock, copy_lock; /* copy_lock: no step of a copy while somebody is erased, who might come back with it */
     call *held; /* writes that wait, newest first */
     atomic_bool views_ready, reload_wanted;
     call reload_signal; /* in the control queue: a SIGHUP */
@@ -284,7 +284,7 @@ method_run copy_run;
 method_control set_alias_control, copy_control;
 void copy_dispose(void *state);
 method_run upsert_run, update_run, delete_run, get_run, list_run, list_collections_run;
-method_run record_events_run, stream_events_run;
+method_run record_events_run, stream_events_run, list_events_run;
 method_run put_user_run, get_user_run, erase_user_run;
 method_run status_run, control_run;
 method_run health_check_run, health_watch_run;
@@ -332,8 +332,8 @@ grpc_slice status_details(sinter_status s, const sinter_error *e, const char *me
 sinter_status collection_find(worker *w, const char *name, const view_collection **out, sinter_error *e);
 sinter_status ids_check(char *const *ids, size_t n, size_t most, const char *field, sinter_error *e);
 sinter_status fields_check(const view_collection *v, char *const *fields, size_t n, sinter_error *e);
-/* Keeps the fields of an item that are named ("*": all, "price*": all that begin so) and stored. */
-void fields_mask(const view_collection *v, Sinter__V1__Item *item, char *const *fields, size_t n);
+/* Keeps the fields of an item that are named ("*": all, "price*": all that begin so) and stored, or also those that are not. */
+void fields_mask(const view_collection *v, Sinter__V1__Item *item, char *const *fields, size_t n, bool unstored);
 char *request_id_make(arena *a);
 /* Newest acknowledged item of a sequence, in `a`. NOT_FOUND: gone since. */
 sinter_status item_read(worker *w, uint64_t sequence, Sinter__V1__Item **out, sinter_error *e);

@@ -82,12 +82,13 @@ static sinter_status check_batch(worker *w, stream *s, const Sinter__V1__UpsertI
     return status;
 }
 
-static sinter_status store(worker *w, stream *s, place *p, batch *b, const char *write_id, sinter_error *e)
+static sinter_status store(worker *w, stream *s, place *p, batch *b, const char *write_id, bool check_only, sinter_error *e)
 {
     b->head.request_id = request_id_make(w->memory);
-    stream_head(p, &b->head.base, b->n);
-    if (!b->n) {
+    stream_head(p, &b->head.base, check_only ? 0 : b->n);
+    if (!b->n || check_only) {
         Sinter__V1__UpsertItemsResponse tail = SINTER__V1__UPSERT_ITEMS_RESPONSE__INIT;
+        tail.accepted = b->n;
         stream_answer(p, &tail.base);
         return SINTER_OK;
     }
@@ -112,7 +113,7 @@ void upsert_run(worker *w, call *c, const ProtobufCMessage *request)
     sinter_status status = check_batch(w, s, q, &b.v, &e);
     if (status == SINTER_OK) {
         check_items(&b, w->memory, q);
-        status = store(w, s, p, &b, q->write_id, &e);
+        status = store(w, s, p, &b, q->write_id, q->check_only, &e);
     }
     if (status != SINTER_OK)
         stream_fail(p, status, &e);

@@ -189,7 +189,9 @@ void erase_user_people(server *s, call *c, const ProtobufCMessage *request, aren
     sinter_error e = SINTER_ERROR_INIT;
     Sinter__V1__EraseUserResponse r = SINTER__V1__ERASE_USER_RESPONSE__INIT;
     const Sinter__V1__EraseUserRequest *q = (const Sinter__V1__EraseUserRequest *)request;
+    pthread_mutex_lock(&s->copy_lock);
     sinter_status st = engine_erase(s->engine, q, stops, s, a, &r, &e);
+    pthread_mutex_unlock(&s->copy_lock);
     if (!q->dry_run) experiments_recount(s->experiments); /* also where it stopped on the way */
     r.request_id = request_id_make(a);
     answer(c, st, &r.base, &e);
@@ -198,7 +200,9 @@ void erase_user_people(server *s, call *c, const ProtobufCMessage *request, aren
 static void people_main(void *arg)
 {
     server *s = arg;
+    pthread_mutex_lock(&s->copy_lock);
     engine_people_start(s->engine, stops, s);
+    pthread_mutex_unlock(&s->copy_lock);
     for (call *c; (c = queue_take(&s->people_queue)); call_release(c))
         if (!call_over(c)) control_work(s, c);
 }
