@@ -233,11 +233,13 @@ static sinter_status forget_views(person_sweep *s, sinter_error *e)
 static sinter_status carry_out(person_sweep *s, uint64_t begun, sinter_error *e)
 {
     engine *g = s->engine;
-    sinter_status st = find_rest(s, begun, e);
+    sinter_status st = views_forget_begin(g->views, e);
+    if (st == SINTER_OK) st = find_rest(s, begun, e);
     if (st == SINTER_OK) st = overwrite(s, e);
     if (st == SINTER_OK && g->answers) answers_forget(g->answers, is_theirs, s);
     if (st == SINTER_OK) engine_forget_suggestions(g);
     if (st == SINTER_OK) st = forget_views(s, e);
+    if (st == SINTER_OK) views_forget_end(g->views);
     if (st == SINTER_OK) st = journal_compact(g->journal, s->stop, s->stop_ctx, e);
     if (st == SINTER_OK && g->impressions) st = journal_compact(g->impressions, s->stop, s->stop_ctx, e);
     return st;

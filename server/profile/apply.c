@@ -63,7 +63,7 @@ static void count_values(profile_collection *p, account *a, uint32_t item, const
         if (row[1 + by]) tally_add(p, rows_writable(p, &a->value[by], row[1 + by]), c);
 }
 
-static void wait_for_item(profile_collection *p, uint32_t item, uint32_t type, bool through, const count *c)
+void wait_for_item(profile_collection *p, uint32_t item, uint32_t type, bool through, const count *c)
 {
     if (!p->n_by) return;
     if (item >= p->cap_waiting) {

@@ -75,6 +75,9 @@ typedef struct count {
 void window_add(profile_collection *p, window *w, int64_t time_ms, uint64_t amount);
 uint64_t window_count(window w, profile_span span, int64_t now_ms);
 void window_free(window w);
+const uint64_t *window_buckets(const window *w, uint32_t *n);
+/* Of buckets as window_buckets gave them; false: they are none. */
+bool window_restore(profile_collection *p, window *w, const uint64_t *bucket, uint32_t n);
 /* counters.c */
 void counter_add(counter *c, int64_t time_ms, double weight, double half_life_ms);
 void tally_add(profile_collection *p, tally *t, const count *c);
@@ -143,6 +146,8 @@ struct profile_query {
     query_entry entry[]; /* [n] by rising key */
 };
 
+/* apply.c: an event on an item that is not there. */
+void wait_for_item(profile_collection *p, uint32_t item, uint32_t type, bool through, const count *c);
 /* apply.c: the number of a counter field's value, by the hash that impressions name; from 1. */
 uint32_t value_of_hash(profile_collection *p, uint32_t by, uint64_t hash);
 /* people.c, queries.c: of the numbered person or query, in the state being built. */

@@ -134,6 +134,16 @@ const profile_set *profile_current(const profile_collection *p)
     return atomic_load(&p->current);
 }
 
+uint64_t profile_applied(const profile_collection *p)
+{
+    return p->applied;
+}
+
+uint64_t profile_shown_applied(const profile_collection *p)
+{
+    return p->shown_applied;
+}
+
 /* ---- the end ------------------------------------------------------------------------------------------------------------------ */
 
 static void free_people(rows *r)

@@ -54,6 +54,21 @@ bool profile_apply_shown(profile_collection *p, const Sinter__Storage__V1__Recor
 /* The state as of the records applied so far, stamped with `sequence`. */
 const struct profile_set *profile_publish(profile_collection *p, uint64_t sequence);
 
+/* ---- on disk (save.c) ---------------------------------------------------------------------------------------------- */
+
+/* The newest set, which must be as of `applied` and be kept from being freed until profile_save has returned. `applied_sum` is the
+ * hash of that record, by which its journal is known. [the thread that applies] */
+typedef struct profile_saving profile_saving;
+profile_saving *profile_saving_begin(const profile_collection *p, const char *uuid, uint64_t applied, uint64_t applied_sum);
+/* Writes it; takes `s`. Where `stop` says so at the end there is no file. [any thread] */
+sinter_status profile_save(profile_saving *s, const char *path, bool (*stop)(void *ctx), void *ctx, sinter_error *e);
+/* Into profiles to which nothing was applied yet; `is`: whether the journal's record `applied` has that hash. Not OK: the file is
+ * absent (NOT_FOUND), broken or of no use (DATA_LOSS): then p is good for profile_close alone. */
+sinter_status profile_load(profile_collection *p, const char *path, const char *uuid, bool (*is)(void *ctx, uint64_t applied, uint64_t sum),
+                           void *ctx, sinter_error *e);
+uint64_t profile_applied(const profile_collection *p); /* [the thread that applies] */
+uint64_t profile_shown_applied(const profile_collection *p);
+
 /* ---- sets: any thread --------------------------------------------------------------------------------------------- */
 
 typedef struct profile_set {

@@ -157,3 +157,26 @@ uint64_t window_count(window w, profile_span span, int64_t now_ms)
     while (n > 0 && within(span, minute_in(bucket[n - 1]), now)) sum += amount_in(bucket[--n]);
     return sum;
 }
+
+/* ---- on disk -------------------------------------------------------------------------------------------------------------- */
+
+const uint64_t *window_buckets(const window *w, uint32_t *n)
+{
+    bool list = *w && !(*w & 1);
+    *n = !*w ? 0 : list ? series_of(*w)->b.n : 1;
+    return list ? series_of(*w)->bucket : w;
+}
+
+bool window_restore(profile_collection *p, window *w, const uint64_t *bucket, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (!(bucket[i] & 1) || (i && minute_in(bucket[i]) < minute_in(bucket[i - 1]))) return false;
+    *w = n == 1 ? bucket[0] : 0;
+    if (n < 2) return true;
+    uint32_t cap = 2;
+    while (cap < n) cap *= 2;
+    series *s = writable(p, w, cap);
+    memcpy(s->bucket, bucket, n * sizeof bucket[0]);
+    s->b.n = n;
+    return true;
+}

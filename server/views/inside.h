@@ -81,6 +81,8 @@ typedef struct views_order {
     bool ran, done;
 } views_order;
 
+typedef struct saver saver; /* saved.c */
+
 struct views {
     const config *config;
     journal *journal;
@@ -101,6 +103,9 @@ struct views {
     uint64_t forgetting;         /* the number that profiles are being made anew for; 0: none */
     bool forgot;                 /* they have taken their place and wait to be published */
     uint64_t fresh_at, fresh_shown_at;
+    uint64_t saved_at, saved_shown_at, saved_ns; /* what the files of profiles are as of; when the last was begun */
+    saver *saver;
+    _Atomic bool no_save; /* shared: somebody is being erased */
     uint64_t published_ns;
     uint64_t published_at; /* v->at of the newest set */
     bool publish_now;
@@ -113,6 +118,7 @@ struct views {
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t wake;
     bool stopping, woken;
+    bool saving; /* files of profiles are being written */
     parked *park;
     uint32_t n_park, cap_park;
     views_state state;
@@ -128,6 +134,10 @@ sinter_status feed_open(views *v, feed *f, journal_reader *r, uint64_t at, sinte
 /* Takes what a later configuration declares; `analyzer` becomes the feed's. [view thread] */
 void feed_adopt(views *v, feed *f, const config_collection *schema, text_analyzer *analyzer);
 void feed_close(views *v, feed *f);
+/* saved.c */
+void saved_load(views *v); /* at start: what there is on disk */
+void saved_step(views *v); /* view thread: writes it where that is due */
+void saved_end(views *v, bool stopped);
 /* profiles.c: at start, from the first record to v->at. */
 sinter_status profiles_build(views *v, sinter_error *e);
 void profiles_apply_user(views *v, const Sinter__Storage__V1__Record *rec); /* users are every collection's */

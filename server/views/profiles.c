@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Profiles at start: every record of the journal is walked, because an event's counts depend on what stood in the catalogue
+/* Profiles at start: every record behind what was saved is walked, because an event's counts depend on what stood in the catalogue
  * when it was recorded. */
 #include "inside.h"
 
@@ -128,7 +128,9 @@ sinter_status profiles_catch_up_shown(views *v, feed *f, uint64_t after, sinter_
 sinter_status profiles_build(views *v, sinter_error *e)
 {
     walk w = {.v = v};
-    uint64_t from = clock_mono_ns(), at = 0, last = 0;
+    uint64_t from = clock_mono_ns();
+    saved_load(v);
+    uint64_t first = v->saved_at, at = first, last = first;
     sinter_status s = SINTER_OK;
     for (bool more = v->n > 0; more && !s; more = last > at && last < v->at) {
         at = last;
@@ -136,8 +138,12 @@ sinter_status profiles_build(views *v, sinter_error *e)
     }
     if (!s) s = shown_build(v, e);
     uint64_t took = clock_mono_ns() - from;
-    if (!s && took > SAY_NS)
-        log_info("profiles.built", "%" PRIu64 " events up to sequence %" PRIu64 " in %.1f s", w.events, v->at, (double)took / 1e9);
+    if (!s && first)
+        log_info("profiles.loaded", "saved as of sequence %" PRIu64 "; the %" PRIu64 " records behind it took %.2f s", first, v->at - first,
+                 (double)took / 1e9);
+    else if (!s && took > SAY_NS)
+        log_info("profiles.built", "%" PRIu64 " events of sequences %" PRIu64 " to %" PRIu64 " in %.1f s", w.events, first + 1, v->at,
+                 (double)took / 1e9);
     return s;
 }
 
@@ -234,6 +240,7 @@ void profiles_remade(views *v)
         epoch_retire(v->own_epochs, old, close_old, NULL);
     }
     v->forgot = false;
+    v->saved_at = v->saved_shown_at = v->saved_ns = 0; /* the files are gone */
     atomic_store(&v->forget_done, v->forgetting);
     v->forgetting = 0;
 }

@@ -191,6 +191,7 @@ void views_run(void *arg)
         }
         publish_if_due(v);
         if (v->forgot && !v->publish_now) profiles_remade(v);
+        saved_step(v);
         tell_state(v);
         orders_finish(v);
         waits_finish(v, v->holder->set->sequence);

@@ -19,6 +19,7 @@ static void init_shared(views *v)
 
 static void destroy(views *v)
 {
+    saved_end(v, v->holder != NULL);
     if (v->holder) sets_end(v);
     for (uint32_t i = 0; i < v->n; i++) {
         feed_close(v, v->feed[i]);
@@ -75,7 +76,7 @@ sinter_status views_open(const config *c, journal *j, journal *impressions, epoc
     v->journal = j;
     v->impressions = impressions && any_rates(c) ? impressions : NULL;
     v->lanes_epochs = epochs;
-    v->own_epochs = epoch_new(HOLDS);
+    v->own_epochs = epoch_new(HOLDS + 1); /* and the one who saves profiles */
     v->lanes = lanes;
     v->answers = impressions;
     v->before = arena_new(1 << 16);
@@ -125,6 +126,9 @@ sinter_status views_discard(const config *c, sinter_error *e)
         s = dir_remove(dir, e);
         free(dir);
     }
+    char *dir = xasprintf("%s/profiles", c->server.data_dir);
+    if (!s) s = dir_remove(dir, e);
+    free(dir);
     return s;
 }
 

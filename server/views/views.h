@@ -48,7 +48,7 @@ typedef struct view_set {
 
 /* `impressions`: the log of answers, from which collections with `rates:` count times shown; NULL: there is none.
  * Makes the collections in the journal, fills columns from the newest item records, builds the profiles of collections
- * that declare events by walking all records, opens the indexes in data_dir/index/NAME, and starts the view thread, which
+ * from what was saved of them and by walking the records behind that, opens the indexes in data_dir/index/NAME, and starts the view thread, which
  * rebuilds what could not be used. Blocks for columns and profiles only.
  * Becomes the journals' listener. `c`, `j`, `impressions` and `epochs` must outlive it. PRECONDITION with file:line:column when an
  * index was built for other groups, languages or types of field: views_discard, then open, rebuilds it. */
@@ -57,7 +57,7 @@ sinter_status views_open(const config *c, journal *j, journal *impressions, epoc
 /* Commits and stamps the indexes as cleanly stopped. Waits still parked get UNAVAILABLE. No reader may be inside the
  * epoch. */
 void views_close(views *v);
-/* Deletes the indexes of every collection of a configuration; before views_open. */
+/* Deletes the indexes and saved profiles of every collection of a configuration; before views_open. */
 sinter_status views_discard(const config *c, sinter_error *e);
 
 /* The newest set; never NULL. Valid until the caller leaves the epoch in which it called. */
@@ -77,6 +77,10 @@ void views_add_types(views *v, const config *c);
 
 /* ---- forgetting ------------------------------------------------------------------------------------------------ */
 
+/* Before anything is erased: profiles are no longer saved, and those on disk are gone when this returns OK. Until views_forget_end,
+ * which is called when views_forgotten. [people thread] */
+sinter_status views_forget_begin(views *v, sinter_error *e);
+void views_forget_end(views *v);
 /* Records were erased: profiles are made anew from what the journals hold now, beside those that are read meanwhile. Returns a
  * number; views_forgotten(number): the newest set is made of them, and no file of a view holds anything older. [any thread] */
 uint64_t views_forget(views *v);

@@ -206,6 +206,46 @@ class Joined(harness.ServerCase):
 SECRET, OTHER, SESSION = "Ariadne-7f3a", "Theseus-11", "labyrinth-5c"
 
 
+class Saved(unittest.TestCase):
+    def test_profiles_on_disk_shorten_the_start_and_change_nothing(self):
+        with harness.Server({"things": COLLECTION}, {"main": PIPELINE}) as s:
+            h, r = House(s), random.Random(3)
+            s.upsert("things", THINGS)
+            file = s.data / "profiles/things"
+            for _ in range(3):
+                last = h.record(*(h.event(r.choice(["a1", "a2", "b1"]), user=f"u{r.randrange(300)}", session=f"s{r.randrange(900)}",
+                                          ago=r.randrange(40 * 86400), query="red lamp") for _ in range(8000)))
+            now = pb.types_pb2.Context()
+            now.time.GetCurrentTime()
+            ask = lambda: [h.features(i.id, last, user="u7", session="s5", context=now) for i in THINGS]
+            before = ask()
+            end = time.monotonic() + 60 * SLOW
+            while not file.exists() and time.monotonic() < end:
+                time.sleep(0.05)
+            behind = h.record(h.event("a1", user="u7"))  # what comes behind it is walked
+            s.kill9()
+            s.start()
+            self.assertRegex(s.log(), r"profiles.loaded.*sequence")
+            self.assertEqual(h.features("a1", behind, user="u7", session="s5", context=now)["user.events"], before[0]["user.events"] + 1)
+            after = ask()
+            whole = file.read_bytes()
+            for change in (whole[:9999], whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:], None):
+                s.kill9()
+                file.unlink() if change is None else file.write_bytes(change)
+                loaded = s.log().count("profiles.loaded")
+                s.start()
+                self.assertEqual(ask(), after)
+                self.assertEqual(s.log().count("profiles.loaded"), loaded)
+            self.assertIn("the profiles on disk are not used: it is broken", s.log())
+            name = lambda user: len(user).to_bytes(4, "little") + user.encode()
+            for erased in (False, True):
+                if erased:
+                    s.stub("Event").EraseUser(ev.EraseUserRequest(user_id="u7"), timeout=60 * SLOW)
+                while not file.exists() and time.monotonic() < end + 60 * SLOW:
+                    time.sleep(0.05)
+                self.assertEqual([name(u) in file.read_bytes() for u in ("u7", "u8")], [not erased, True])
+
+
 class Erasing(unittest.TestCase):
     """The person with the secret name, amid others."""
 
@@ -222,7 +262,7 @@ class Erasing(unittest.TestCase):
             for user in (SECRET, OTHER):
                 session = SESSION if user == SECRET else "s-other"
                 r = h.search(self.last, user=user if i else "", session=session, log=True)
-                h.record(h.event("a1", user=user if i else "", session=session, request_id=r.request_id, query=f"where is {user}"))
+                self.last = h.record(h.event("a1", user=user if i else "", session=session, request_id=r.request_id, query=f"where is {user}"))
         self.events.PutUser(ev.PutUserRequest(user_id=SECRET, attributes={"name": harness.value(SECRET)}, write_id=SECRET), timeout=30 * SLOW)
         end = time.monotonic() + 30 * SLOW
         while self.status("impressions_stored") < 2 * times and time.monotonic() < end:
