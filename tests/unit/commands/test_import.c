@@ -128,6 +128,8 @@ static const char *value_text(import_cell c, const char *type) {
     case SINTER__V1__VALUE__KIND_NUMBER_VALUE: return arena_printf(a, "number %g", v->number_value);
     case SINTER__V1__VALUE__KIND_INTEGER_VALUE: return arena_printf(a, "integer %" PRId64, v->integer_value);
     case SINTER__V1__VALUE__KIND_BOOLEAN_VALUE: return v->boolean_value ? "true" : "false";
+    case SINTER__V1__VALUE__KIND_TIMESTAMP_VALUE:
+        return arena_printf(a, "time %" PRId64 ".%09d", v->timestamp_value->seconds, v->timestamp_value->nanos);
     case SINTER__V1__VALUE__KIND_GEO_VALUE: return arena_printf(a, "geo %g %g", v->geo_value->latitude, v->geo_value->longitude);
     case SINTER__V1__VALUE__KIND_STRINGS_VALUE:
         for (size_t i = 0; i < v->strings_value->n_values; i++)
@@ -149,7 +151,9 @@ static void cells_become_values_of_their_fields_type(void **state) {
         {"a b", "text", "string a b"}, {"", "text", "none"}, {"x", "keyword", "string x"}, {"a| b |c", "keywords", "<a><b><c>"}, {"|", "keywords", "none"},
         {" 12 ", "integer", "integer 12"}, {"12.5", "integer", "number 12.5"}, {"x", "integer", "\"x\" is not a whole number"},
         {"1e3", "number", "number 1000"}, {"nan", "number", "\"nan\" is not a finite number"}, {"yes", "boolean", "true"}, {"0", "boolean", "false"},
-        {"2", "boolean", "\"2\" is not true or false"}, {"2009-12-10", "timestamp", "string 2009-12-10"}, {"[1, 2.5,3]", "vector", "[1][2.5][3]"},
+        {"2", "boolean", "\"2\" is not true or false"}, {"2009-12-10", "timestamp", "time 1260403200.000000000"},
+        {"1969-12-31T23:59:59.25Z", "timestamp", "time -1.250000000"}, {"2009-12-10T02:00:00.0000000019+02:00", "timestamp", "time 1260403200.000000001"},
+        {"some day", "timestamp", "string some day"}, {"[1, 2.5,3]", "vector", "[1][2.5][3]"},
         {"1 x", "vector", "\"x\" is not a number of a list"}, {"47.4,8.5", "geo", "geo 47.4 8.5"}, {"47.4", "geo", "\"47.4\" is not a place such as 47.4,8.5"},
     };
     for (size_t i = 0; i < ARRAY_LEN(ROWS_OF_TEXT); i++)
