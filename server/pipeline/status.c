@@ -124,6 +124,7 @@ static void fill_counters(engine *g, arena *a, const views_state *v, Sinter__V1_
                                 {"view_sets", v->sets},
                                 {"index_commits", v->commits},
                                 {"index_documents", v->documents},
+                                {"index_compactions", v->compactions},
                                 {"index_rebuilds", v->rebuilds},
                                 {"reads_parked", v->parked},
                                 {"profile_events", events},

@@ -423,6 +423,8 @@ extern "C" sinter_status text_index_open(const char *dir, const config_collectio
     x->signature = signature_of(schema, x->layout);
     std::string why;
     bool schema_differs = false;
+    for (const char *left : {".compact", ".old"}) /* by a compaction that did not come to its end */
+        dir_remove((x->dir + left).c_str(), nullptr);
     try {
         bool ready = try_open(x.get(), why, &schema_differs);
         if (!ready && schema_differs && !may_rebuild)

@@ -72,6 +72,7 @@ static void index_put(views *v, feed *f, const record *rec)
 {
     sinter_error e = SINTER_ERROR_INIT;
     v->documents++;
+    f->unpacked++;
     if (text_index_put(f->index, f->catalog, rec->item_put->ordinal, rec->item_put->item, &e)) {
         feed_break(f, &e);
         return;
@@ -112,6 +113,30 @@ void feed_commit(views *v, feed *f)
     pthread_mutex_lock(&v->lock);
     v->state.commits++;
     v->state.last_commit_ns = f->commit_end_ns - from;
+    pthread_mutex_unlock(&v->lock);
+}
+
+void feed_compact(views *v, feed *f)
+{
+    sinter_error e = SINTER_ERROR_INIT;
+    uint64_t from = clock_mono_ns();
+    f->unpacked = 0;
+    if (disk_is_full(f)) return; /* for the moment it needs the room twice */
+    if (text_index_compact(f->index, &e)) {
+        feed_break(f, &e);
+        return;
+    }
+    reader_group *fresh = readers_open(v, f, &e);
+    if (!fresh) {
+        feed_break(f, &e);
+        return;
+    }
+    readers_leave(f->readers);
+    f->readers = fresh;
+    v->publish_now = true;
+    log_info("index.compact", "collection %s: the index was compacted in %.1f s", f->schema->name, (double)(clock_mono_ns() - from) / 1e9);
+    pthread_mutex_lock(&v->lock);
+    v->state.compactions++;
     pthread_mutex_unlock(&v->lock);
 }
 

@@ -51,6 +51,7 @@ typedef struct feed {
     uint64_t first_pending; /* sequence of the oldest put not committed; 0: none */
     uint64_t pending_ns;    /* when the oldest change not committed was given; 0: none */
     uint64_t commit_end_ns;
+    uint32_t unpacked; /* documents given since the index was opened or compacted */
     uint32_t walk_next, walk_total; /* rebuild: ordinals */
     uint64_t broken_ns, retry_ns;   /* when it broke last; when to open it again */
     _Atomic bool suspect;           /* shared: a lane could not read it */
@@ -151,6 +152,9 @@ void feed_apply(views *v, feed *f, const Sinter__Storage__V1__Record *rec);
 /* Some work of a feed that is not live; true: there is more. */
 bool feed_step(views *v, feed *f);
 void feed_commit(views *v, feed *f);
+/* Writes the index anew, without the room that documents left behind: searches read less. Takes about as long as the commit of
+ * a tenth of its documents, in which nothing new is shown. */
+void feed_compact(views *v, feed *f);
 uint64_t feed_sequence(const views *v, const feed *f);
 
 /* sets.c */

@@ -83,6 +83,18 @@ static bool commit_is_due(views *v, const feed *f, uint64_t now)
     return !f->pending_ns && f->committed < f->index_at && now >= f->commit_end_ns + STAMP_NS;
 }
 
+enum { COMPACT_LEAST = 10000, COMPACT_MOST = 1000000, COMPACT_SHARE = 4, COMPACT_QUIET = 100 };
+
+/* After an import that went quiet: a quarter of the documents, and not a few, came since the last time. A very large index is left
+ * alone: nothing new would be shown for too long. */
+static bool compact_is_due(const views *v, const feed *f, uint64_t now)
+{
+    if (f->state != FEED_LIVE || f->pending_ns || f->extend_next != UINT32_MAX || f->unpacked < COMPACT_LEAST) return false;
+    uint32_t live = catalog_current(f->catalog)->n_live;
+    return f->unpacked >= live / COMPACT_SHARE && live <= COMPACT_MOST && v->at >= journal_last_sequence(v->journal) &&
+           now >= f->commit_end_ns + COMPACT_QUIET * commit_after(v);
+}
+
 static bool set_is_stale(const views *v)
 {
     const view_set *set = v->holder->set;
@@ -188,6 +200,7 @@ void views_run(void *arg)
         uint64_t now = clock_mono_ns();
         for (uint32_t i = 0; i < v->n; i++) {
             if (commit_is_due(v, v->feed[i], now)) feed_commit(v, v->feed[i]);
+            if (compact_is_due(v, v->feed[i], now)) feed_compact(v, v->feed[i]);
         }
         publish_if_due(v);
         if (v->forgot && !v->publish_now) profiles_remade(v);

@@ -116,6 +116,7 @@ typedef struct views_state {
     uint64_t waited, expired;         /* waits that ended by their sequence, by their deadline; since open */
     uint64_t sets, commits, rebuilds; /* published, of an index, begun; since open */
     uint64_t documents;               /* given to an index; since open */
+    uint64_t compactions;             /* of an index; since open */
     uint64_t last_commit_ns;          /* how long the newest commit took */
 } views_state;
 

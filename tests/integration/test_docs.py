@@ -11,7 +11,7 @@ import harness
 from harness import BUILD, SANITIZED, SLOW, SOURCE
 
 PAGES = ("docs/searching.md", "docs/http.md", "docs/experiments.md", "docs/operating.md", "docs/plugins.md", "docs/evaluation.md", "docs/events.md", "docs/people.md", "docs/models.md",
-         "docs/training.md", "docs/training-plugins.md", "docs/swapping.md")
+         "docs/training.md", "docs/training-plugins.md", "docs/swapping.md", "docs/catalogue.md")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 

@@ -341,5 +341,43 @@ class Throughput(unittest.TestCase):
             self.assertLess(took["updates"], 3 * took["upserts"])
 
 
+class Compaction(unittest.TestCase):
+    @unittest.skipIf(harness.SANITIZED, "an import of this size takes too long")
+    def test_an_import_that_went_quiet_is_compacted_once_while_searches_go_on(self):
+        n = 12_000
+        with harness.Server(settings="commit_after: 10ms") as s:
+            s.upsert("shop", [item(f"i{i}", title=f"thing number{i % 700}", description="words " * 20, brand=f"b{i % 5}") for i in range(n)], batch=1000, searchable=True)
+            ask = dict(collection="shop", query="number5 thing", filter='brand = "b0"', page_size=20)
+            before = [(h.id, h.score) for h in s.search(**ask).hits]
+            stop, failed = threading.Event(), []
+
+            def search():
+                channel = s.connect()
+                while not stop.is_set():
+                    try:
+                        got = [(h.id, h.score) for h in s.stub("Search", channel).Search(pb.search_pb2.SearchRequest(**ask), timeout=20 * SLOW).hits]
+                        assert got == before, got
+                    except Exception as e:
+                        failed.append(e)
+                        return
+
+            thread = threading.Thread(target=search)
+            thread.start()
+            end = time.monotonic() + 30 * SLOW
+            while not s.counters()["index_compactions"] and time.monotonic() < end:
+                time.sleep(0.05)
+            time.sleep(0.2)
+            stop.set()
+            thread.join()
+            self.assertEqual((failed, s.counters()["index_compactions"]), ([], 1))
+            s.upsert("shop", [item("late", title="latecomer")], searchable=True)
+            self.assertEqual([h.id for h in s.search(collection="shop", query="latecomer").hits], ["late"])
+            before = [(h.id, h.score) for h in s.search(**ask).hits]
+            s.kill9()
+            s.start()
+            self.assertEqual(s.counters()["index_rebuilds"], 0)
+            self.assertEqual([(h.id, h.score) for h in s.search(**ask).hits], before)
+
+
 if __name__ == "__main__":
     unittest.main()
