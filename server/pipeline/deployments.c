@@ -128,7 +128,7 @@ sinter_status records_read(deployments *d, change_seen *fn, void *ctx, journal_r
         }
         uint32_t body = s == SINTER_OK ? journal_body(bytes) : 0;
         bool told = body == SINTER__STORAGE__V1__RECORD__BODY_CHANGE || body == SINTER__STORAGE__V1__RECORD__BODY_ALIAS_SET ||
-                    body == SINTER__STORAGE__V1__RECORD__BODY_EXPERIMENT;
+                    body == SINTER__STORAGE__V1__RECORD__BODY_EXPERIMENT || body == SINTER__STORAGE__V1__RECORD__BODY_ERASURE;
         if (body != SINTER__STORAGE__V1__RECORD__BODY_DEPLOYMENT && !told) continue;
         s = journal_get(r, i, a, &rec, e);
         if (s == SINTER_OK && rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_DEPLOYMENT)

@@ -79,6 +79,7 @@ static sinter_status open_records(engine *g, sinter_error *e)
 {
     uint64_t last = journal_last_sequence(g->journal);
     g->deployments = deployments_new();
+    g->erasures = erasures_new();
     g->aliases = aliases_new();
     return records_read(g->deployments, change_seen_at_start, g, g->lane[0].reader, last, e);
 }

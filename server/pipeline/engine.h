@@ -62,7 +62,9 @@ void answers_keep(struct search *s, bool wait);
 void answers_forget(answers *t, bool (*is)(void *ctx, const char *user_id, const char *session_id), void *ctx);
 
 struct erasures;
-void erasures_free(struct erasures *x); /* people.c */
+struct erasures *erasures_new(void); /* people.c */
+void erasures_see(struct erasures *x, const Sinter__Storage__V1__Record *rec);
+void erasures_free(struct erasures *x);
 void engine_recall_answers(engine *g);  /* answers.c */
 
 struct engine {

@@ -50,25 +50,31 @@ static void erasures_add(struct erasures *x, erasure *said, uint64_t sequence)
     }
 }
 
-static sinter_status erasures_read(engine *g, sinter_error *e)
+static void *from_arena(void *a, size_t n)
 {
-    g->erasures = xcalloc(1, sizeof *g->erasures);
-    g->erasures->a = arena_new(4096);
-    journal_reader *r;
-    sinter_status st = journal_reader_open(g->journal, &r, e);
-    uint64_t last = journal_last_sequence(g->journal);
-    for (uint64_t i = 1; i <= last && st == SINTER_OK; i++) {
-        str bytes;
-        record *rec;
-        st = journal_get_bytes(r, i, &bytes, e);
-        if (st == SINTER_NOT_FOUND) st = SINTER_OK; /* sequences may have holes */
-        else if (st == SINTER_OK && journal_body(bytes) == SINTER__STORAGE__V1__RECORD__BODY_ERASURE) {
-            st = journal_get(r, i, g->erasures->a, &rec, e);
-            if (st == SINTER_OK) erasures_add(g->erasures, rec->erasure, i);
-        }
-    }
-    journal_reader_close(r);
-    return st;
+    return arena_alloc(a, n);
+}
+
+static void keep(void *a, void *p)
+{
+    (void)a, (void)p;
+}
+
+struct erasures *erasures_new(void)
+{
+    struct erasures *x = xcalloc(1, sizeof *x);
+    x->a = arena_new(4096);
+    return x;
+}
+
+void erasures_see(struct erasures *x, const record *rec)
+{
+    ProtobufCAllocator allocator = {.alloc = from_arena, .free = keep, .allocator_data = x->a};
+    size_t n = sinter__storage__v1__erasure__get_packed_size(rec->erasure);
+    uint8_t *bytes = arena_alloc(x->a, n + 1);
+    sinter__storage__v1__erasure__pack(rec->erasure, bytes);
+    erasure *said = sinter__storage__v1__erasure__unpack(&allocator, n, bytes);
+    if (said) erasures_add(x, said, rec->sequence);
 }
 
 /* ---- what is told --------------------------------------------------------------------------------------------------------------- */
@@ -179,14 +185,9 @@ static sinter_status append(engine *g, const response *told, const char *salt, c
     free(bytes);
     if (st) return st;
     *sequence = r.sequence;
-    journal_reader *reader;
-    record *kept;
-    st = journal_reader_open(g->journal, &reader, e);
-    if (st) return st;
-    st = journal_get(reader, r.sequence, g->erasures->a, &kept, e);
-    if (st == SINTER_OK) erasures_add(g->erasures, kept->erasure, r.sequence);
-    journal_reader_close(reader);
-    return st;
+    rec.sequence = r.sequence;
+    erasures_see(g->erasures, &rec);
+    return SINTER_OK;
 }
 
 /* ---- forgetting --------------------------------------------------------------------------------------------------------------------- */
@@ -319,8 +320,7 @@ sinter_status engine_erase(engine *g, const Sinter__V1__EraseUserRequest *in, bo
 void engine_people_start(engine *g, bool (*stop)(void *ctx), void *ctx)
 {
     sinter_error e = SINTER_ERROR_INIT;
-    sinter_status st = erasures_read(g, &e);
-    if (st == SINTER_OK) st = resume_all(g, stop, ctx, &e);
+    sinter_status st = resume_all(g, stop, ctx, &e);
     if (st && st != SINTER_UNAVAILABLE) log_error("people.erase", "an erasure could not go on: %s", e.what);
     engine_recall_answers(g);
 }

@@ -63,6 +63,10 @@ void change_seen_at_start(void *ctx, const Sinter__Storage__V1__Record *rec)
         arms_see(g->arms, rec);
         return;
     }
+    if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_ERASURE) {
+        erasures_see(g->erasures, rec);
+        return;
+    }
     const Sinter__Storage__V1__Change *m = rec->change;
     if (!m->is || strlen(m->is->id) >= sizeof g->previous) return; /* of another making than ours */
     arena *a = arena_new(1 << 12);
