@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Counting: both logs merged by the times at which their records were written, impressions before what was done about them.
+/* Counting: both logs merged, impressions before what was done about them.
  *
- * An impression is written a moment after its answer, so records of the main journal are taken SETTLE_MS late: whether counted
- * as they come or all over again, the order is the same, and so are the counts. */
+ * An impression is written behind its answer, under load seconds behind. So a record of the main journal waits until what was
+ * answered before it has been read: impressions say how far the main journal had come when they were answered, and the engine
+ * whether any are still owed. What an event is joined to does not depend on what else was read by then, so counts are the same
+ * whether they are made as records come or all over again. */
 #include "inside.h"
 
 #include <string.h>
@@ -12,7 +14,9 @@ typedef Sinter__Storage__V1__Exposure exposure;
 typedef Sinter__V1__Event event;
 #define BODY(x) SINTER__STORAGE__V1__RECORD__BODY_##x
 
-enum { SETTLE_MS = 2000, STEP_RECORDS = 256, LOOK_RECORDS = 2048 };
+enum { STEP_RECORDS = 256, LOOK_RECORDS = 2048 };
+enum { SLACK_MS = 1000 };  /* lanes write what they answered at one time in no order, but within so long */
+enum { LONGEST_MS = 60000 }; /* no record waits longer for impressions that are owed */
 
 /* ---- heads of the logs ------------------------------------------------------------------------------------------------- */
 
@@ -60,6 +64,7 @@ void follow_rewind(experiments *g)
     }
     head_seek(&g->main_head, g->n_tallies ? main_at : journal_last_sequence(g->main));
     head_seek(&g->impressions_head, g->n_tallies ? impressions_at : journal_last_sequence(g->impressions));
+    g->answered.n = 0;
     g->again = false;
     g->caught_up = g->n_tallies == 0;
 }
@@ -155,9 +160,20 @@ static void fill_open(open_request *r, const answered *an, const record *rec)
     for (size_t i = 0; i < an->n_shown; i++) r->item[i] = an->shown[i]->item;
 }
 
+/* One that is left out makes records of the main journal wait for the next: longer, never too short. */
+static void mark_answered(answered_marks *a, uint64_t at, int64_t written_ms)
+{
+    uint32_t last = (a->first + a->n - 1) % ANSWERED_MARKS;
+    if (a->n && (at <= a->mark[last].at || written_ms < a->mark[last].written_ms + MARK_MS)) return;
+    if (a->n == ANSWERED_MARKS) return;
+    a->mark[(a->first + a->n++) % ANSWERED_MARKS].at = at;
+    a->mark[(a->first + a->n - 1) % ANSWERED_MARKS].written_ms = written_ms;
+}
+
 static void take_answered(experiments *g, const record *rec)
 {
     const answered *an = rec->answered;
+    mark_answered(&g->answered, an->journal_sequence, rec->time_ms);
     const experimented *in = an->experimented;
     const asked who = {an->user_id, an->session_id, an->request_id, rec->sequence};
     if (!in) return;
@@ -330,16 +346,26 @@ static void take(experiments *g, log_head *h)
     h->next = NULL;
 }
 
-/* The log whose head is due; NULL: none is known to be. */
-static log_head *due(experiments *g, bool *waits)
+/* Whether all that was answered before the next record of the main journal has been read, by the time `now_ms` of the
+ * impressions' log. */
+static bool answers_are_read(experiments *g, int64_t now_ms)
+{
+    answered_marks *a = &g->answered;
+    for (; a->n && a->mark[a->first].at < g->main_head.next->sequence; a->n--) a->first = (a->first + 1) % ANSWERED_MARKS;
+    return a->n && now_ms >= a->mark[a->first].written_ms + SLACK_MS;
+}
+
+/* The log whose head is due; NULL: none is known to be. `owed`: impressions were, before the heads were filled. */
+static log_head *due(experiments *g, bool owed, bool *waits)
 {
     log_head *main_head = &g->main_head, *shown = &g->impressions_head;
     const record *m = main_head->next, *s = shown->next;
     *waits = false;
-    if (s && m) return s->time_ms <= m->time_ms + SETTLE_MS ? shown : main_head;
+    if (s && m) return answers_are_read(g, s->time_ms) ? main_head : shown;
     if (s) return main_head->exhausted ? shown : NULL;
     if (!m || !shown->exhausted) return NULL;
-    *waits = m->time_ms + SETTLE_MS > clock_wall_ms();
+    int64_t now = clock_wall_ms();
+    *waits = owed && !answers_are_read(g, now) && now < m->time_ms + LONGEST_MS;
     return *waits ? NULL : main_head;
 }
 
@@ -363,10 +389,10 @@ bool follow_step(experiments *g)
         return false;
     }
     for (int i = 0; i < STEP_RECORDS; i++) {
-        bool waits;
+        bool waits, owed = g->engine && engine_impressions_pending(g->engine) > 0;
         /* The main journal first: what it shows behind an impression that is there already must not be missed. */
         if (head_fill(g, &g->main_head, &e) || head_fill(g, &g->impressions_head, &e)) return failed(g, &e);
-        log_head *h = due(g, &waits);
+        log_head *h = due(g, owed, &waits);
         if (h) {
             take(g, h);
             continue;

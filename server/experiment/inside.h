@@ -165,6 +165,16 @@ typedef struct log_head {
     bool exhausted;
 } log_head;
 
+/* How far the main journal had come when impressions were answered, and when those were written: rising, a mark in MARK_MS at most. */
+enum { ANSWERED_MARKS = 256, MARK_MS = 50 };
+typedef struct answered_marks {
+    struct {
+        uint64_t at;
+        int64_t written_ms;
+    } mark[ANSWERED_MARKS]; /* a ring from `first` on */
+    uint32_t first, n;
+} answered_marks;
+
 struct experiments {
     engine *engine;
     arms *arms;
@@ -177,6 +187,7 @@ struct experiments {
     uint32_t n_tallies;
     open_requests open;
     log_head main_head, impressions_head;
+    answered_marks answered;
     bool again;                       /* tallies were added: count anew from the earliest beginning */
     bool caught_up;
     uint64_t failed_ns; /* of the last failure to read, so that it is told once a minute */

@@ -412,6 +412,11 @@ const snapshot *engine_snapshot(const engine *g)
     return atomic_load(&g->snapshot);
 }
 
+uint64_t engine_impressions_pending(const engine *g)
+{
+    return atomic_load(&g->impressions_pending);
+}
+
 uint64_t engine_impressions_lost(const engine *g)
 {
     return atomic_load(&g->impressions_lost);

@@ -200,6 +200,8 @@ const snapshot *engine_snapshot(const engine *g); /* inside begin/end, or on the
 const config *snapshot_config(const snapshot *s);
 const char *snapshot_id(const snapshot *s);
 uint64_t engine_impressions_lost(const engine *g);
+/* Records that answers owe, neither on disk nor lost yet. Who has an answer and sees none finds its records. [any thread] */
+uint64_t engine_impressions_pending(const engine *g);
 
 /* Call between begin and end. `now_deadline_ns`: CLOCK_MONOTONIC, UINT64_MAX: none. The response lives in the lane's arena.
  * Errors carry API statuses with the field's path in `where`. */

@@ -72,11 +72,10 @@ class Things:
             time.sleep(0.05)
 
     def counted(self, server, name="order"):
-        """The report once all impressions and events that are on disk are in it: events settle for two seconds."""
+        """The report once all impressions and events that are on disk are in it: the server looks five times a second."""
         server.wait_impressions()
-        time.sleep(2.1)
+        time.sleep(0.5)
         self.wait(lambda: self.report(server, name).counted == 1)
-        time.sleep(0.3)
         return self.report(server, name)
 
     def events(self, server, *events):

@@ -153,6 +153,14 @@ metrics: {every: 100ms, guardrails: [zero_results, errors]}
             low = self.counted(s).arms[0]
             self.assertEqual((low.units, low.impressions, low.clicks), (1, 1, 1))
 
+    def test_no_event_overtakes_the_answer_that_it_belongs_to(self):
+        with start({"order": ORDER}) as s:  # impressions are on disk a tenth of a second behind, clicks at once
+            for i in range(400):
+                r = self.ask(s, f"u{i % 50}", request_id=f"q{i}")
+                self.events(s, dict(type="click", user_id=f"u{i % 50}", item_ids=[r.hits[0].id], request_id=f"q{i}"))
+            got = self.counted(s)
+            self.assertEqual((got.events_joined, got.events_apart), (400, 0))
+
     def test_a_broken_sample_ratio_raises_the_alarm(self):
         with start({"order": ORDER}) as s:
             for i in range(900):  # a part of one arm's requests leaves no trace, as where a client drops what is slow

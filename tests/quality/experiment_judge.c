@@ -74,12 +74,12 @@ static void count(experiments *g, look looks[LOOKS])
     tally *t = g->tally[0];
     uint64_t all = journal_last_sequence(g->impressions) - t->begun_impressions, n = 0;
     follow_rewind(g);
-    while (!g->caught_up || n < LOOKS) {
-        bool busy = follow_step(g);
+    for (bool busy = true; busy || !g->caught_up;) { /* the newest events may not be due yet */
+        busy = follow_step(g);
         uint64_t done = g->impressions_head.at - t->begun_impressions;
-        while (n < LOOKS && (done * LOOKS >= (n + 1) * all || (!busy && g->caught_up))) keep(&looks[n++], t);
-        if (!busy && !g->caught_up) continue; /* the newest events are not due yet */
+        while (n < LOOKS - 1 && done * LOOKS >= (n + 1) * all) keep(&looks[n++], t);
     }
+    while (n < LOOKS) keep(&looks[n++], t); /* the last one when all is counted */
 }
 
 /* The same units dealt by another salt. A unit's id is not kept: its key stands for it. */

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Experiments on the demo shop: do they keep their promises?
 
-    experiments_demo.py JUDGE [--seed 301] [--requests 6000] [--salts 1000] [--json FILE]
+    experiments_demo.py JUDGE [--seed 301] [--requests 3000] [--salts 1000] [--json FILE]
 
 JUDGE is the program experiment_judge. On a server of its own the shop's people search, click and buy while an A/A experiment runs:
   aa     the same people dealt anew by so many salts, each deal reported by the server's code: how many differ at p < .05 at the end, and
@@ -82,6 +82,8 @@ class Shop:
 
 def judge(shop, program, salts):
     told = shop.report("aa")
+    print(f"     {sum(a.impressions for a in told.arms)} searches, {sum(a.zero_results for a in told.arms)} without a hit; "
+          f"{told.events_joined} events joined, {told.events_apart} not")
     out = json.loads(subprocess.run([program, str(shop.server.conf / "sinter.yaml"), "aa", str(salts), "0.05"], capture_output=True,
                                     text=True, check=True).stdout)
     for mine, arm in zip(out["real"], told.arms):  # counted apart from the server, and the same
@@ -136,7 +138,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("judge")
     p.add_argument("--seed", type=int, default=301)
-    p.add_argument("--requests", type=int, default=6000)
+    p.add_argument("--requests", type=int, default=3000)
     p.add_argument("--salts", type=int, default=1000)
     p.add_argument("--json")
     a = p.parse_args()

@@ -28,7 +28,7 @@ done 3<"$scratch/experiment-rows"
 if [ -n "$measure" ]; then
     cmake --build "$SINTER_BUILD" --target sinter plugin_function experiment_judge >"$scratch/build.log" 2>&1 || cat "$scratch/build.log"
     SINTER_BUILD=$(cd "$SINTER_BUILD" && pwd) /usr/bin/python3 -B tests/quality/experiments_demo.py "$(cd "$SINTER_BUILD" && pwd)/bin/experiment_judge" \
-        --requests "${EXPERIMENTS_PLAYED:-6000}" --salts "${EXPERIMENTS_SALTS:-1000}" --json "$scratch/experiments.json"
+        --requests "${EXPERIMENTS_PLAYED:-3000}" --salts "${EXPERIMENTS_SALTS:-1000}" --json "$scratch/experiments.json"
     while IFS='|' read -r name part metric goal how <&3; do
         wanted "$name" "$@" || continue
         if [ -s "$scratch/experiments.json" ]; then
