@@ -16,8 +16,9 @@ typedef struct metric_cell {
 } metric_cell;
 
 struct metric_table {
-    uint32_t n; /* the writer's */
-    _Atomic(metric_cell *) slot[METRIC_SLOTS];
+    metric_cell *slot[METRIC_SLOTS]; /* by hash; the writer's */
+    metric_cell *cell[METRIC_SLOTS]; /* [n] in the order of their coming */
+    _Atomic uint32_t n;
 };
 
 uint64_t metric_hash(const metric_family *f, const char *const *label);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One thread's labelled counters and histograms: a table of pointers to cells, each published once it is whole. */
+/* One thread's labelled counters and histograms: a hash for the writer, and a list that grows for
+ * whoever reads. */
 #include "inside.h"
 
 #include <stdlib.h>
@@ -14,8 +15,8 @@ metric_table *metric_table_new(void)
 
 void metric_table_free(metric_table *t)
 {
-    for (uint32_t i = 0; t && i < METRIC_SLOTS; i++)
-        free(atomic_load_explicit(&t->slot[i], memory_order_relaxed));
+    for (uint32_t i = 0; t && i < atomic_load(&t->n); i++)
+        free(t->cell[i]);
     free(t);
 }
 
@@ -54,22 +55,21 @@ static metric_cell *cell_new(const metric_family *f, const char *const *label, u
     return c;
 }
 
+/* Of what is beyond CELLS_MOST each family has one cell, whose labels are "other". */
 static metric_cell *cell_of(metric_table *t, const metric_family *f, const char *const *label)
 {
     uint64_t hash = metric_hash(f, label);
-    uint32_t i = (uint32_t)hash % METRIC_SLOTS;
-    for (metric_cell *c; (c = atomic_load_explicit(&t->slot[i], memory_order_relaxed)); i = (i + 1) % METRIC_SLOTS)
+    uint32_t i = (uint32_t)hash % METRIC_SLOTS, n = atomic_load_explicit(&t->n, memory_order_relaxed);
+    for (metric_cell *c; (c = t->slot[i]); i = (i + 1) % METRIC_SLOTS)
         if (c->hash == hash && c->family == f && metric_labels_same(c->label, label)) return c;
-    if (t->n >= CELLS_MOST) {
+    if (n >= CELLS_MOST) {
         const char *other[METRIC_LABELS] = {NULL};
         for (uint32_t k = 0; k < METRIC_LABELS && label[k]; k++)
             other[k] = "other";
-        bool is_other = metric_labels_same(other, label) || t->n >= METRIC_SLOTS - 1;
-        if (!is_other) return cell_of(t, f, other);
+        if (!metric_labels_same(other, label)) return cell_of(t, f, other);
     }
-    metric_cell *c = cell_new(f, label, hash);
-    t->n++;
-    atomic_store_explicit(&t->slot[i], c, memory_order_release);
+    metric_cell *c = t->slot[i] = t->cell[n] = cell_new(f, label, hash);
+    atomic_store_explicit(&t->n, n + 1, memory_order_release);
     return c;
 }
 

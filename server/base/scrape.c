@@ -61,9 +61,9 @@ void scrape_add_histogram(scrape *m, const metric_family *f, const histogram *h,
 
 void scrape_add_table(scrape *m, const metric_table *t)
 {
-    for (uint32_t i = 0; i < METRIC_SLOTS; i++) {
-        const metric_cell *c = atomic_load_explicit(&t->slot[i], memory_order_acquire);
-        if (!c) continue;
+    uint32_t n = atomic_load_explicit(&t->n, memory_order_acquire);
+    for (uint32_t i = 0; i < n; i++) {
+        const metric_cell *c = t->cell[i];
         if (c->family->kind == METRIC_HISTOGRAM)
             scrape_add_histogram(m, c->family, &c->histogram, c->label[0], c->label[1], c->label[2]);
         else

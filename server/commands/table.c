@@ -33,6 +33,7 @@ int command_serve(int argc, char **argv);
 int command_snapshots(int argc, char **argv);
 int command_plugin(int argc, char **argv);
 int command_model(int argc, char **argv);
+int command_top(int argc, char **argv);
 int command_train(int argc, char **argv);
 
 const struct command COMMANDS[] = {
@@ -53,6 +54,7 @@ const struct command COMMANDS[] = {
     {"serve", "serve search, catalogue and administration over gRPC", command_serve},
     {"snapshots", "list what has served, or roll back to it", command_snapshots},
     {"suggest", "complete what has been typed", command_suggest},
+    {"top", "what a running server is doing, refreshed", command_top},
     {"status", "what a running server serves, and how it fares", command_status},
     {"model", "list, compare, deploy or roll back models of a running server", command_model},
     {"train", "train a ranker or a fusion on what the journal holds", command_train},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* AdminService: the server's state. */
+/* AdminService: the server's state, and how much it logs. */
 #include "server.h"
 
 #include <sinter/v1/admin.pb-c.h>
@@ -32,9 +32,50 @@ static void add_counters(server *s, arena *a, Sinter__V1__GetStatusResponse *r)
     add_counter(a, r, "calls_open", (uint64_t)atomic_load(&s->live));
 }
 
+static void fill_metrics(worker *w, Sinter__V1__GetStatusResponse *r)
+{
+    scrape *m = scrape_new(w->memory);
+    server_metrics(w->s, m);
+    r->metrics = metrics_of(m, w->memory, &r->n_metrics);
+}
+
+static void fill_log(const config_server *c, arena *a, Sinter__V1__GetStatusResponse *r)
+{
+    Sinter__V1__LogStatus *l = ARENA_NEW(a, Sinter__V1__LogStatus);
+    sinter__v1__log_status__init(l);
+    l->level = (char *)(uintptr_t)log_level_name(log_least());
+    l->format = (char *)(uintptr_t)(log_as_json() ? "json" : "text");
+    if (c->log_slow_ns) {
+        l->slow = ARENA_NEW(a, Google__Protobuf__Duration);
+        google__protobuf__duration__init(l->slow);
+        l->slow->seconds = (int64_t)(c->log_slow_ns / 1000000000u);
+        l->slow->nanos = (int32_t)(c->log_slow_ns % 1000000000u);
+    }
+    r->log = l;
+}
+
+void log_level_run(worker *w, call *c, const ProtobufCMessage *request)
+{
+    const Sinter__V1__SetLogLevelRequest *q = (const Sinter__V1__SetLogLevelRequest *)request;
+    sinter_error e = SINTER_ERROR_INIT;
+    log_level level;
+    if (!log_level_parse(q->level, &level)) {
+        error_set(&e, SINTER_INVALID, "level", "debug, info, warn or error", "is '%s', no level of the log", q->level);
+        call_fail(c, SINTER_INVALID, &e);
+        return;
+    }
+    Sinter__V1__SetLogLevelResponse r = SINTER__V1__SET_LOG_LEVEL_RESPONSE__INIT;
+    r.request_id = request_id_make(w->memory);
+    r.before = (char *)(uintptr_t)log_level_name(log_least());
+    r.level = (char *)(uintptr_t)log_level_name(level);
+    log_set(level, log_as_json());
+    log_write(LOG_WARN, "log.level", "from %s to %s, until the configuration is read again", r.before, r.level);
+    call_reply(c, &r.base);
+}
+
 void status_run(worker *w, call *c, const ProtobufCMessage *request)
 {
-    (void)request;
+    const Sinter__V1__GetStatusRequest *q = (const Sinter__V1__GetStatusRequest *)request;
     sinter_error e = SINTER_ERROR_INIT;
     server *s = w->s;
     Sinter__V1__GetStatusResponse r = SINTER__V1__GET_STATUS_RESPONSE__INIT;
@@ -55,5 +96,7 @@ void status_run(worker *w, call *c, const ProtobufCMessage *request)
         r.state = (char *)(v.ready ? "serving" : "rebuilding");
     }
     add_counters(s, w->memory, &r);
+    fill_log(&snapshot_config(engine_snapshot(s->engine))->server, w->memory, &r);
+    if (q->metrics) fill_metrics(w, &r);
     call_reply(c, &r.base);
 }

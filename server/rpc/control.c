@@ -29,6 +29,8 @@ static sinter_status reload(server *s, const engine_order *o, arena *a, engine_c
         atomic_fetch_add(&s->count.reloads_refused, 1);
         log_warn("reload.refused", "%s", error_line(e, line, sizeof line));
     } else if (!o->dry_run) {
+        const config_server *now = &snapshot_config(engine_snapshot(s->engine))->server;
+        log_set(now->log_level, now->log_json);
         atomic_fetch_add(&s->count.reloads, 1);
         log_info("reload", "published snapshot %s", snapshot_id(engine_snapshot(s->engine)));
         if (out->changes.data) log_lines(out->changes.data);

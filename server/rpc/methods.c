@@ -125,6 +125,7 @@ const method METHODS[] = {
      .dispose = list_dispose,
      MESSAGES(list_events_request, list_events_response)},
     UNARY(ADMIN, "GetStatus", get_status, status_run),
+    UNARY(ADMIN, "SetLogLevel", set_log_level, log_level_run),
     CONTROL("Reload", reload, reload_control),
     CONTROL("SwapPlugin", swap_plugin, swap_control),
     CONTROL("DeployModel", deploy_model, deploy_control),

@@ -125,6 +125,61 @@ void server_metrics(server *s, scrape *m)
     engine_metrics(s->engine, m);
 }
 
+static Sinter__V1__MetricSample *sample_of(const metric_family *f, const metric_sample *s, arena *a)
+{
+    typedef Sinter__V1__MetricSample__LabelsEntry entry;
+    Sinter__V1__MetricSample *out = ARENA_NEW(a, Sinter__V1__MetricSample);
+    sinter__v1__metric_sample__init(out);
+    out->value = s->value;
+    out->labels = ARENA_ARRAY(a, entry *, METRIC_LABELS);
+    for (uint32_t i = 0; i < METRIC_LABELS && f->label[i] && s->label[i]; i++) {
+        entry *l = out->labels[out->n_labels++] = ARENA_NEW(a, entry);
+        sinter__v1__metric_sample__labels_entry__init(l);
+        l->key = (char *)(uintptr_t)f->label[i];
+        l->value = (char *)(uintptr_t)s->label[i];
+    }
+    if (f->kind == METRIC_HISTOGRAM) {
+        out->n_buckets = HISTOGRAM_BOUNDS + 1;
+        out->buckets = (uint64_t *)(uintptr_t)s->bucket;
+    }
+    return out;
+}
+
+static Sinter__V1__Metric *metric_of(const metric_group *g, arena *a)
+{
+    static const Sinter__V1__Metric__Kind KINDS[] = {[METRIC_COUNTER] = SINTER__V1__METRIC__KIND__KIND_COUNTER,
+                                                     [METRIC_GAUGE] = SINTER__V1__METRIC__KIND__KIND_GAUGE,
+                                                     [METRIC_HISTOGRAM] = SINTER__V1__METRIC__KIND__KIND_HISTOGRAM};
+    Sinter__V1__Metric *out = ARENA_NEW(a, Sinter__V1__Metric);
+    size_t n = 0;
+    sinter__v1__metric__init(out);
+    out->name = (char *)(uintptr_t)g->family->name;
+    out->help = (char *)(uintptr_t)g->family->help;
+    out->kind = KINDS[g->family->kind];
+    if (g->family->kind == METRIC_HISTOGRAM) {
+        out->n_bounds = HISTOGRAM_BOUNDS;
+        out->bounds = (double *)(uintptr_t)HISTOGRAM_SECONDS;
+    }
+    for (const metric_sample *s = g->first; s; s = s->next)
+        n++;
+    out->samples = ARENA_ARRAY(a, Sinter__V1__MetricSample *, n + 1);
+    for (const metric_sample *s = g->first; s; s = s->next)
+        out->samples[out->n_samples++] = sample_of(g->family, s, a);
+    return out;
+}
+
+Sinter__V1__Metric **metrics_of(const scrape *m, arena *a, size_t *n)
+{
+    size_t room = 1;
+    for (const metric_group *g = m->first; g; g = g->next)
+        room++;
+    Sinter__V1__Metric **out = ARENA_ARRAY(a, Sinter__V1__Metric *, room);
+    *n = 0;
+    for (const metric_group *g = m->first; g; g = g->next)
+        out[(*n)++] = metric_of(g, a);
+    return out;
+}
+
 void rpc_metrics(server *s, scrape *m)
 {
     engine_watch_begin(s->engine);

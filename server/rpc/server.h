@@ -286,7 +286,7 @@ void copy_dispose(void *state);
 method_run upsert_run, update_run, delete_run, get_run, list_run, list_collections_run;
 method_run record_events_run, stream_events_run, list_events_run;
 method_run put_user_run, get_user_run, erase_user_run;
-method_run status_run, control_run;
+method_run log_level_run, status_run, control_run;
 method_run health_check_run, health_watch_run;
 method_run reflection_run;
 void list_dispose(void *state);
@@ -307,6 +307,7 @@ void reflection_free(reflection *r);
 void metrics_init(server *s);
 void metrics_free(server *s);
 void server_metrics(server *s, scrape *m); /* between a lane's begin and end */
+Sinter__V1__Metric **metrics_of(const scrape *m, arena *a, size_t *n);
 
 /* ---- small things (message.c) ---- */
 
