@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* HTTP/1.1 beside gRPC: /metrics, /healthz, /readyz, every method as JSON, the page.
+/* HTTP/1.1 beside gRPC: /metrics, /healthz, /readyz, every method as JSON.
  *
  * libmicrohttpd speaks the protocol, driven by the main loop; it never blocks, and nothing is computed here that takes long: reads
  * run on lanes like any call, a scrape adds figures up. A request's head, its body, its time and the number of connections are

@@ -50,7 +50,7 @@ struct connection {
 
 /* What answers a path. */
 typedef struct route {
-    const char *path;    /* a trailing '/' stands for everything below */
+    const char *path;
     const char *methods; /* "GET, HEAD" */
     bool guarded;        /* only for hosts and origins that may */
     void (*begin)(request *r);                            /* the head is here: may answer already */
@@ -76,8 +76,6 @@ struct request {
     const char *headers[8][2];
     uint32_t n_headers;
     buffer out;
-    const void *fixed; /* bytes that outlive the request, instead of `out` */
-    size_t fixed_n;
     bool streamed, ended; /* `out` grows until ended */
     size_t sent;          /* of `out`, streamed only */
 
@@ -96,7 +94,7 @@ enum MHD_Result request_access(void *ctx, struct MHD_Connection *c, const char *
                                size_t *n, void **state);
 void request_completed(void *ctx, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode why);
 void request_free(request *r);
-/* Sets the answer; the body is r->out or r->fixed. It leaves when the request is whole. */
+/* Sets the answer; the body is r->out. It leaves when the request is whole. */
 void request_answer(request *r, uint32_t code, const char *type);
 void request_header(request *r, const char *name, const char *value); /* texts that outlive the request */
 /* google.rpc.Status as the body, the HTTP code that goes with it. */
@@ -118,9 +116,8 @@ bool guard_allows(request *r);
 
 /* ---- routes ---- */
 extern const route GATEWAY, PREFLIGHT;
-const route *plain_route(const char *path);           /* plain.c: health, readiness, metrics; NULL: none of them */
-const route *page_route(const char *path);            /* page.c; NULL: no file */
-void front_metrics(const front *f, scrape *m);       /* plain.c */
+const route *plain_route(const char *path); /* plain.c: health, readiness, metrics; NULL: none of them */
+void front_metrics(const front *f, scrape *m); /* plain.c */
 void front_count(front *f, const char *path, uint32_t code);
 
 #endif

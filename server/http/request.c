@@ -92,7 +92,6 @@ static ssize_t read_stream(void *ctx, uint64_t at, char *into, size_t most)
 static struct MHD_Response *response_of(request *r)
 {
     if (r->streamed) return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32768, read_stream, r, NULL);
-    if (r->fixed) return MHD_create_response_from_buffer(r->fixed_n, (void *)(uintptr_t)r->fixed, MHD_RESPMEM_PERSISTENT);
     struct MHD_Response *m = MHD_create_response_from_buffer(r->out.len, r->out.data, MHD_RESPMEM_MUST_FREE);
     if (m) r->out = (buffer){0};
     return m;
@@ -104,7 +103,7 @@ static enum MHD_Result queue(request *r)
     if (!m) return MHD_NO;
     MHD_add_response_header(m, MHD_HTTP_HEADER_CONTENT_TYPE, r->type);
     MHD_add_response_header(m, "X-Content-Type-Options", "nosniff");
-    if (!r->fixed) MHD_add_response_header(m, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    MHD_add_response_header(m, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     if (r->code == 429 || r->code == 503) MHD_add_response_header(m, MHD_HTTP_HEADER_RETRY_AFTER, "1");
     if (r->of->f->closing) MHD_add_response_header(m, MHD_HTTP_HEADER_CONNECTION, "close");
     for (uint32_t i = 0; i < r->n_headers; i++)
@@ -158,7 +157,6 @@ static void text_answer(request *r, uint32_t code, const char *text)
 static const route *find_route(const request *r, const char *verb)
 {
     const route *found = plain_route(r->path);
-    if (!found) found = page_route(r->path);
     if (found) return found;
     if (!strchr(r->path + 1, '/') || r->path[0] != '/') return NULL;
     return strcmp(verb, "OPTIONS") == 0 ? &PREFLIGHT : &GATEWAY;
@@ -183,7 +181,7 @@ static void begin(request *r, const char *url, const char *verb)
     snprintf(r->path, sizeof r->path, "%s", url);
     r->route = find_route(r, verb);
     if (!r->route) {
-        text_answer(r, 404, "nothing is here; /, /metrics, /healthz, /readyz, and POST /sinter.v1.SearchService/Search are\n");
+        text_answer(r, 404, "nothing is here; /metrics, /healthz, /readyz, and POST /sinter.v1.SearchService/Search are\n");
     } else if (!verb_fits(r->route->methods, verb)) {
         request_header(r, "Allow", r->route->methods);
         text_answer(r, 405, "not with this method; see the header Allow\n");
