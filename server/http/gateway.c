@@ -184,7 +184,11 @@ static void told_end(void *ctx, uint32_t code, str json)
     r->call = NULL;
     r->ended = true;
     bool late = r->streamed && code != 0; /* the status has been sent */
-    if (json.n) buffer_printf(&r->out, late ? "{\"error\":%.*s}\n" : "%.*s\n", (int)json.n, json.s);
+    if (json.n) {
+        if (late) buffer_puts(&r->out, "{\"error\":");
+        buffer_append(&r->out, json.s, json.n);
+        buffer_puts(&r->out, late ? "}\n" : "\n");
+    }
     bool lines = r->streamed || (code == 0 && rpc_method_gives_stream(r->method));
     if (r->state == OUT_WAITING) request_answer(r, lines ? 200 : request_code(code), lines ? LINES : JSON);
     request_go_on(r);
