@@ -8,7 +8,6 @@
 #include <google/rpc/status.pb-c.h>
 #include <grpc/byte_buffer.h>
 #include <grpc/slice.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -176,7 +175,7 @@ static void deadline_passed(uv_timer_t *t)
 static void set_deadline(rpc_call *r, uint64_t timeout_ns)
 {
     guests *g = r->c.s->guests;
-    if (timeout_ns == UINT64_MAX) return;
+    if (timeout_ns >= UINT64_MAX - r->c.arrived_ns) return; /* none, or beyond the clock's end */
     uint64_t ms = timeout_ns / 1000000 + (timeout_ns % 1000000 != 0);
     r->c.deadline_ns = r->c.arrived_ns + timeout_ns;
     r->timed = true;
@@ -256,17 +255,10 @@ void guests_cancel(server *s)
 
 const method *rpc_method_find(const char *path, sinter_error *e)
 {
-    const char *names[64];
-    char full[64][128];
-    size_t n = METHODS_N < ARRAY_LEN(names) ? METHODS_N : ARRAY_LEN(names);
-    for (size_t i = 0; i < n; i++) {
-        snprintf(full[i], sizeof full[i], "%s/%s", METHODS[i].service, METHODS[i].name);
-        if (strcmp(full[i], path) == 0) return &METHODS[i];
-        names[i] = full[i];
-    }
-    const char *near = near_name(path, names, n);
+    const method *m = method_find(path), *near = m ? NULL : method_near(path);
+    if (m) return m;
     error_set(e, SINTER_NOT_FOUND, "path", "the protos of sinter.v1 list the methods", "this server has no method '%s'", path);
-    if (near) error_fix(e, "did you mean '%s'?", near);
+    if (near) error_fix(e, "did you mean '%s/%s'?", near->service, near->name);
     return NULL;
 }
 

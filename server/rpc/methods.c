@@ -4,6 +4,9 @@
 #include "server.h"
 #include "stream.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include <grpc/health/v1/health.pb-c.h>
 #include <grpc/reflection/v1/reflection.pb-c.h>
 #include <sinter/v1/admin.pb-c.h>
@@ -158,3 +161,26 @@ const method METHODS[] = {
     REFLECTION("grpc.reflection.v1alpha.ServerReflection"),
 };
 const size_t METHODS_N = ARRAY_LEN(METHODS);
+
+const method *method_find(const char *path)
+{
+    for (size_t i = 0; i < METHODS_N; i++) {
+        size_t n = strlen(METHODS[i].service);
+        if (strncmp(path, METHODS[i].service, n) == 0 && path[n] == '/' && strcmp(path + n + 1, METHODS[i].name) == 0) return &METHODS[i];
+    }
+    return NULL;
+}
+
+const method *method_near(const char *path)
+{
+    char full[ARRAY_LEN(METHODS)][128];
+    const char *names[ARRAY_LEN(METHODS)];
+    for (size_t i = 0; i < METHODS_N; i++) {
+        snprintf(full[i], sizeof full[i], "%s/%s", METHODS[i].service, METHODS[i].name);
+        names[i] = full[i];
+    }
+    const char *near = near_name(path, names, METHODS_N);
+    for (size_t i = 0; near && i < METHODS_N; i++)
+        if (names[i] == near) return &METHODS[i];
+    return NULL;
+}

@@ -65,6 +65,9 @@ struct method {
 
 extern const method METHODS[];
 extern const size_t METHODS_N;
+/* By "sinter.v1.SearchService/Search"; NULL: none. The one whose path is near; NULL: none is. */
+const method *method_find(const char *path);
+const method *method_near(const char *path);
 
 /* What comes back from the completion queue: who it is for and what to do. */
 typedef struct tag {
@@ -94,7 +97,6 @@ struct call {
     atomic_bool cancelled; /* by the client, its deadline, or a drain out of patience */
     atomic_bool nudged;
     bool admitted, lasting; /* counted in max_concurrent; in the list of streams */
-    bool opened;            /* initial metadata sent; under `lock` */
     bool waited;            /* a read that was parked */
     uint64_t deadline_ns;   /* CLOCK_MONOTONIC; UINT64_MAX: none */
     uint64_t arrived_ns;

@@ -7,7 +7,6 @@
 #include <grpc/byte_buffer.h>
 #include <grpc/slice.h>
 #include <grpc/support/time.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +18,8 @@ typedef struct wire_call {
     grpc_call_details details;  /* unknown methods only */
     grpc_byte_buffer *incoming; /* a stream's message being received */
     tag on_arrival, on_close, on_message, on_sent, on_answered, on_nudge;
-    int closed; /* out parameter of RECV_CLOSE */
+    bool opened; /* initial metadata sent; under the call's lock */
+    int closed;  /* out parameter of RECV_CLOSE */
     grpc_slice status_text, details_bytes;
     grpc_metadata trailer;
 } wire_call;
@@ -102,21 +102,14 @@ static void refuse_unknown(wire_call *w)
     call *c = &w->c;
     sinter_error e = SINTER_ERROR_INIT;
     char path[300];
-    const char *names[64];
-    char full[64][128];
-    size_t n = GRPC_SLICE_LENGTH(w->details.method), known = METHODS_N < 64 ? METHODS_N : 64;
+    size_t n = GRPC_SLICE_LENGTH(w->details.method);
     if (n > sizeof path - 1) n = sizeof path - 1;
     memcpy(path, GRPC_SLICE_START_PTR(w->details.method), n);
     path[n] = '\0';
-    for (size_t i = 0; i < known; i++) {
-        snprintf(full[i], sizeof full[i], "/%s/%s", METHODS[i].service, METHODS[i].name);
-        names[i] = full[i];
-    }
-    const char *near = near_name(path, names, known);
-    char fix[200] = "server reflection lists the methods";
-    if (near) snprintf(fix, sizeof fix, "did you mean '%s'?", near);
+    const method *near = method_near(path + (*path == '/'));
     atomic_fetch_add(&c->s->count.unknown_methods, 1);
-    error_set(&e, SINTER_UNIMPLEMENTED, NULL, fix, "this server has no method '%s'", path);
+    error_set(&e, SINTER_UNIMPLEMENTED, NULL, "server reflection lists the methods", "this server has no method '%s'", path);
+    if (near) error_fix(&e, "did you mean '/%s/%s'?", near->service, near->name);
     call_fail(c, SINTER_UNIMPLEMENTED, &e);
 }
 
@@ -210,8 +203,8 @@ static bool wire_finish(call *c, sinter_status status, const sinter_error *e)
     size_t n = 0;
     memset(ops, 0, sizeof ops);
     set_error(w, status, e);
-    if (!c->opened) ops[n++].op = GRPC_OP_SEND_INITIAL_METADATA;
-    c->opened = true;
+    if (!w->opened) ops[n++].op = GRPC_OP_SEND_INITIAL_METADATA;
+    w->opened = true;
     if (c->reply) {
         ops[n].op = GRPC_OP_SEND_MESSAGE;
         ops[n++].data.send_message.send_message = c->reply;
@@ -232,8 +225,8 @@ static bool wire_send(call *c)
     grpc_op ops[2];
     size_t n = 0;
     memset(ops, 0, sizeof ops);
-    if (!c->opened) ops[n++].op = GRPC_OP_SEND_INITIAL_METADATA;
-    c->opened = true;
+    if (!w->opened) ops[n++].op = GRPC_OP_SEND_INITIAL_METADATA;
+    w->opened = true;
     ops[n].op = GRPC_OP_SEND_MESSAGE;
     ops[n++].data.send_message.send_message = c->sending;
     return start(w, ops, n, &w->on_sent);

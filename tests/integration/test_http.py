@@ -111,6 +111,11 @@ class Json(HttpCase):
         answer = self.refused("SearchService/Search", {"collection": "shop", "filter": "price >"}, 400, 3)
         self.assertEqual(answer["details"][0]["@type"], "type.googleapis.com/google.rpc.BadRequest")
 
+    def test_a_timeout_beyond_the_clocks_end_is_none(self):
+        for timeout in ("2s", "213503d", "18446744073709551614ns", "18446744073709551615ns"):
+            with self.subTest(timeout):
+                self.assertEqual(self.server.json("SearchService/Search", {"collection": "shop", "pageSize": 1}, Sinter_Timeout=timeout)[0], 200)
+
     def test_every_method_is_there(self):
         methods = [(service.full_name, m.name) for file in (pb.search_pb2, pb.recommend_pb2, pb.catalog_pb2, pb.events_pb2, pb.admin_pb2)
                    for service in file.DESCRIPTOR.services_by_name.values() for m in service.methods]
