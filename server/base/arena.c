@@ -161,6 +161,10 @@ char *arena_strdup(arena *a, const char *s) {
     return arena_strndup(a, s, strlen(s));
 }
 
+char *arena_text(arena *a, const char *s) {
+    return arena_strdup(a, s ? s : "");
+}
+
 char *arena_strndup(arena *a, const char *s, size_t n) {
     n = strnlen(s, n);
     char *copy = arena_alloc(a, n + 1);

@@ -62,6 +62,7 @@ void *arena_alloc(arena *a, size_t n);
 void *arena_zalloc(arena *a, size_t n);
 void *arena_aligned(arena *a, size_t align, size_t n);
 char *arena_strdup(arena *a, const char *s);
+char *arena_text(arena *a, const char *s); /* NULL: "" */
 char *arena_strndup(arena *a, const char *s, size_t n);
 char *arena_printf(arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define ARENA_NEW(a, T) ((T *)arena_zalloc((a), sizeof(T)))

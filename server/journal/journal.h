@@ -36,6 +36,14 @@ static inline Google__Protobuf__Timestamp timestamp_of(int64_t ms)
     return t;
 }
 
+/* For a message's field. */
+static inline Google__Protobuf__Timestamp *timestamp_new(arena *a, int64_t ms)
+{
+    Google__Protobuf__Timestamp *t = ARENA_NEW(a, Google__Protobuf__Timestamp);
+    *t = timestamp_of(ms);
+    return t;
+}
+
 typedef struct journal journal;
 typedef struct journal_reader journal_reader;
 

@@ -165,19 +165,14 @@ static char **lines(const char *text, arena *a, size_t *n)
     return line;
 }
 
-static char *text_or_empty(arena *a, const char *s)
-{
-    return arena_strdup(a, s ? s : "");
-}
-
 sinter_status change_record(engine *g, const change *c, const snapshot *was, const snapshot *is, bool automatic, const char *text,
                             arena *a, uint64_t *record, uint64_t *sequence, sinter_error *e)
 {
     change_record_message m = SINTER__STORAGE__V1__CHANGE__INIT;
     Sinter__Storage__V1__Record rec = SINTER__STORAGE__V1__RECORD__INIT;
     m.kind = c->kind;
-    m.who = text_or_empty(a, c->order->who);
-    m.why = text_or_empty(a, c->order->why);
+    m.who = arena_text(a, c->order->who);
+    m.why = arena_text(a, c->order->why);
     m.changes = lines(text, a, &m.n_changes);
     m.is = state_of(is, a);
     m.was = state_of(was, a);
@@ -222,11 +217,10 @@ static void remember(engine *g, const change *c, const snapshot *s, const engine
 {
     Sinter__V1__SnapshotInfo *info = history_describe(s, a);
     info->kind = arena_strdup(a, change_kind_name(c->kind));
-    info->who = text_or_empty(a, c->order->who);
-    info->why = text_or_empty(a, c->order->why);
+    info->who = arena_text(a, c->order->who);
+    info->why = arena_text(a, c->order->why);
     info->changes = lines(x->changes.data, a, &info->n_changes);
-    info->time = ARENA_NEW(a, Google__Protobuf__Timestamp);
-    *info->time = timestamp_of(clock_wall_ms());
+    info->time = timestamp_new(a, clock_wall_ms());
     info->rehearsal = x->rehearsal;
     info->sequence = x->sequence;
     history_add(g, s->config->mark, record, info);
@@ -316,8 +310,8 @@ static Sinter__Storage__V1__Deployment *back_to(const engine *g, const snap_late
     sinter__storage__v1__deployment__init(d);
     d->name = arena_strdup(a, l->name);
     d->version = arena_printf(a, "%llu", (unsigned long long)l->version);
-    d->who = text_or_empty(a, order->who);
-    d->why = text_or_empty(a, order->why);
+    d->who = arena_text(a, order->who);
+    d->why = arena_text(a, order->why);
     d->rollback = true;
     d->collection = l->collection;
     const deployment *was = deployments_head(g->deployments, l->name);

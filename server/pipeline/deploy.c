@@ -255,8 +255,7 @@ static Sinter__V1__ModelInfo *describe(const engine *g, const snapshot *s, const
         out->until = m.until;
         fill_metrics(&m, a, out);
         fill_making(&m, a, out);
-        out->trained = ARENA_NEW(a, Google__Protobuf__Timestamp);
-        *out->trained = timestamp_of(m.trained_ms);
+        out->trained = timestamp_new(a, m.trained_ms);
         st = model_verify(&m, same ? same->file : NULL, same ? same->n_files : 0, &e);
     }
     if (st) out->fault = arena_strdup(a, error_line(&e, line, sizeof line));

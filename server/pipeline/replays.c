@@ -265,8 +265,7 @@ sinter_status engine_replay(engine *g, const Sinter__V1__ReplayRequest *in, aren
     if ((st = find_snapshot(&r, e))) return st;
     out->snapshot = arena_strdup(a, r.on->id);
     out->own_snapshot = r.answered->snapshot;
-    out->time = ARENA_NEW(a, Google__Protobuf__Timestamp);
-    *out->time = timestamp_of(r.answered->time_ms);
+    out->time = timestamp_new(a, r.answered->time_ms);
     st = answer(&r, e);
     if (r.built) {
         out->snapshot = arena_strdup(a, *in->snapshot ? in->snapshot : r.answered->snapshot);

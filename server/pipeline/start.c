@@ -37,8 +37,7 @@ static Sinter__V1__SnapshotInfo *info_of(const Sinter__Storage__V1__Record *rec,
     out->changes = m->changes;
     out->n_changes = m->n_changes;
     out->sequence = rec->sequence + (m->kind == SINTER__STORAGE__V1__CHANGE__KIND__KIND_DEPLOY);
-    out->time = ARENA_NEW(a, Google__Protobuf__Timestamp);
-    *out->time = timestamp_of(rec->time_ms);
+    out->time = timestamp_new(a, rec->time_ms);
     out->plugins = ARENA_ARRAY(a, char *, m->is->n_plugins + 1);
     for (size_t i = 0; i < m->is->n_plugins; i++) {
         const Sinter__Storage__V1__PluginBuild *b = m->is->plugins[i];
@@ -161,8 +160,7 @@ void change_started(engine *g, snapshot *s)
     arena *a = arena_new(1 << 12);
     Sinter__V1__SnapshotInfo *info = history_describe(s, a);
     info->kind = arena_strdup(a, change_kind_name(0));
-    info->time = ARENA_NEW(a, Google__Protobuf__Timestamp);
-    *info->time = timestamp_of(clock_wall_ms());
+    info->time = timestamp_new(a, clock_wall_ms());
     history_add(g, s->config->mark, 0, info);
     arena_free(a);
 }

@@ -4,11 +4,6 @@
 
 #include <string.h>
 
-static char *text(arena *a, const char *s)
-{
-    return arena_strdup(a, s ? s : "");
-}
-
 /* A role's use of a library somewhere in a pipeline. */
 typedef struct use_walk {
     arena *a;
@@ -24,14 +19,14 @@ static Sinter__V1__PluginStatus *plugin_of(use_walk *w, const plugin_library *l)
         if (w->library[i] == l) return w->out->plugins[i];
     Sinter__V1__PluginStatus *p = ARENA_NEW(w->a, Sinter__V1__PluginStatus);
     sinter__v1__plugin_status__init(p);
-    p->name = text(w->a, l->name);
-    p->version = text(w->a, l->version);
-    p->build = text(w->a, l->build);
-    p->file = text(w->a, l->file);
-    p->sha256 = text(w->a, l->sha256);
+    p->name = arena_text(w->a, l->name);
+    p->version = arena_text(w->a, l->version);
+    p->build = arena_text(w->a, l->build);
+    p->file = arena_text(w->a, l->file);
+    p->sha256 = arena_text(w->a, l->sha256);
     p->roles = ARENA_ARRAY(w->a, char *, PLUGIN_ROLES);
     for (int r = 0; r < PLUGIN_ROLES; r++)
-        if (plugin_has_role(l, (plugin_role)r)) p->roles[p->n_roles++] = text(w->a, PLUGIN_ROLE_NAMES[r]);
+        if (plugin_has_role(l, (plugin_role)r)) p->roles[p->n_roles++] = arena_text(w->a, PLUGIN_ROLE_NAMES[r]);
     p->calls = atomic_load(&l->counters->calls);
     p->failures = atomic_load(&l->counters->failed) + atomic_load(&l->counters->not_finite);
     p->late = atomic_load(&l->counters->late);
@@ -79,10 +74,10 @@ static void fill_collections(engine *g, arena *a, Sinter__V1__GetStatusResponse 
         if (!views_collection_status(g->views, i, &state)) continue;
         Sinter__V1__CollectionStatus *c = ARENA_NEW(a, Sinter__V1__CollectionStatus);
         sinter__v1__collection_status__init(c);
-        c->name = text(a, state.name);
+        c->name = arena_text(a, state.name);
         c->items = state.items;
         c->sequence = state.sequence;
-        c->index_state = text(a, state.state);
+        c->index_state = arena_text(a, state.state);
         out->collections[out->n_collections++] = c;
     }
 }
@@ -136,7 +131,7 @@ static void fill_counters(engine *g, arena *a, const views_state *v, Sinter__V1_
     for (size_t i = 0; i < ARRAY_LEN(counters); i++) {
         Sinter__V1__GetStatusResponse__CountersEntry *c = ARENA_NEW(a, Sinter__V1__GetStatusResponse__CountersEntry);
         sinter__v1__get_status_response__counters_entry__init(c);
-        c->key = text(a, counters[i].name);
+        c->key = arena_text(a, counters[i].name);
         c->value = counters[i].value;
         out->counters[out->n_counters++] = c;
     }
@@ -184,11 +179,11 @@ sinter_status engine_status(engine *g, pipeline_lane *l, arena *a, Sinter__V1__G
     const snapshot *s = engine_snapshot(g);
     views_state v;
     views_status(g->views, &v);
-    out->snapshot = text(a, s->id);
+    out->snapshot = arena_text(a, s->id);
     out->sequence = journal_last_sequence(g->journal);
     out->searchable_sequence = v.sequence;
-    out->state = text(a, v.ready ? "serving" : "rebuilding");
-    out->acknowledgement = text(a, journal_acknowledgement(g->journal));
+    out->state = arena_text(a, v.ready ? "serving" : "rebuilding");
+    out->acknowledgement = arena_text(a, journal_acknowledgement(g->journal));
     fill_collections(g, a, out);
     fill_plugins(s, a, out);
     fill_counters(g, a, &v, out);
