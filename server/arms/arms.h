@@ -53,12 +53,11 @@ typedef struct arms_cells {
     atomic_bool *cell[1 + EXPERIMENT_ARMS];
 } arms_cells;
 
-/* Nothing is stopped and nothing has begun until arms_see was told of every record, or arms_read has read them. `impressions` NULL:
- * they are off, and there may be no experiments. */
+/* Nothing is stopped and nothing has begun until arms_see was told of every record. `impressions` NULL: they are off, and there may be
+ * no experiments. */
 sinter_status arms_open(journal *main, journal *impressions, arms **out, sinter_error *e);
 void arms_close(arms *g);
 void arms_see(arms *g, const Sinter__Storage__V1__Record *rec); /* in the order of the journal; others than changes are passed over */
-sinter_status arms_read(arms *g, sinter_error *e);              /* a walk of its own */
 void arms_cells_of(arms *g, const config_experiment *x, arms_cells *out);
 static inline bool arms_arm_stopped(const arms_cells *c, uint32_t arm)
 {

@@ -126,27 +126,6 @@ void arms_see(arms *g, const record *rec)
     if (arms_change_of(rec)) apply(g, arms_change_of(rec), rec->sequence, rec->time_ms);
 }
 
-/* Bytes alone tell which records are meant: nothing else is unpacked. */
-sinter_status arms_read(arms *g, sinter_error *e)
-{
-    sinter_status s = SINTER_OK;
-    uint64_t last = journal_last_sequence(g->main);
-    for (uint64_t i = 1; i <= last && s == SINTER_OK; i++) {
-        str bytes;
-        record *rec;
-        s = journal_get_bytes(g->reader, i, &bytes, e);
-        if (s == SINTER_NOT_FOUND) { /* sequences may have holes */
-            s = SINTER_OK;
-            continue;
-        }
-        if (s != SINTER_OK || journal_body(bytes) != SINTER__STORAGE__V1__RECORD__BODY_EXPERIMENT) continue;
-        arena_reset(g->memory);
-        s = journal_get(g->reader, i, g->memory, &rec, e);
-        if (s == SINTER_OK) arms_see(g, rec);
-    }
-    return s;
-}
-
 /* As it stands in the journal: what is read from there later says the same. */
 static int64_t time_of(arms *g, uint64_t sequence)
 {

@@ -35,15 +35,12 @@ void experiments_close(experiments *g); /* before engine_close */
 void experiments_recount(experiments *g);
 
 /* All answers in `a`. NOT_FOUND names near ones. */
-sinter_status experiments_list(experiments *g, const config *c, arena *a, Sinter__V1__ExperimentInfo ***out, size_t *n, sinter_error *e);
+void experiments_list(experiments *g, const config *c, arena *a, Sinter__V1__ExperimentInfo ***out, size_t *n);
 sinter_status experiments_report(experiments *g, const config *c, const char *name, double lift, arena *a,
                                  Sinter__V1__GetExperimentReportResponse *out, sinter_error *e);
-typedef struct experiment_order {
-    const char *experiment, *arm, *who, *why; /* arm "": the whole */
-} experiment_order;
-sinter_status experiments_stop(experiments *g, const config *c, const experiment_order *o, arena *a, uint64_t *sequence,
+sinter_status experiments_stop(experiments *g, const config *c, const char *name, const arms_order *o, arena *a, uint64_t *sequence,
                                Sinter__V1__ExperimentInfo **out, sinter_error *e);
-sinter_status experiments_resume(experiments *g, const config *c, const experiment_order *o, arena *a, uint64_t *sequence,
+sinter_status experiments_resume(experiments *g, const config *c, const char *name, const arms_order *o, arena *a, uint64_t *sequence,
                                  Sinter__V1__ExperimentInfo **out, sinter_error *e);
 
 #endif

@@ -79,14 +79,11 @@ void experiments_close(experiments *g)
 
 static bool same_count(const tally *t, const config_experiment *x, const arms_beginning *b)
 {
-    if (strcmp(t->x.name, x->name) != 0 || t->x.version != x->version || t->x.counting != x->counting || t->begun != b->sequence)
+    if (strcmp(t->x.name, x->name) != 0 || t->x.version != x->version || t->x.counting != x->counting || t->begun.sequence != b->sequence)
         return false;
-    uint32_t shadows = 0, before = 0;
-    for (uint32_t i = 0; i < x->n_arms; i++) shadows += x->arm[i].shadow;
-    for (uint32_t i = 0; i < t->x.n_arms; i++) before += t->x.arm[i].shadow;
-    if (x->n_arms != t->x.n_arms || shadows != before) return false;
+    if (x->n_arms != t->x.n_arms) return false;
     for (uint32_t i = 0; i < x->n_arms; i++)
-        if (strcmp(x->arm[i].name, t->x.arm[i].name) != 0) return false;
+        if (strcmp(x->arm[i].name, t->x.arm[i].name) != 0 || x->arm[i].shadow != t->x.arm[i].shadow) return false;
     return true;
 }
 
@@ -103,18 +100,16 @@ static tally *take_old(experiments *g, const config_experiment *x, const arms_be
 
 static tally *make_tally(experiments *g, const config_experiment *x, uint32_t collection)
 {
-    arms_beginning at = {0}, *b = &at;
-    arms_begun(g->arms, x, b); /* arms_begin came before the snapshot was published */
-    tally *old = take_old(g, x, b), *t = tally_new(x);
+    arms_beginning at = {0};
+    arms_begun(g->arms, x, &at); /* arms_begin came before the snapshot was published */
+    tally *old = take_old(g, x, &at), *t = tally_new(x);
     t->collection = collection;
-    t->begun = b->sequence;
-    t->begun_impressions = b->impressions_sequence;
-    t->begun_ms = b->time_ms;
+    t->begun = at;
     if (old) {
         tally_adopt(t, old);
         open_change_tally(&g->open, old, t);
         tally_free(old);
-    } else if (b->impressions_sequence < g->impressions_head.at || b->sequence < g->main_head.at) {
+    } else if (at.impressions_sequence < g->impressions_head.at || at.sequence < g->main_head.at) {
         g->again = true; /* not one that began just now: what is behind is read again */
     }
     return t;
@@ -216,6 +211,7 @@ static const config_experiment *find(const config *c, const char *name, sinter_e
     return NULL;
 }
 
+/* `name` "": the whole. */
 static sinter_status check_arm(const config_experiment *x, const char *name, sinter_error *e)
 {
     const char *names[EXPERIMENT_ARMS];
@@ -230,12 +226,10 @@ static sinter_status check_arm(const config_experiment *x, const char *name, sin
     return SINTER_NOT_FOUND;
 }
 
-sinter_status experiments_list(experiments *g, const config *c, arena *a, Sinter__V1__ExperimentInfo ***out, size_t *n, sinter_error *e)
+void experiments_list(experiments *g, const config *c, arena *a, Sinter__V1__ExperimentInfo ***out, size_t *n)
 {
-    (void)e;
     *out = ARENA_ARRAY(a, Sinter__V1__ExperimentInfo *, c->n_experiments + 1);
     for (*n = 0; *n < c->n_experiments; ++*n) (*out)[*n] = arms_info(g->arms, &c->experiment[*n], a);
-    return SINTER_OK;
 }
 
 sinter_status experiments_report(experiments *g, const config *c, const char *name, double lift, arena *a,
@@ -254,18 +248,17 @@ sinter_status experiments_report(experiments *g, const config *c, const char *na
     return t ? SINTER_OK : error_set(e, SINTER_UNAVAILABLE, "experiment", "try again", "it is being published");
 }
 
-sinter_status experiments_stop(experiments *g, const config *c, const experiment_order *o, arena *a, uint64_t *sequence,
+sinter_status experiments_stop(experiments *g, const config *c, const char *name, const arms_order *o, arena *a, uint64_t *sequence,
                                Sinter__V1__ExperimentInfo **out, sinter_error *e)
 {
-    const config_experiment *x = find(c, o->experiment, e);
+    const config_experiment *x = find(c, name, e);
     sinter_status s = x ? check_arm(x, o->arm, e) : e->status;
     *sequence = 0;
     if (s) return s;
     if (strcmp(o->arm, x->arm[x->control].name) == 0)
         return error_set(e, SINTER_PRECONDITION, "arm", "stop the whole experiment, without naming an arm",
                          "'%s' is the control arm, which stopped arms fall back to", o->arm);
-    const arms_order order = {.arm = o->arm, .who = o->who, .why = o->why};
-    s = arms_stop(g->arms, x, &order, sequence, e);
+    s = arms_stop(g->arms, x, o, sequence, e);
     if (s == SINTER_OK) *out = arms_info(g->arms, x, a);
     if (s == SINTER_OK && *sequence)
         log_info("experiment.stop", "%s%s%s stopped by record %llu%s%s%s%s", x->name, *o->arm ? ": the arm " : "", o->arm,
@@ -284,22 +277,19 @@ static void count_anew(experiments *g, const config_experiment *x)
         if (strcmp(t->x.name, x->name) != 0) continue;
         open_forget_tally(&g->open, t);
         tally_clear(t);
-        t->begun = at.sequence;
-        t->begun_impressions = at.impressions_sequence;
-        t->begun_ms = at.time_ms;
+        t->begun = at;
     }
     pthread_mutex_unlock(&g->lock);
 }
 
-sinter_status experiments_resume(experiments *g, const config *c, const experiment_order *o, arena *a, uint64_t *sequence,
+sinter_status experiments_resume(experiments *g, const config *c, const char *name, const arms_order *o, arena *a, uint64_t *sequence,
                                  Sinter__V1__ExperimentInfo **out, sinter_error *e)
 {
-    const config_experiment *x = find(c, o->experiment, e);
+    const config_experiment *x = find(c, name, e);
     sinter_status s = x ? check_arm(x, o->arm, e) : e->status;
     *sequence = 0;
     if (s) return s;
-    const arms_order order = {.arm = o->arm, .who = o->who, .why = o->why};
-    s = arms_start(g->arms, x, &order, sequence, e);
+    s = arms_start(g->arms, x, o, sequence, e);
     if (s == SINTER_OK && *sequence) count_anew(g, x);
     if (s == SINTER_OK) *out = arms_info(g->arms, x, a);
     if (s == SINTER_OK && *sequence)

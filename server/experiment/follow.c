@@ -59,8 +59,8 @@ void follow_rewind(experiments *g)
     for (uint32_t i = 0; i < g->n_tallies; i++) {
         tally *t = g->tally[i];
         tally_clear(t);
-        if (t->begun < main_at) main_at = t->begun;
-        if (t->begun_impressions < impressions_at) impressions_at = t->begun_impressions;
+        if (t->begun.sequence < main_at) main_at = t->begun.sequence;
+        if (t->begun.impressions_sequence < impressions_at) impressions_at = t->begun.impressions_sequence;
     }
     head_seek(&g->main_head, g->n_tallies ? main_at : journal_last_sequence(g->main));
     head_seek(&g->impressions_head, g->n_tallies ? impressions_at : journal_last_sequence(g->impressions));
@@ -75,7 +75,7 @@ static tally *tally_of(const experiments *g, const char *name, uint64_t version,
 {
     for (uint32_t i = 0; i < g->n_tallies; i++) {
         tally *t = g->tally[i];
-        if (t->x.version == version && sequence > t->begun_impressions && strcmp(t->x.name, name) == 0) return t;
+        if (t->x.version == version && sequence > t->begun.impressions_sequence && strcmp(t->x.name, name) == 0) return t;
     }
     return NULL;
 }
@@ -220,7 +220,7 @@ typedef struct happened {
 
 static bool counts_for(const tally *t, const happened *h, uint64_t sequence)
 {
-    return t->collection == h->collection && sequence > t->begun &&
+    return t->collection == h->collection && sequence > t->begun.sequence &&
            (strcmp(t->x.click, h->ev->type) == 0 || strcmp(t->x.conversion, h->ev->type) == 0);
 }
 
@@ -312,7 +312,7 @@ static void take_change(experiments *g, const arms_change *c, const record *rec)
     moments by_arm[EXPERIMENT_ARMS];
     for (uint32_t i = 0; i < g->n_tallies; i++) {
         tally *t = g->tally[i];
-        if (rec->sequence <= t->begun || strcmp(t->x.name, c->experiment) != 0 || strcmp(t->x.salt, c->salt) != 0) continue;
+        if (rec->sequence <= t->begun.sequence || strcmp(t->x.name, c->experiment) != 0 || strcmp(t->x.salt, c->salt) != 0) continue;
         uint32_t arm = tally_arm(t, c->arm);
         if (c->kind != SINTER__STORAGE__V1__EXPERIMENT_CHANGE__KIND__KIND_STOPPED || arm == UINT32_MAX) continue;
         experiments_moments(g, t, by_arm);

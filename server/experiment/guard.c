@@ -9,14 +9,13 @@
 
 void guard_judge(const tally *t, uint32_t arm, const config_guard *guard, const moments *by_arm, guard_look *out)
 {
-    const arm_tally *a = &t->arm[arm];
     *out = (guard_look){.stops_below = t->x.alpha / t->x.n_guards};
     if (guard->metric == METRIC_P99) {
-        out->p = stats_guard_p99(guard->threshold, &a->latency, &t->arm[t->x.control].latency, &out->worse);
+        out->p = stats_guard_p99(guard->threshold, &t->arm[arm].latency, &t->arm[t->x.control].latency, &out->worse);
         return;
     }
-    const moments *own = a->stopped ? &a->own : &by_arm[arm], *other = a->stopped ? &a->control : &by_arm[t->x.control];
-    estimate is = stats_estimate(own, guard->metric), was = stats_estimate(other, guard->metric);
+    arm_moments m = tally_judged(t, arm, by_arm);
+    estimate is = stats_estimate(m.own, guard->metric), was = stats_estimate(m.control, guard->metric);
     out->p = stats_guard(guard->metric, guard->threshold, &is, &was, &out->worse);
 }
 
@@ -54,8 +53,8 @@ static void look_at(experiments *g, tally *t, const moments *by_arm)
 
 static void look_at_ratio(tally *t, const experiments *g)
 {
-    double expected[EXPERIMENT_ARMS], p = report_ratio(t, g, expected);
-    if (t->ratio_told || p >= 0.001) return;
+    double expected[EXPERIMENT_ARMS], p = t->ratio_told ? 1 : report_ratio(t, g, expected);
+    if (p >= RATIO_ALARM) return;
     t->ratio_told = true;
     log_warn("experiment.ratio", "%s: units did not come to its arms as their shares say (p %.2g): no figure of it can be trusted",
              t->x.name, p);

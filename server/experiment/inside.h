@@ -32,6 +32,7 @@ typedef struct latency {
     uint32_t count[LATENCY_BUCKETS];
 } latency;
 
+#define Z95 1.959963984540054 /* the normal's 97.5% quantile: of two-sided intervals of 95% */
 double normal_above(double z);           /* P(Z > z) */
 double chi_square_above(double x, double degrees);
 estimate stats_estimate(const moments *m, experiment_metric k);
@@ -82,17 +83,16 @@ typedef struct arm_tally {
 typedef struct tally {
     arena *memory;
     config_experiment x; /* a copy; without `at` */
-    uint32_t collection; /* its number in the journal */
-    uint64_t begun;      /* main journal's sequence of the record that it counts from */
-    uint64_t begun_impressions;
-    int64_t begun_ms, until_ms; /* until: of the newest impression counted */
-    unit *unit;                 /* [room] open addressing */
+    uint32_t collection;  /* its number in the journal */
+    arms_beginning begun; /* it counts what came behind */
+    int64_t until_ms;     /* of the newest impression counted */
+    unit *unit;           /* [room] open addressing */
     uint64_t n_units, room;
-    uint64_t turned_away;       /* units beyond UNITS_MOST */
+    uint64_t turned_away; /* units beyond UNITS_MOST */
     uint64_t events, joined;
-    arm_tally *arm;             /* [x.n_arms] */
-    uint64_t look_ns;           /* CLOCK_MONOTONIC of the guards' next look */
-    bool ratio_told;            /* the sample-ratio alarm stands in the log already */
+    arm_tally *arm;       /* [x.n_arms] */
+    uint64_t look_ns;     /* CLOCK_MONOTONIC of the guards' next look */
+    bool ratio_told;      /* the sample-ratio alarm stands in the log already */
 } tally;
 
 tally *tally_new(const config_experiment *x);
@@ -106,6 +106,11 @@ uint64_t tally_key(experiment_unit kind, const char *id);
 void tally_moments(const tally *t, moments *by_arm /* [n_arms] */);
 void moments_add(moments *m, const unit_sums *u);
 /* Remembers the comparison of an arm as it is. */
+/* What an arm is judged by: its own and control's; once it is stopped, as of then. */
+typedef struct arm_moments {
+    const moments *own, *control;
+} arm_moments;
+arm_moments tally_judged(const tally *t, uint32_t arm, const moments *by_arm);
 void tally_freeze(tally *t, uint32_t arm, const moments *by_arm);
 uint32_t tally_arm(const tally *t, const char *name); /* UINT32_MAX: none */
 
@@ -210,6 +215,7 @@ void guard_judge(const tally *t, uint32_t arm, const config_guard *guard, const 
 
 void report_fill(experiments *g, const config_experiment *x, const tally *t, double lift, arena *a,
                  Sinter__V1__GetExperimentReportResponse *out);
+#define RATIO_ALARM 0.001 /* a p below: no figure can be trusted */
 /* p of the sample ratio; *expected [n_arms], 0 for those left out. 1: nothing to tell. */
 double report_ratio(const tally *t, const experiments *g, double *expected);
 

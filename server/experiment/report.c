@@ -5,20 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-#define RATIO_ALARM 0.001
-
-static char *text(arena *a, const char *s)
-{
-    return arena_strdup(a, s ? s : "");
-}
-
-static Google__Protobuf__Timestamp *time_of(arena *a, int64_t ms)
-{
-    Google__Protobuf__Timestamp *t = ARENA_NEW(a, Google__Protobuf__Timestamp);
-    *t = timestamp_of(ms);
-    return t;
-}
-
 /* ---- sample ratio --------------------------------------------------------------------------------------------------------- */
 
 static bool arm_is_stopped(const tally *t, const experiments *g, uint32_t arm)
@@ -90,7 +76,7 @@ static Sinter__V1__ExperimentMetric *metric_of(const tally *t, experiment_metric
 {
     Sinter__V1__ExperimentMetric *m = ARENA_NEW(a, Sinter__V1__ExperimentMetric);
     estimate is = stats_estimate(own, k);
-    double error = 1.959963984540054 * sqrt(is.variance);
+    double error = Z95 * sqrt(is.variance);
     sinter__v1__experiment_metric__init(m);
     m->name = arms_metric_name(&t->x, k, a);
     m->primary = k == t->x.primary;
@@ -111,7 +97,7 @@ static Sinter__V1__ExperimentGuard *guard_of(const tally *t, uint32_t arm, const
     guard_look look;
     guard_judge(t, arm, guard, by_arm, &look);
     sinter__v1__experiment_guard__init(out);
-    out->metric = text(a, EXPERIMENT_METRIC_NAMES[guard->metric]);
+    out->metric = arena_text(a, EXPERIMENT_METRIC_NAMES[guard->metric]);
     out->threshold = guard->threshold;
     out->worse = look.worse;
     out->anytime_p = look.p;
@@ -138,9 +124,9 @@ static Sinter__V1__ExperimentArmReport *arm_report(experiments *g, const tally *
 {
     Sinter__V1__ExperimentArmReport *out = ARENA_NEW(a, Sinter__V1__ExperimentArmReport);
     const arm_tally *x = &t->arm[arm];
-    const moments *own = x->stopped ? &x->own : &by_arm[arm], *control = x->stopped ? &x->control : &by_arm[t->x.control];
+    arm_moments m = tally_judged(t, arm, by_arm);
     sinter__v1__experiment_arm_report__init(out);
-    out->arm = text(a, t->x.arm[arm].name);
+    out->arm = arena_text(a, t->x.arm[arm].name);
     out->control = arm == t->x.control;
     out->is_stopped = arm_is_stopped(t, g, arm);
     fill_counts(x->stopped ? &x->own_counts : &x->counts, &x->latency, out);
@@ -148,7 +134,7 @@ static Sinter__V1__ExperimentArmReport *arm_report(experiments *g, const tally *
     for (int k = 0; k < METRIC_MEANS; k++) {
         const char *type = k == METRIC_CTR || k == METRIC_CLICKS ? t->x.click : k == METRIC_CONVERSION || k == METRIC_VALUE ? t->x.conversion : "-";
         if (*type)
-            out->metrics[out->n_metrics++] = metric_of(t, (experiment_metric)k, own, out->control ? NULL : control, lift, a);
+            out->metrics[out->n_metrics++] = metric_of(t, (experiment_metric)k, m.own, out->control ? NULL : m.control, lift, a);
     }
     if (out->control) return out;
     out->guards = ARENA_ARRAY(a, Sinter__V1__ExperimentGuard *, t->x.n_guards + 1);
@@ -162,8 +148,8 @@ static Sinter__V1__ShadowReport *shadow_report(const tally *t, uint32_t arm, are
     const shadow_sums *s = t->arm[arm].shadow;
     double answered = (double)(s->requests - s->failed);
     sinter__v1__shadow_report__init(out);
-    out->arm = text(a, t->x.arm[arm].name);
-    out->pipeline = text(a, t->x.arm[arm].pipeline);
+    out->arm = arena_text(a, t->x.arm[arm].name);
+    out->pipeline = arena_text(a, t->x.arm[arm].pipeline);
     out->requests = s->requests;
     out->failed = s->failed;
     out->degraded = s->degraded;
@@ -196,13 +182,13 @@ static void fill_notes(experiments *g, const tally *t, arena *a, Sinter__V1__Get
     if (g->open.dropped)
         note(out, arena_printf(a, "%llu answers were closed to events before their window was over: more than %u were open",
                                (unsigned long long)g->open.dropped, OPEN_MOST));
-    if (!*t->x.click) note(out, text(a, "no event type is a click: nothing is told of clicks"));
-    if (!*t->x.conversion) note(out, text(a, "no event type is a conversion: nothing is told of conversions and value"));
+    if (!*t->x.click) note(out, arena_text(a, "no event type is a click: nothing is told of clicks"));
+    if (!*t->x.conversion) note(out, arena_text(a, "no event type is a conversion: nothing is told of conversions and value"));
 }
 
 static double share_counted(const experiments *g, const tally *t)
 {
-    uint64_t last = journal_last_sequence(g->impressions), from = t->begun_impressions;
+    uint64_t last = journal_last_sequence(g->impressions), from = t->begun.impressions_sequence;
     if (g->caught_up || last <= from) return 1;
     uint64_t at = g->impressions_head.at > from ? g->impressions_head.at : from;
     double done = (double)(at - from) / (double)(last - from);
@@ -216,7 +202,7 @@ void report_fill(experiments *g, const config_experiment *x, const tally *t, dou
     double expected[EXPERIMENT_ARMS];
     experiments_moments(g, t, by_arm);
     out->experiment = arms_info(g->arms, x, a);
-    if (t->until_ms) out->until = time_of(a, t->until_ms);
+    if (t->until_ms) out->until = timestamp_new(a, t->until_ms);
     out->sample_ratio = ARENA_NEW(a, Sinter__V1__SampleRatio);
     sinter__v1__sample_ratio__init(out->sample_ratio);
     out->sample_ratio->p = report_ratio(t, g, expected);

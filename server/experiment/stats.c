@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-static const double Z95 = 1.959963984540054, Z80 = 0.8416212335729143;
+static const double Z80 = 0.8416212335729143;
 static const double TUNED_AT = 500; /* units at which the tests of every look are sharpest */
 static const double UNITS_LEAST = 100; /* of each arm, before a guard judges means: below, their errors are not known well */
 

@@ -77,7 +77,7 @@ void tally_adopt(tally *t, tally *old)
     t->x = mine.x;
     old->arm = mine.arm;
     old->unit = mine.unit;
-    t->begun = mine.begun, t->begun_impressions = mine.begun_impressions, t->begun_ms = mine.begun_ms;
+    t->begun = mine.begun;
 }
 
 uint32_t tally_arm(const tally *t, const char *name)
@@ -150,6 +150,12 @@ void tally_moments(const tally *t, moments *by_arm)
     for (uint32_t i = 0; i < t->x.n_arms; i++) by_arm[i] = t->arm[i].closed;
     for (uint64_t i = 0; i < t->room; i++)
         if (t->unit[i].key) moments_add(&by_arm[t->unit[i].arm], &t->unit[i].sums);
+}
+
+arm_moments tally_judged(const tally *t, uint32_t arm, const moments *by_arm)
+{
+    const arm_tally *a = &t->arm[arm];
+    return a->stopped ? (arm_moments){&a->own, &a->control} : (arm_moments){&by_arm[arm], &by_arm[t->x.control]};
 }
 
 void tally_freeze(tally *t, uint32_t arm, const moments *by_arm)

@@ -18,7 +18,7 @@ static void answer(call *c, sinter_status status, const ProtobufCMessage *m, con
         call_fail(c, status, e);
 }
 
-static sinter_status check(const experiment_order *o, sinter_error *e)
+static sinter_status check(const arms_order *o, sinter_error *e)
 {
     const engine_order texts = {.who = o->who, .why = o->why};
     return order_check(&texts, e);
@@ -37,11 +37,10 @@ void report_control(server *s, call *c, const ProtobufCMessage *request, arena *
 void experiments_control(server *s, call *c, const ProtobufCMessage *request, arena *a)
 {
     (void)request;
-    sinter_error e = SINTER_ERROR_INIT;
     Sinter__V1__ListExperimentsResponse r = SINTER__V1__LIST_EXPERIMENTS_RESPONSE__INIT;
-    sinter_status status = experiments_list(s->experiments, running(s), a, &r.experiments, &r.n_experiments, &e);
+    experiments_list(s->experiments, running(s), a, &r.experiments, &r.n_experiments);
     r.request_id = request_id_make(a);
-    answer(c, status, &r.base, &e);
+    call_reply(c, &r.base);
 }
 
 void stop_experiment_control(server *s, call *c, const ProtobufCMessage *request, arena *a)
@@ -49,9 +48,9 @@ void stop_experiment_control(server *s, call *c, const ProtobufCMessage *request
     const Sinter__V1__StopExperimentRequest *q = (const Sinter__V1__StopExperimentRequest *)request;
     sinter_error e = SINTER_ERROR_INIT;
     Sinter__V1__StopExperimentResponse r = SINTER__V1__STOP_EXPERIMENT_RESPONSE__INIT;
-    const experiment_order o = {q->experiment, q->arm, q->who, q->why};
+    const arms_order o = {.arm = q->arm, .who = q->who, .why = q->why};
     sinter_status status = check(&o, &e);
-    if (status == SINTER_OK) status = experiments_stop(s->experiments, running(s), &o, a, &r.sequence, &r.experiment, &e);
+    if (status == SINTER_OK) status = experiments_stop(s->experiments, running(s), q->experiment, &o, a, &r.sequence, &r.experiment, &e);
     r.request_id = request_id_make(a);
     answer(c, status, &r.base, &e);
 }
@@ -61,9 +60,9 @@ void start_experiment_control(server *s, call *c, const ProtobufCMessage *reques
     const Sinter__V1__StartExperimentRequest *q = (const Sinter__V1__StartExperimentRequest *)request;
     sinter_error e = SINTER_ERROR_INIT;
     Sinter__V1__StartExperimentResponse r = SINTER__V1__START_EXPERIMENT_RESPONSE__INIT;
-    const experiment_order o = {q->experiment, q->arm, q->who, q->why};
+    const arms_order o = {.arm = q->arm, .who = q->who, .why = q->why};
     sinter_status status = check(&o, &e);
-    if (status == SINTER_OK) status = experiments_resume(s->experiments, running(s), &o, a, &r.sequence, &r.experiment, &e);
+    if (status == SINTER_OK) status = experiments_resume(s->experiments, running(s), q->experiment, &o, a, &r.sequence, &r.experiment, &e);
     r.request_id = request_id_make(a);
     answer(c, status, &r.base, &e);
 }

@@ -47,18 +47,22 @@ static void open_head(log_head *h, journal *log)
     if (journal_reader_open(log, &h->reader, &e)) fail(&e);
 }
 
-static uint32_t collection_number(experiments *g)
+/* What the main journal says of experiments, and the number of this one's collection. */
+static void read_main(experiments *g)
 {
+    tally *t = g->tally[0];
     for (uint64_t i = 1; i <= journal_last_sequence(g->main); i++) {
         sinter_error e = SINTER_ERROR_INIT;
         record *rec;
         arena_reset(g->main_head.memory);
-        if (journal_get(g->main_head.reader, i, g->main_head.memory, &rec, &e)) continue;
-        if (rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_COLLECTION_MADE &&
-            strcmp(rec->collection_made->name, g->tally[0]->x.collection) == 0)
-            return rec->collection_made->collection;
+        sinter_status s = journal_get(g->main_head.reader, i, g->main_head.memory, &rec, &e);
+        if (s == SINTER_NOT_FOUND) continue; /* sequences may have holes */
+        if (s) fail(&e);
+        arms_see(g->arms, rec);
+        if (!t->collection && rec->body_case == SINTER__STORAGE__V1__RECORD__BODY_COLLECTION_MADE &&
+            strcmp(rec->collection_made->name, t->x.collection) == 0)
+            t->collection = rec->collection_made->collection;
     }
-    return 0;
 }
 
 static void keep(look *l, const tally *t)
@@ -72,11 +76,11 @@ static void keep(look *l, const tally *t)
 static void count(experiments *g, look looks[LOOKS])
 {
     tally *t = g->tally[0];
-    uint64_t all = journal_last_sequence(g->impressions) - t->begun_impressions, n = 0;
+    uint64_t all = journal_last_sequence(g->impressions) - t->begun.impressions_sequence, n = 0;
     follow_rewind(g);
     for (bool busy = true; busy || !g->caught_up;) { /* the newest events may not be due yet */
         busy = follow_step(g);
-        uint64_t done = g->impressions_head.at - t->begun_impressions;
+        uint64_t done = g->impressions_head.at - t->begun.impressions_sequence;
         while (n < LOOKS - 1 && done * LOOKS >= (n + 1) * all) keep(&looks[n++], t);
     }
     while (n < LOOKS) keep(&looks[n++], t); /* the last one when all is counted */
@@ -197,20 +201,17 @@ int main(int argc, char **argv)
     }
     experiments g = {.main = open_log(c, "catalogue", JOURNAL_CATALOGUE), .impressions = open_log(c, "impressions", JOURNAL_IMPRESSIONS)};
     tally *t = tally_new(x);
-    arms_beginning at;
     look looks[LOOKS] = {{0}};
     g.tally = &t;
     g.n_tallies = 1;
-    if (arms_open(g.main, g.impressions, &g.arms, &e) || arms_read(g.arms, &e)) fail(&e);
-    if (!arms_begun(g.arms, x, &at)) {
+    if (arms_open(g.main, g.impressions, &g.arms, &e)) fail(&e);
+    open_head(&g.main_head, g.main);
+    open_head(&g.impressions_head, g.impressions);
+    read_main(&g);
+    if (!arms_begun(g.arms, x, &t->begun)) {
         fprintf(stderr, "experiment_judge: '%s' has not begun\n", argv[2]);
         return 1;
     }
-    open_head(&g.main_head, g.main);
-    open_head(&g.impressions_head, g.impressions);
-    t->collection = collection_number(&g);
-    t->begun = at.sequence;
-    t->begun_impressions = at.impressions_sequence;
     count(&g, looks);
     print_real(&g, x);
     judge_all(&g, x, looks, salts, lift);
