@@ -5,7 +5,7 @@ import time
 import xxhash
 
 import harness
-from harness import SLOW, pb
+from harness import SLOW, pb, until
 
 COLLECTION = """
 fields:
@@ -65,22 +65,15 @@ class Things:
     def report(self, server, name="order", **more):
         return server.stub("Admin").GetExperimentReport(pb.admin_pb2.GetExperimentReportRequest(experiment=name, **more), timeout=30 * SLOW)
 
-    def wait(self, what, seconds=20):
-        end = time.monotonic() + seconds * SLOW
-        while not what():
-            self.assertLess(time.monotonic(), end, "waited too long")
-            time.sleep(0.05)
-
     def counted(self, server, name="order"):
         """The report once all impressions and events that are on disk are in it: the server looks five times a second."""
         server.wait_impressions()
         time.sleep(0.5)
-        self.wait(lambda: self.report(server, name).counted == 1)
+        until(lambda: self.report(server, name).counted == 1)
         return self.report(server, name)
 
     def events(self, server, *events):
-        r = server.stub("Event").RecordEvents(pb.events_pb2.RecordEventsRequest(events=[
-            pb.events_pb2.Event(collection="things", **e) for e in events]), timeout=10 * SLOW)
+        r = server.record(*(pb.events_pb2.Event(collection="things", **e) for e in events))
         self.assertFalse(r.rejected)
 
 

@@ -140,6 +140,22 @@ def details(error, kind=None):
     return next((m for m in out if isinstance(m, kind)), None)
 
 
+def until(what, seconds=20, told=lambda: "waited too long"):
+    """Asks until the answer is true, and returns it. Fails when the time is over, with what `told` says."""
+    end = time.monotonic() + seconds * SLOW
+    while not (got := what()):
+        if time.monotonic() > end:
+            raise AssertionError(told())
+        time.sleep(0.02)
+    return got
+
+
+def sinter(*words, timeout=60, **more):
+    """The command, run to its end: code, output and errors as text."""
+    return subprocess.run([str(BUILD / "bin/sinter"), *map(str, words)], capture_output=True, text=True, timeout=timeout * SLOW,
+                          **{"stdin": subprocess.DEVNULL, **more})
+
+
 class Server:
     """One `sinter serve` with a configuration and data of its own in a temporary folder."""
 
@@ -340,6 +356,14 @@ class Server:
             pb.catalog_pb2.ListItemsRequest(collection=collection, **request), timeout=timeout * SLOW)
         return [i for p in pages for i in p.items]
 
+    def record(self, *events, timeout=30):
+        """Stores events; returns the answer."""
+        return self.stub("Event").RecordEvents(pb.events_pb2.RecordEventsRequest(events=events), timeout=timeout * SLOW)
+
+    def sinter(self, *words, **more):
+        """The command, told of this server."""
+        return sinter(*words, "--server", self.address, **more)
+
     def status(self, timeout=10):
         return self.stub("Admin").GetStatus(pb.admin_pb2.GetStatusRequest(), timeout=timeout * SLOW)
 
@@ -348,16 +372,23 @@ class Server:
 
     def wait_impressions(self, seconds=10):
         """Impressions are written behind the answers: waits until those of all answers are on disk."""
-        end = time.monotonic() + seconds * SLOW
-        while pending := self.counters()["impressions_pending"]:
-            assert time.monotonic() < end, f"{pending} impressions are not on disk"
-            time.sleep(0.02)
+        until(lambda: not self.counters()["impressions_pending"], seconds, lambda: "impressions are not on disk")
 
     def reload(self, dry_run=False, timeout=60, **more):
         return self.stub("Admin").Reload(pb.admin_pb2.ReloadRequest(dry_run=dry_run, **more), timeout=timeout * SLOW)
 
 
-class ServerCase(unittest.TestCase):
+class Case(unittest.TestCase):
+    def assert_fails(self, code, call, *args, **kwargs):
+        """The RpcError of a call that must fail with `code` ("INVALID_ARGUMENT" …)."""
+        with self.assertRaises(grpc.RpcError) as caught:
+            r = call(*args, **kwargs)
+            list(r) if hasattr(r, "__iter__") else r
+        self.assertEqual(caught.exception.code().name, code, caught.exception.details())
+        return caught.exception
+
+
+class ServerCase(Case):
     """One server for the tests of a class. Set COLLECTIONS, PIPELINES (None: the little shop), SETTINGS, FILES."""
 
     COLLECTIONS = None
@@ -372,14 +403,6 @@ class ServerCase(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.server.close()
-
-    def assert_fails(self, code, call, *args, **kwargs):
-        """The RpcError of a call that must fail with `code` ("INVALID_ARGUMENT" …)."""
-        with self.assertRaises(grpc.RpcError) as caught:
-            r = call(*args, **kwargs)
-            list(r) if hasattr(r, "__iter__") else r
-        self.assertEqual(caught.exception.code().name, code, caught.exception.details())
-        return caught.exception
 
 
 def main():

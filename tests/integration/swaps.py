@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the tests of changes share: a server whose ranker `tide` has builds that differ in what they do (tests/plugin/tide)."""
 import shutil
-import time
-import unittest
-
-import grpc
 
 import harness
-from harness import BUILD, SLOW, pb
+from harness import BUILD, SLOW, pb, until
 
 COLLECTION = """
 fields:
@@ -44,7 +40,7 @@ A = pb.admin_pb2
 TIDE = BUILD / "tide"
 
 
-class Swaps(unittest.TestCase):
+class Swaps(harness.Case):
     SETTINGS = "swap: {rehearse: 50, watch: 0s}\n"
 
     def setUp(self):
@@ -74,10 +70,7 @@ class Swaps(unittest.TestCase):
         return self.admin("SwapPlugin", A.SwapPluginRequest(plugin="tide", file=path, **more))
 
     def refused(self, code, *args, **kwargs):
-        with self.assertRaises(grpc.RpcError) as caught:
-            self.swap(*args, **kwargs)
-        self.assertEqual(caught.exception.code().name, code, caught.exception.details())
-        return caught.exception.details()
+        return self.assert_fails(code, self.swap, *args, **kwargs).details()
 
     def answer(self, query="thing", **more):
         return self.server.search(collection="things", query=query, explain=pb.types_pb2.EXPLAIN_SCORES, **more)
@@ -99,11 +92,7 @@ class Swaps(unittest.TestCase):
         return list(self.admin("ListSnapshots", A.ListSnapshotsRequest()).snapshots)
 
     def wait(self, what, seconds=20):
-        end = time.monotonic() + seconds * SLOW
-        while not (got := what()):
-            self.assertLess(time.monotonic(), end, self.server.log()[-3000:])
-            time.sleep(0.02)
-        return got
+        return until(what, seconds, lambda: self.server.log()[-3000:])
 
     def state(self, s):
         return A.SnapshotInfo.State.Name(s.state)

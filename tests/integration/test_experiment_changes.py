@@ -2,16 +2,13 @@
 """Experiments that change: stops that outlive kill -9, reloads, ramps, events without a request id, requests as units, guardrails that
 stop an arm by themselves, a broken sample ratio."""
 import time
-import unittest
 
 import harness
 from experiments import ORDER, Things, arm_of, bucket, start
-from harness import SLOW, pb
+from harness import SLOW, pb, until
 
 
-class Changes(unittest.TestCase, Things):
-    assert_fails = harness.ServerCase.assert_fails
-
+class Changes(harness.Case, Things):
     def stop(self, server, arm="", name="order", why="tried enough"):
         return server.stub("Admin").StopExperiment(
             pb.admin_pb2.StopExperimentRequest(experiment=name, arm=arm, who="me", why=why), timeout=30 * SLOW)
@@ -92,7 +89,7 @@ class Changes(unittest.TestCase, Things):
             old = dict(type="purchase", user_id=user, item_ids=[r.hits[2].id], value=5)
             late = pb.events_pb2.Event(collection="things", **old)
             late.time.FromJsonString("2020-01-01T00:00:00Z")  # before it was shown
-            s.stub("Event").RecordEvents(pb.events_pb2.RecordEventsRequest(events=[late]), timeout=10 * SLOW)
+            s.record(late)
             got = self.counted(s)
             low = got.arms[0]
             self.assertEqual((low.conversions, low.value), (1, 7))
@@ -108,7 +105,7 @@ metrics: {every: 100ms, guardrails: [zero_results, errors]}
         with start({"order": guarded}) as s:
             for i in range(600):
                 self.ask(s, f"u{i}")
-            self.wait(lambda: s.status().experiments[0].arms[1].stopped_why)
+            until(lambda: s.status().experiments[0].arms[1].stopped_why)
             info = s.status().experiments[0].arms
             self.assertEqual((info[1].stopped_by, info[0].is_stopped), ("guard", False))
             self.assertIn("zero_results is worse than that of 'low'", info[1].stopped_why)

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Changes rehearsed on recorded requests before they are published, and watched after it."""
 import re
-import subprocess
 import threading
 
-import grpc
-
 import harness
-from harness import BUILD, SLOW, pb
+from harness import SLOW, pb
 from swaps import A, PIPELINE, TIDE, WATCH, Swaps
 
 
@@ -27,8 +24,7 @@ class Rehearsing(Swaps):
         self.assertEqual(sorted(i for w, i in moved.values() if w == 0), list(range(1, 11)))
         r = self.swap(3, dry_run=True)
         self.assertEqual((r.rehearsal.changed, r.rehearsal.agreement, r.rehearsal.overlap, len(r.answers)), (0, 1, 1, 0))
-        text = subprocess.run([BUILD / "bin/sinter", "plugin", "swap", "tide", TIDE / "2.so", "--dry-run", "--server", self.server.address],
-                              capture_output=True, text=True, timeout=30 * SLOW)
+        text = self.server.sinter("plugin", "swap", "tide", TIDE / "2.so", "--dry-run")
         self.assertEqual(text.returncode, 0, text.stderr)
         for words in ("nothing was changed", r"rehearsed on 2\d recorded requests", f"out    1        {shown[0]}", "in     1  ", r"and \d+ more"):
             self.assertIsNotNone(re.search(words, text.stdout), words)
@@ -64,10 +60,7 @@ class Rehearsing(Swaps):
                             ("swap: {min_agreement: 2}\n", r"sinter.yaml:4:23: min_agreement is 2; valid: 0 to 1"),
                             ("swap: {rehears: 2}\n", r"did you mean 'rehearse'")):
             self.configure(text)
-            with self.assertRaises(grpc.RpcError) as caught:
-                self.server.reload()
-            self.assertRegex(caught.exception.details(), words)
-
+            self.assertRegex(self.assert_fails("INVALID_ARGUMENT", self.server.reload).details(), words)
 
 
 class Watching(Swaps):

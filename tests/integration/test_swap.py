@@ -106,10 +106,8 @@ class Swapping(Swaps):
 
     def test_what_is_named_wrongly_is_told_with_near_names(self):
         for plugin, code, words in (("tied", "NOT_FOUND", "did you mean 'tide'?"), ("", "INVALID_ARGUMENT", "no plugin is named")):
-            with self.assertRaises(grpc.RpcError) as caught:
-                self.admin("SwapPlugin", A.SwapPluginRequest(plugin=plugin, file=str(TIDE / "2.so")))
-            self.assertEqual(caught.exception.code().name, code)
-            self.assertIn(words, caught.exception.details())
+            e = self.assert_fails(code, self.admin, "SwapPlugin", A.SwapPluginRequest(plugin=plugin, file=str(TIDE / "2.so")))
+            self.assertIn(words, e.details())
         self.assertIn("at most 256 bytes for who", self.refused("INVALID_ARGUMENT", 2, who="x" * 300))
 
     def test_kill_9_in_the_middle_of_a_swap_leaves_one_or_the_other(self):
@@ -137,7 +135,6 @@ class Swapping(Swaps):
             pass
 
 
-
 class RollingBack(Swaps):
     def rollback(self, snapshot="", **more):
         return self.admin("Rollback", A.RollbackRequest(snapshot=snapshot, **more))
@@ -152,15 +149,11 @@ class RollingBack(Swaps):
         self.server.restart()
         self.assertEqual(self.builds(), [2])
         self.assertEqual(self.server.status().snapshot, two)
-        with self.assertRaises(grpc.RpcError) as caught:
-            self.rollback()
-        self.assertEqual(caught.exception.code().name, "FAILED_PRECONDITION", "after a restart none is held")
+        self.assert_fails("FAILED_PRECONDITION", self.rollback)  # after a restart none is held
         with self.assertRaises(grpc.RpcError) as caught:
             self.rollback(three)
         self.assertIn("no longer held", caught.exception.details())
-        with self.assertRaises(grpc.RpcError) as caught:
-            self.rollback("77-00000000")
-        self.assertEqual(caught.exception.code().name, "NOT_FOUND")
+        self.assert_fails("NOT_FOUND", self.rollback, "77-00000000")
 
     def test_the_first_build_comes_back_though_it_was_swapped_away(self):
         first = self.server.status().snapshot
@@ -197,8 +190,7 @@ class RollingBack(Swaps):
                                                                     item=item)).stages
 
     def test_the_command_lists_and_rolls_back(self):
-        sinter = lambda *args: subprocess.run([BUILD / "bin/sinter", *args, "--server", self.server.address], capture_output=True, text=True,
-                                              timeout=30 * SLOW)
+        sinter = self.server.sinter
         self.assertEqual(sinter("plugin", "swap", "tide", str(TIDE / "2.so"), "--why", "to see").returncode, 0)
         p = sinter("snapshots")
         self.assertRegex(p.stdout, r"running +swap .*: to see\n +pipeline main: version")
@@ -206,8 +198,7 @@ class RollingBack(Swaps):
         self.assertRegex(sinter("snapshots", "list").stdout, r"rolled back +swap")
         self.assertEqual(sinter("snapshots", "rolback").returncode, 2)
         self.assertEqual(sinter("snapshots", "rollback", "9-9").returncode, 5)
-        dump = subprocess.run([BUILD / "bin/sinter", "journal", "dump", self.server.data / "journal/catalogue", "--kind", "change", "--json"],
-                              capture_output=True, text=True)
+        dump = harness.sinter("journal", "dump", self.server.data / "journal/catalogue", "--kind", "change", "--json")
         self.assertIn('"change":"rollback"', dump.stdout + dump.stderr)
 
 if __name__ == "__main__":
