@@ -209,9 +209,10 @@ static bool blocked(const sinter_error *e, uint64_t *until_ns)
 bool profiles_remake(views *v, uint64_t *blocked_ns)
 {
     sinter_error e = SINTER_ERROR_INIT;
-    uint64_t wanted = atomic_load(&v->forget_wanted), before = v->fresh_at, shown_before = v->fresh_shown_at;
+    uint64_t wanted = atomic_load(&v->forget_wanted);
     if (v->forgot || (!v->forgetting && wanted <= atomic_load(&v->forget_done)) || clock_mono_ns() < *blocked_ns) return false;
     if (v->forgetting != wanted) begin_remake(v, wanted);
+    uint64_t before = v->fresh_at, shown_before = v->fresh_shown_at;
     if (v->fresh_at < v->at) {
         if (journal_tail(v->reader, v->fresh_at, REMAKE_RECORDS, remake_record, v, NULL, &e)) return blocked(&e, blocked_ns);
         if (v->fresh_at > before) return true;

@@ -157,6 +157,35 @@ static void a_restart_sees_the_same_bits(void **state)
     house_end(&h);
 }
 
+static void forget(house *h)
+{
+    uint64_t number = views_forget(h->views);
+    for (int i = 0; i < 20000 && !views_forgotten(h->views, number); i++) usleep(1000);
+    assert_true(views_forgotten(h->views, number));
+}
+
+/* The second time begins at the first record too, and ends at the last one, however far the first time had come. */
+static void profiles_are_made_anew_whole_each_time(void **state)
+{
+    enum { EVENTS = 1500 }; /* more than one step of the view thread takes */
+    (void)state;
+    house h = events_house("");
+    put(&h, "a", "Blue chair", 10);
+    for (int i = 0; i < EVENTS; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "e%d", i);
+        record_event(&h, id, "click", "ann", "a", "", NOW_MS);
+    }
+    settle(&h);
+    for (int time = 0; time < 3; time++) {
+        seen x;
+        forget(&h);
+        see(&h, &x);
+        assert_true(x.clicks[0] == EVENTS);
+    }
+    house_end(&h);
+}
+
 static void types_that_are_added_count_from_then_on(void **state)
 {
     (void)state;
@@ -184,6 +213,7 @@ int main(void)
         cmocka_unit_test(an_event_is_seen_by_its_sequence_without_a_commit),
         cmocka_unit_test(an_event_behind_a_put_waits_for_the_index),
         cmocka_unit_test(a_restart_sees_the_same_bits),
+        cmocka_unit_test(profiles_are_made_anew_whole_each_time),
         cmocka_unit_test(types_that_are_added_count_from_then_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
