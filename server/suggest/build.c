@@ -162,7 +162,7 @@ static void build_recent(const store *s, suggest_set *out)
         recent_person *to = &out->person[out->n_people++];
         *to = (recent_person){.hash = p->hash, .first = n};
         for (uint32_t k = 0; k < p->n; k++) {
-            const query_row *q = store_query(s, p->query[k]);
+            const query_row *q = store_query(s, p->recent[k].query);
             if (q && q->text.text) out->recent_query[n++] = str_of(arena_strdup(out->memory, q->text.text));
         }
         to->n = n - to->first;

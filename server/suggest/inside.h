@@ -67,10 +67,15 @@ typedef struct query_row {
     bool corrected; /* it was searched in another spelling: never offered */
 } query_row;
 
-typedef struct person_row {
-    uint64_t hash, query[RECENT]; /* newest first */
-    uint32_t n;
+typedef struct recent_ask {
+    uint64_t query;
     int64_t time_ms;
+} recent_ask;
+
+typedef struct person_row {
+    uint64_t hash;
+    recent_ask recent[RECENT]; /* newest first */
+    uint32_t n;
 } person_row;
 
 typedef struct store {

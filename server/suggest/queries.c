@@ -89,10 +89,10 @@ static void forget_people(store *s)
     double *value = xmalloc(s->n_people * sizeof *value);
     uint32_t n = 0, went = 0;
     for (uint32_t i = 0; i < s->slots_people; i++)
-        if (s->person[i]) value[n++] = (double)s->person[i]->time_ms;
+        if (s->person[i]) value[n++] = (double)s->person[i]->recent[0].time_ms;
     double least = middle(value, n);
     for (uint32_t i = 0; i < s->slots_people; i++) {
-        if (!s->person[i] || went >= n / 2 || (double)s->person[i]->time_ms > least) continue;
+        if (!s->person[i] || went >= n / 2 || (double)s->person[i]->recent[0].time_ms > least) continue;
         free(s->person[i]);
         s->person[i] = NULL;
         went++;
@@ -127,6 +127,7 @@ static void add_user(query_row *r, uint64_t user)
     if (r->n_users < MOST_USERS) r->user[r->n_users++] = user;
 }
 
+/* In order of time, whatever the order told in: lanes log what they answered at one time in no order. */
 static void add_recent(store *s, uint64_t person, uint64_t query, int64_t time_ms)
 {
     if (s->n_people >= MOST_PEOPLE) forget_people(s);
@@ -138,14 +139,15 @@ static void add_recent(store *s, uint64_t person, uint64_t query, int64_t time_m
         s->n_people++;
     }
     person_row *p = *slot;
-    if (time_ms < p->time_ms) return;
-    uint32_t at = 0;
-    while (at < p->n && p->query[at] != query) at++;
-    if (at == p->n && p->n < RECENT) p->n++;
-    if (at == RECENT) at = RECENT - 1;
-    memmove(p->query + 1, p->query, at * sizeof *p->query);
-    p->query[0] = query;
-    p->time_ms = time_ms;
+    uint32_t at = 0, to = 0;
+    while (at < p->n && p->recent[at].query != query) at++;
+    bool known = at < p->n, full = at == RECENT;
+    if (full) at = RECENT - 1; /* the oldest goes */
+    if ((known || full) && time_ms < p->recent[at].time_ms) return;
+    if (!known && !full) p->n++;
+    while (to < at && p->recent[to].time_ms > time_ms) to++;
+    memmove(&p->recent[to + 1], &p->recent[to], (at - to) * sizeof *p->recent);
+    p->recent[to] = (recent_ask){query, time_ms};
 }
 
 /* The query as it would be offered; empty: it would not. */

@@ -223,6 +223,26 @@ static void a_person_sees_ones_own_newest_first(void **state)
     stop(&f);
 }
 
+/* Lanes log what they answered at one time in no order. */
+static void ones_own_are_in_order_of_time_whatever_the_order_told_in(void **state)
+{
+    static const struct {
+        const char *query;
+        int64_t ms;
+    } TOLD[] = {{"lamp b", 2}, {"lamp a", 1}, {"lamp d", 4}, {"lamp c", 3}, {"lamp a", 5}, {"lamp b", 1}};
+    fixture f;
+    str own[RECENT];
+    suggest_typed t;
+    (void)state;
+    start(&f, 3, true);
+    for (size_t i = 0; i < ARRAY_LEN(TOLD); i++) asked(&f, TOLD[i].query, "me", DAY_MS + TOLD[i].ms);
+    offered(&f, SUGGEST_QUERY, "");
+    suggest_read(STR("la"), f.a, &t);
+    assert_int_equal(suggest_recent(f.set, STR("me"), STR(""), &t, RECENT, f.a, own), 4);
+    assert_true(str_is(own[0], "lamp a") && str_is(own[1], "lamp d") && str_is(own[2], "lamp c") && str_is(own[3], "lamp b"));
+    stop(&f);
+}
+
 /* ---- lookups ------------------------------------------------------------------------------------------------------------------- */
 
 static bool odd(void *ctx, const suggest_entry *x)
@@ -319,6 +339,7 @@ int main(void)
         cmocka_unit_test(a_misspelling_counts_for_what_it_was_corrected_to),
         cmocka_unit_test(the_less_used_half_goes_when_there_are_too_many),
         cmocka_unit_test(a_person_sees_ones_own_newest_first),
+        cmocka_unit_test(ones_own_are_in_order_of_time_whatever_the_order_told_in),
         cmocka_unit_test(what_is_refused_makes_room_for_the_next),
         cmocka_unit_test(pieces_of_a_text_say_what_was_typed),
         cmocka_unit_test(an_answer_is_read_as_it_was_packed),
