@@ -4,10 +4,7 @@
 #include <string.h>
 
 #include "base/base.h"
-
-static void require(bool holds) {
-    if (!holds) abort();
-}
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     str s = {(const char *)data, size};

@@ -4,11 +4,7 @@
 #include <string.h>
 
 #include "config/config.h"
-
-static void require(bool holds)
-{
-    if (!holds) abort();
-}
+#include "fuzz.h"
 
 static uint32_t walk(const conf_node *n, uint32_t depth)
 {

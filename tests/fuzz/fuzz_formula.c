@@ -3,8 +3,7 @@
  * sum to its result. */
 #include "../../plugins/function/compile.c"
 #include "../../plugins/function/evaluate.c"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static void check_error(const sinter_error *err, size_t size) {
     unsigned column = 0;

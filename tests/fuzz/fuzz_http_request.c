@@ -9,14 +9,10 @@
 #include <unistd.h>
 
 #include "http/http.h"
+#include "fuzz.h"
 
 static char folder[] = "/tmp/fuzz_http.XXXXXX";
 static struct sockaddr_in address;
-
-static void require(bool holds)
-{
-    if (!holds) abort();
-}
 
 static void put_file(const char *name, const char *text)
 {
@@ -89,7 +85,6 @@ static size_t exchange(const void *data, size_t n, suseconds_t patience_us, char
     return got;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char PING[] = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

@@ -5,13 +5,7 @@
 #include <string.h>
 
 #include "journal/record.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void must(bool ok)
-{
-    if (!ok) abort();
-}
+#include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -33,28 +27,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     record_stamp stamp = {.sequence = 9, .write_id = STR("w"), .time_ms = 5};
     if (record_scan_item(in, &id) && id.n) {
-        must(id.s >= in.s && id.s + id.n <= in.s + in.n);
+        require(id.s >= in.s && id.s + id.n <= in.s + in.n);
         record_item_put(&b, &stamp, 3, 4, in);
         arena_reset(a);
         if (record_read((str){b.data, b.len}, 9, a, &rec, NULL) == SINTER_OK) {
-            must(rec->item_put && rec->item_put->ordinal == 4 && rec->item_put->collection == 3);
-            must(strnlen(rec->item_put->item->id, id.n) <= id.n);
+            require(rec->item_put && rec->item_put->ordinal == 4 && rec->item_put->collection == 3);
+            require(strnlen(rec->item_put->item->id, id.n) <= id.n);
         }
     }
     uint32_t collection;
     if (record_scan_event(in, &collection, &id) && id.n) {
-        must(id.s >= in.s && id.s + id.n <= in.s + in.n);
+        require(id.s >= in.s && id.s + id.n <= in.s + in.n);
         record_event_put(&b, &stamp, in);
         arena_reset(a);
         if (record_read((str){b.data, b.len}, 9, a, &rec, NULL) == SINTER_OK) {
-            must(rec->event_put && rec->event_put->collection == collection && rec->event_put->event);
-            must(strncmp(rec->event_put->event->event_id, id.s, id.n) == 0 || memchr(id.s, 0, id.n));
+            require(rec->event_put && rec->event_put->collection == collection && rec->event_put->event);
+            require(strncmp(rec->event_put->event->event_id, id.s, id.n) == 0 || memchr(id.s, 0, id.n));
         }
     }
     if (record_scan_body(in, &field)) {
         record_any(&b, &stamp, in);
         arena_reset(a);
-        if (record_read((str){b.data, b.len}, 9, a, &rec, NULL) == SINTER_OK) must(rec->time_ms == 5);
+        if (record_read((str){b.data, b.len}, 9, a, &rec, NULL) == SINTER_OK) require(rec->time_ms == 5);
     }
     arena_free(a);
     buffer_free(&b);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "json/json.h"
+#include "fuzz.h"
 #include <sinter/storage/v1/journal.pb-c.h>
 #include <sinter/v1/admin.pb-c.h>
 #include <sinter/v1/catalog.pb-c.h>
@@ -12,11 +13,6 @@
 static const ProtobufCMessageDescriptor *const TYPES[] = {
     &sinter__v1__search_request__descriptor, &sinter__v1__search_response__descriptor, &sinter__v1__upsert_items_request__descriptor,
     &sinter__v1__get_status_response__descriptor, &sinter__storage__v1__record__descriptor};
-
-static void require(bool holds)
-{
-    if (!holds) abort();
-}
 
 static str packed(const ProtobufCMessage *m, arena *a)
 {
@@ -41,7 +37,6 @@ static void check(const ProtobufCMessageDescriptor *d, str text, arena *a)
     buffer_free(&out);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static arena *a;

@@ -2,29 +2,14 @@
 /* Any FacetRequest: refused with a place inside it, or counted over a small catalogue whose values are as far apart as values can be;
  * and what is answered adds up. The same bytes as a cursor are refused. */
 #include "pipeline/facets.h"
+#include "fuzz.h"
+#include "shop.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-static void require(bool holds)
-{
-    if (!holds) abort();
-}
-
 enum { ITEMS = 300 };
 
-static const config_field FIELDS[] = {
-    {.name = "title", .type = FIELD_TEXT, .searchable = true},
-    {.name = "brand", .type = FIELD_KEYWORD, .filterable = true},
-    {.name = "tags", .type = FIELD_KEYWORDS, .filterable = true},
-    {.name = "price", .type = FIELD_NUMBER, .filterable = true},
-    {.name = "stock", .type = FIELD_INTEGER, .filterable = true},
-    {.name = "sold_out", .type = FIELD_BOOLEAN, .filterable = true},
-    {.name = "released", .type = FIELD_TIMESTAMP, .filterable = true},
-    {.name = "place", .type = FIELD_GEO, .filterable = true},
-    {.name = "n_*", .pattern = true, .type = FIELD_NUMBER, .filterable = true},
-};
-static const config_collection SCHEMA = {.name = "shop", .file = "shop.yaml", .field = FIELDS, .n_fields = ARRAY_LEN(FIELDS)};
 
 /* One item's fields: some of them, from the ends of what their types hold. */
 static void put_item(catalog_collection *c, uint32_t i, rng *r, arena *a)
@@ -63,7 +48,7 @@ static void put_item(catalog_collection *c, uint32_t i, rng *r, arena *a)
         }
         Sinter__V1__Item__FieldsEntry *e = entries[item.n_fields] = &own[item.n_fields];
         sinter__v1__item__fields_entry__init(e);
-        e->key = (char *)FIELDS[k + 1].name;
+        e->key = (char *)SHOP_FIELDS[k + 1].name;
         e->value = &v[k];
         item.n_fields++;
     }
@@ -83,7 +68,7 @@ static catalog_collection *shop(void)
     if (c) return c;
     arena *a = arena_new(1 << 14);
     rng_seed(&r, 5);
-    require(catalog_open(&SCHEMA, 1, "u", epoch_new(1), &c, NULL) == SINTER_OK);
+    require(catalog_open(&SHOP, 1, "u", epoch_new(1), &c, NULL) == SINTER_OK);
     for (uint32_t i = 0; i < ITEMS; i++) put_item(c, i, &r, a);
     catalog_publish(c, ITEMS);
     arena_free(a);
@@ -114,7 +99,6 @@ static void check(const facet_run *x, const Sinter__V1__Facet *f)
     if (f->stats) require(f->stats->count == here && x->least <= x->most);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static arena *a;
@@ -126,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(cursor_read(a, text, 1, &c, &e) == SINTER_INVALID && strcmp(e.where, "cursor") == 0);
     Sinter__V1__FacetRequest *in = sinter__v1__facet_request__unpack(NULL, size, data);
     if (!in) return 0;
-    snap_collection collection = {.schema = &SCHEMA, .catalog = shop()};
+    snap_collection collection = {.schema = &SHOP, .catalog = shop()};
     Sinter__V1__SearchRequest request = SINTER__V1__SEARCH_REQUEST__INIT;
     request.facets = &in;
     request.n_facets = 1;

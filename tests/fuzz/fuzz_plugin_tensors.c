@@ -7,8 +7,7 @@
 #include <unistd.h>
 
 #include "plugin/tensors.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static char folder[64];
 

@@ -5,27 +5,13 @@
 #include <string.h>
 
 #include "recall/recall.h"
-
-static void require(bool holds) {
-    if (!holds) abort();
-}
+#include "fuzz.h"
+#include "shop.h"
 
 static catalog_collection *shop(void) {
-    static const config_field FIELDS[] = {
-        {.name = "title", .type = FIELD_TEXT, .searchable = true},
-        {.name = "brand", .type = FIELD_KEYWORD, .filterable = true},
-        {.name = "tags", .type = FIELD_KEYWORDS, .filterable = true},
-        {.name = "price", .type = FIELD_NUMBER, .filterable = true},
-        {.name = "stock", .type = FIELD_INTEGER, .filterable = true},
-        {.name = "sold_out", .type = FIELD_BOOLEAN, .filterable = true},
-        {.name = "released", .type = FIELD_TIMESTAMP, .filterable = true},
-        {.name = "place", .type = FIELD_GEO, .filterable = true},
-        {.name = "n_*", .pattern = true, .type = FIELD_NUMBER, .filterable = true},
-    };
-    static const config_collection SCHEMA = {.name = "shop", .file = "shop.yaml", .field = FIELDS, .n_fields = ARRAY_LEN(FIELDS)};
     static catalog_collection *c;
     if (c) return c;
-    require(catalog_open(&SCHEMA, 1, "u", epoch_new(1), &c, NULL) == SINTER_OK);
+    require(catalog_open(&SHOP, 1, "u", epoch_new(1), &c, NULL) == SINTER_OK);
     Sinter__V1__Value brand = SINTER__V1__VALUE__INIT, price = SINTER__V1__VALUE__INIT;
     brand.kind_case = SINTER__V1__VALUE__KIND_STRING_VALUE;
     brand.string_value = (char *)"Acme";

@@ -2,14 +2,10 @@
 /* Marks of any text for any query (before the first line feed: the query; behind it: the text). Marks are whole characters, ascending
  * and apart; and a word of the query is marked exactly where the index itself would find it in that text. */
 #include "recall/text_private.h"
+#include "fuzz.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define require(x) \
-    do {           \
-        if (!(x)) abort(); \
-    } while (0)
 
 static const config_field FIELDS[] = {
     {.name = "title", .type = FIELD_TEXT, .searchable = true, .stored = true, .weight = 1, .language = "en"},
@@ -97,7 +93,6 @@ static void check_map(str text, arena *a)
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static arena *a;

@@ -7,12 +7,7 @@
 #include <unistd.h>
 
 #include "recall/text_private.h"
-
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
+#include "fuzz.h"
 
 static const config_field FIELDS[] = {
     {.name = "title", .type = FIELD_TEXT, .searchable = true, .weight = 1, .group_index = 0},
@@ -98,7 +93,6 @@ static void check_document(const char *text, arena *a)
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static arena *a;

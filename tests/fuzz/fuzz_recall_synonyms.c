@@ -4,22 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "recall/text_private.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static const config_field FIELDS[] = {
     {.name = "title", .type = FIELD_TEXT, .searchable = true, .weight = 1, .language = "en"},
     {.name = "body", .type = FIELD_TEXT, .searchable = true, .weight = 1, .language = "de"},
 };
-
-static void require(bool holds)
-{
-    if (!holds) abort();
-}
 
 static void check_word(const text_word *w)
 {
@@ -46,10 +39,8 @@ static void check_query(const text_analyzer *t, const uint8_t *data, size_t size
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char path[64];
-    int fd = memfd_create("synonyms", 0);
-    if (fd < 0 || write(fd, data, size) != (ssize_t)size) abort();
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    char path[FUZZ_PATH];
+    int fd = fuzz_file(data, size, path);
     config_collection schema = {.name = "test", .file = "test.yaml", .field = FIELDS, .n_fields = 2, .n_groups = 1, .language = {"en", "de"},
                                 .n_languages = 2, .units = true, .minimum_should_match = "", .stop_words = "default", .synonyms = path};
     text_analyzer *t = NULL;

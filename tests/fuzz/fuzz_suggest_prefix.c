@@ -6,16 +6,10 @@
 
 #include "suggest/inside.h"
 #include "suggest/packed.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static store *s;
 static suggest_set *set;
-
-static void require(bool holds)
-{
-    if (!holds) abort();
-}
 
 static void open_once(void)
 {
