@@ -387,6 +387,12 @@ class Case(unittest.TestCase):
         self.assertEqual(caught.exception.code().name, code, caught.exception.details())
         return caught.exception
 
+    def assert_refused(self, field, fix, call, *args, **kwargs):
+        """The call must fail for what `field` of the request holds, and its text tell of `fix`."""
+        e = self.assert_fails("INVALID_ARGUMENT", call, *args, **kwargs)
+        self.assertEqual(details(e, pb.error_details_pb2.BadRequest).field_violations[0].field, field)
+        self.assertIn(fix, e.details())
+
 
 class ServerCase(Case):
     """One server for the tests of a class. Set COLLECTIONS, PIPELINES (None: the little shop), SETTINGS, FILES."""

@@ -4,14 +4,13 @@
 SINTER_SEED: of the writers."""
 import os
 import random
-import subprocess
 import threading
 import time
 import unittest
 
 import grpc
 import harness
-from harness import SLOW, item, pb, value
+from harness import SLOW, item, pb, until, value
 
 C, E = pb.catalog_pb2, pb.events_pb2
 SEED = int(os.environ.get("SINTER_SEED", 5))
@@ -46,7 +45,7 @@ def click(id, n, user="u", collection="shop"):
     return E.Event(event_id=n, collection=collection, type="click", user_id=user, item_ids=[id])
 
 
-class Aliases(unittest.TestCase):
+class Aliases(harness.Case):
     def setUp(self):
         self.s = server(extra={"films": "fields:\n  name: {type: text}\n"})
         self.addCleanup(self.s.close)
@@ -54,10 +53,7 @@ class Aliases(unittest.TestCase):
         self.s.upsert("shop_v2", [item("b", title="neuer Schuh"), item("c", title="Schuhe")], searchable=True)
 
     def refused(self, code, text, *args, **more):
-        with self.assertRaises(grpc.RpcError) as caught:
-            set_alias(self.s, *args, **more)
-        self.assertEqual(caught.exception.code().name, code, caught.exception.details())
-        self.assertIn(text, caught.exception.details())
+        self.assertIn(text, self.assert_fails(code, set_alias, self.s, *args, **more).details())
 
     def hits(self, collection, **more):
         r = self.s.search(collection=collection, **more)
@@ -84,7 +80,7 @@ class Aliases(unittest.TestCase):
                 self.s.start()
         self.s.upsert("shop", [item("d", title="Hut")])
         self.assertEqual(sorted(content(self.s, "shop_v2")), ["b", "c", "d"])
-        answer = self.s.stub("Event").RecordEvents(E.RecordEventsRequest(events=[click("b", "1")]), timeout=10 * SLOW)
+        answer = self.s.record(click("b", "1"))
         self.assertEqual(answer.accepted, 1)
         set_alias(self.s, "shop", "")
         self.assertEqual(self.hits("shop"), (["a"], "shop"))
@@ -109,8 +105,7 @@ class Aliases(unittest.TestCase):
         self.assertIn("alias 'store'", caught.exception.details())
 
     def test_from_the_shell(self):
-        def sinter(*args):
-            return subprocess.run([harness.BUILD / "bin/sinter", "alias", *args, "--server", self.s.address], capture_output=True, text=True, timeout=60 * SLOW)
+        sinter = lambda *words: self.s.sinter("alias", *words)
         self.assertEqual(sinter("list").stdout, "no aliases\n")
         self.assertIn("alias shop: now shop_v2", sinter("set", "shop", "shop_v2").stdout)
         self.assertRegex(sinter("list").stdout, r"^shop +shop_v2\n$")
@@ -126,7 +121,7 @@ class Copies(unittest.TestCase):
         with harness.Server(collections={"shop": SHOP, "shop_v2": narrow}, pipelines={"shop": PIPELINE}) as s:
             s.upsert("shop", [item(f"i{i}", title=f"Schuh {i}", brand="Acme", price=float(i), released="2020-01-01") for i in range(1200)])
             s.upsert("shop", [item("bad", title="no brand")])
-            s.stub("Event").RecordEvents(E.RecordEventsRequest(events=[click(f"i{i}", f"e{i}", f"u{i % 7}") for i in range(100)]), timeout=10 * SLOW)
+            s.record(*(click(f"i{i}", f"e{i}", f"u{i % 7}") for i in range(100)))
             last = copy(s)[-1]
             self.assertEqual((last.items, last.events, last.refused, list(last.left_out)), (1200, 100, 1, ["released"]))
             self.assertEqual([(r.id, r.violations[0].field) for r in last.rejected], [("bad", "fields.brand")])
@@ -135,9 +130,7 @@ class Copies(unittest.TestCase):
             self.assertEqual(len(got), 1200)
             self.assertEqual(sorted(got["i7"].fields), ["brand", "price", "title"])
             self.assertEqual(s.search(collection="shop_v2", query="schuhe", after_sequence=s.status().sequence).total, 1200)
-            end = time.monotonic() + 10 * SLOW
-            while s.counters()["profile_events"] < 200 and time.monotonic() < end:
-                time.sleep(0.02)
+            until(lambda: s.counters()["profile_events"] >= 200, 10)
             self.assertEqual(s.counters()["profile_events"], 200)
             s.upsert("shop", [item("late", title="spät", brand="Acme")])
             s.delete("shop", ["i5"])
@@ -201,10 +194,7 @@ class Copies(unittest.TestCase):
                 time.sleep(0.3)  # some writes are there before the copy begins
                 last = copy(s, alias="shop", who="test")[-1]
                 before = {k: len(w[2]) for k, w in enumerate(writers)}
-                end = time.monotonic() + 5 * SLOW
-                while any(len(w[2]) < before[k] + 3 for k, w in enumerate(writers)) and not failures:
-                    assert time.monotonic() < end, "the writers do not go on"
-                    time.sleep(0.02)
+                until(lambda: failures or all(len(w[2]) >= before[k] + 3 for k, w in enumerate(writers)), 5, lambda: "the writers do not go on")
             finally:
                 stop.set()
                 [t.join() for t in threads]
@@ -217,7 +207,7 @@ class Copies(unittest.TestCase):
                     self.assertEqual(got[id].fields["stock"].integer_value, total, id)
                     self.assertEqual(got[id].fields["price"].number_value, float(state.get(id, 0)), id)
             events = {e for w in writers for e in w[2]}
-            repeated = s.stub("Event").RecordEvents(E.RecordEventsRequest(events=[click("i1", e) for e in events]), timeout=30 * SLOW)
+            repeated = s.record(*(click("i1", e) for e in events))
             self.assertEqual((repeated.repeated, repeated.accepted), (len(events), 0))
             self.assertNotIn("version", str([i for i in content(s, "=shop").values() if i.fields["price"].number_value > 10**6]))
 
@@ -240,8 +230,7 @@ class Copies(unittest.TestCase):
     def test_from_the_shell(self):
         with server() as s:
             s.upsert("shop", [item(f"i{i}", title="x") for i in range(50)])
-            def sinter(*args):
-                return subprocess.run([harness.BUILD / "bin/sinter", "collection", *args, "--server", s.address], capture_output=True, text=True, timeout=60 * SLOW)
+            sinter = lambda *words: s.sinter("collection", *words)
             r = sinter("copy", "shop", "shop_v2", "--alias", "shop")
             self.assertEqual(r.returncode, 0, r.stderr)
             self.assertIn("50 items put", r.stdout)

@@ -34,12 +34,11 @@ class Clients(harness.ServerCase):
         cls.server.upsert("shop", [harness.item(f"i{n}", title=f"red shoe {n}") for n in range(9)], searchable=True)
         events = [harness.pb.events_pb2.Event(event_id=str(n), collection="shop", type="click", user_id=f"u{n % 5}", item_ids=[f"i{n % 9}"])
                   for n in range(60)]
-        cls.server.stub("Event").RecordEvents(harness.pb.events_pb2.RecordEventsRequest(events=events), timeout=10 * SLOW)
+        cls.server.record(*events)
 
     def train(self):
         """A version that nobody has deployed."""
-        done = subprocess.run([str(harness.BUILD / "bin/sinter"), "train", "shop.liked", "-c", str(self.server.conf / "sinter.yaml"), "--quiet"],
-                              capture_output=True, text=True, timeout=60 * SLOW)
+        done = harness.sinter("train", "shop.liked", "-c", self.server.conf / "sinter.yaml", "--quiet")
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def tour(self, command, cwd, **env):

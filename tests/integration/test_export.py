@@ -10,12 +10,10 @@ import struct
 import subprocess
 import tempfile
 import threading
-import time
 import unittest
 
-import grpc
 import harness
-from harness import SLOW, item, pb, value
+from harness import SLOW, item, pb, until, value
 
 C, E, T = pb.catalog_pb2, pb.events_pb2, pb.types_pb2
 SEED = int(os.environ.get("SINTER_SEED", 3))
@@ -35,11 +33,6 @@ fields:
   "attributes.n_*": {type: number}
 events: {click: 1, rating: value}
 """
-
-
-def sinter(server, *args, stdin=None):
-    return subprocess.run([str(harness.BUILD / "bin/sinter"), *map(str, args), "--server", server.address], capture_output=True, text=True,
-                          timeout=120 * SLOW, stdin=stdin or subprocess.DEVNULL)
 
 
 def text(rng, alphabet, n=12):
@@ -108,11 +101,11 @@ class RoundTrip(unittest.TestCase):
                 self.assertEqual((sum(a.accepted for a in answers), [r for a in answers for r in a.rejected]), (700, []))
                 self.a.delete(form, [items[3].id, items[50].id])
                 first, second = self.tmp / f"first.{form}", self.tmp / f"second.{form}"
-                r = sinter(self.a, "export", form, "--output", first)
+                r = self.a.sinter("export", form, "--output", first)
                 self.assertEqual((r.returncode, r.stderr), (0, ""))
-                r = sinter(self.b, "import", form, first)
+                r = self.b.sinter("import", form, first)
                 self.assertEqual(r.returncode, 0, r.stderr)
-                self.assertEqual(sinter(self.b, "export", form, "--output", second).returncode, 0)
+                self.assertEqual(self.b.sinter("export", form, "--output", second).returncode, 0)
                 self.assertEqual(first.read_bytes(), second.read_bytes())
                 self.assertEqual(len(first.read_text().split("\n")) >= 698, True)
                 mine = [i for i in self.a.stub("Catalog").ListItems(C.ListItemsRequest(collection=form, fields=["*"], unstored=True, page_size=1000), timeout=60 * SLOW)]
@@ -121,23 +114,23 @@ class RoundTrip(unittest.TestCase):
 
     def test_filters_fields_and_where_it_goes_on(self):
         self.a.upsert("jsonl", [item(f"z{i}", brand="zz", stock=i, title="t") for i in range(40)], searchable=True)
-        r = sinter(self.a, "export", "jsonl", "--filter", 'brand = "zz" AND stock >= 30', "--fields", "stock,brand")
+        r = self.a.sinter("export", "jsonl", "--filter", 'brand = "zz" AND stock >= 30', "--fields", "stock,brand")
         self.assertEqual([json.loads(line) for line in r.stdout.splitlines()], [{"id": f"z{i}", "brand": "zz", "stock": i} for i in range(30, 40)])
-        r = sinter(self.a, "export", "jsonl", "--filter", 'brand = "zz"', "--fields", "stock", "--format", "csv", "--after", "z37")
+        r = self.a.sinter("export", "jsonl", "--filter", 'brand = "zz"', "--fields", "stock", "--format", "csv", "--after", "z37")
         self.assertEqual(r.stdout, "z38,38\nz39,39\n")
-        self.assertEqual(sinter(self.a, "export", "jsonl", "--fields", "stok").returncode, 4)
-        self.assertEqual(sinter(self.a, "export", "nothing").returncode, 5)
-        self.assertEqual(sinter(self.a, "export", "jsonl", "--format", "xml").returncode, 2)
-        self.assertEqual(sinter(self.a, "export").returncode, 2)
+        self.assertEqual(self.a.sinter("export", "jsonl", "--fields", "stok").returncode, 4)
+        self.assertEqual(self.a.sinter("export", "nothing").returncode, 5)
+        self.assertEqual(self.a.sinter("export", "jsonl", "--format", "xml").returncode, 2)
+        self.assertEqual(self.a.sinter("export").returncode, 2)
 
     def test_what_a_cell_cannot_tell_is_refused_not_lost(self):
         self.a.upsert("csv", [item("odd", tags=["a|b"])], searchable=True)
-        r = sinter(self.a, "export", "csv", "--format", "csv")
+        r = self.a.sinter("export", "csv", "--format", "csv")
         self.assertEqual(r.returncode, 4)
         self.assertIn("odd: tags holds a value", r.stderr)
         self.a.delete("csv", ["odd"])
         self.a.upsert("tsv", [item("odd", title="a\tb")])
-        r = sinter(self.a, "export", "tsv", "--format", "tsv")
+        r = self.a.sinter("export", "tsv", "--format", "tsv")
         self.assertIn("odd: title holds a tab", r.stderr)
         self.assertIn("--after", r.stderr)
         self.a.delete("tsv", ["odd"])
@@ -158,22 +151,22 @@ class RoundTrip(unittest.TestCase):
             if rng.random() < 0.3:
                 ev.attributes["k"].CopyFrom(value(rng.choice(["x", 5, 2.5, True, ["a", "b"]])))
             events.append(ev)
-        answers = [self.a.stub("Event").RecordEvents(E.RecordEventsRequest(events=events[at:at + 500]), timeout=30 * SLOW) for at in range(0, 1500, 500)]
+        answers = [self.a.record(*events[at:at + 500]) for at in range(0, 1500, 500)]
         self.assertEqual(sum(a.accepted for a in answers), 1500)
         first, second = self.tmp / "first-events.jsonl", self.tmp / "second-events.jsonl"
-        self.assertEqual(sinter(self.a, "export", "events", "--collection", "jsonl", "--output", first).returncode, 0)
-        self.assertEqual(sinter(self.b, "events", "import", first, "--collection", "jsonl").returncode, 0)
-        self.assertEqual(sinter(self.b, "export", "events", "--collection", "jsonl", "--output", second).returncode, 0)
+        self.assertEqual(self.a.sinter("export", "events", "--collection", "jsonl", "--output", first).returncode, 0)
+        self.assertEqual(self.b.sinter("events", "import", first, "--collection", "jsonl").returncode, 0)
+        self.assertEqual(self.b.sinter("export", "events", "--collection", "jsonl", "--output", second).returncode, 0)
         self.assertEqual(first.read_bytes(), second.read_bytes())
         self.assertEqual(len(first.read_text().splitlines()), 1500)
         pages = list(self.b.stub("Event").ListEvents(E.ListEventsRequest(collection="jsonl"), timeout=30 * SLOW))
         got = [e for p in pages for e in p.events]
         self.assertEqual(len(got), 1500)
         self.assertEqual([e.time for e in got], [e.time for e in events])
-        self.assertEqual(sinter(self.a, "export", "events").returncode, 4)  # of which collection?
+        self.assertEqual(self.a.sinter("export", "events").returncode, 4)  # of which collection?
         rest = list(self.b.stub("Event").ListEvents(E.ListEventsRequest(collection="jsonl", after_sequence=pages[0].sequence), timeout=30 * SLOW))
         self.assertEqual([e.event_id for p in rest for e in p.events], [e.event_id for e in got[len(pages[0].events):]])
-        r = sinter(self.a, "export", "events", "--collection", "jsonl", "--format", "csv")
+        r = self.a.sinter("export", "events", "--collection", "jsonl", "--format", "csv")
         self.assertEqual(r.returncode, 4)
 
 
@@ -193,7 +186,7 @@ class Replace(unittest.TestCase):
         return sorted(i.id for i in self.s.list("shop", page_size=1000))
 
     def run_import(self, rows, *args):
-        r = sinter(self.s, "import", "shop", self.file(rows), "--replace", "--json", *args)
+        r = self.s.sinter("import", "shop", self.file(rows), "--replace", "--json", *args)
         return r, json.loads(r.stdout) if r.stdout else None
 
     def test_what_the_file_lacks_goes_and_what_others_add_stays(self):
@@ -225,7 +218,7 @@ class Replace(unittest.TestCase):
         self.assertEqual((r.returncode, told["deleted"]), (4, 40))
         r, told = self.run_import([{"id": "only", "title": "x"}], "--force")
         self.assertEqual(self.ids(), ["only"])
-        r = sinter(self.s, "import", "shop", self.file([]), "--force")
+        r = self.s.sinter("import", "shop", self.file([]), "--force")
         self.assertEqual(r.returncode, 2)
 
     def test_an_import_that_fails_on_the_way_deletes_nothing(self):
@@ -233,9 +226,7 @@ class Replace(unittest.TestCase):
         path = self.file(rows * 400)
         p = subprocess.Popen([str(harness.BUILD / "bin/sinter"), "import", "shop", str(path), "--replace", "--server", self.s.address, "--batch", "50"],
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 20 * SLOW
-        while self.s.counters()["journal_records"] < 500 and time.monotonic() < end:
-            time.sleep(0.01)
+        until(lambda: self.s.counters()["journal_records"] >= 500)
         p.kill()
         p.wait()
         self.assertEqual(len(self.ids()), 100)

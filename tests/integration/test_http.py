@@ -13,21 +13,13 @@ import grpc
 from google.protobuf import json_format
 
 import harness
-from harness import SLOW, item, pb
+from harness import SLOW, item, pb, until
 
 SETTINGS = """
 http: {listen: 127.0.0.1:0, origins: [https://shop.example], hosts: [search.internal], receive: 1500ms, max_connections: 64}
 limits: {max_message: 64KiB, max_concurrent: 8}
 log: {format: json, slow: 1us}
 """
-
-
-def until(what, seconds=10):
-    end = time.monotonic() + seconds * SLOW
-    while not (got := what()):
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.02)
-    return got
 
 
 class HttpCase(harness.ServerCase):

@@ -92,8 +92,7 @@ class Monitoring(harness.ServerCase):
         self.assertEqual(len(self.server.status().metrics), 0)
 
     def top(self, *args):
-        out = subprocess.run([str(BUILD / "bin/sinter"), "top", "--server", self.server.address, "--once", "--every", "300ms", *args],
-                             capture_output=True, text=True, timeout=60 * SLOW)
+        out = self.server.sinter("top", "--once", "--every", "300ms", *args)
         self.assertEqual(out.returncode, 0, out.stderr)
         return out.stdout
 
@@ -124,7 +123,7 @@ class Monitoring(harness.ServerCase):
         self.assertNotIn("\033", text)
 
     def test_top_refuses_what_it_does_not_know(self):
-        out = subprocess.run([str(BUILD / "bin/sinter"), "top", "--every", "1ms"], capture_output=True, text=True, timeout=60)
+        out = harness.sinter("top", "--every", "1ms")
         self.assertEqual(out.returncode, 2, out.stderr)
 
 

@@ -2,7 +2,6 @@
 """People: windows and rates as features, sessions that become a user's, all the same after kill -9."""
 import json
 import random
-import subprocess
 import threading
 import time
 import unittest
@@ -10,9 +9,8 @@ import unittest
 import grpc
 
 import harness
-from harness import item, pb
+from harness import SLOW, item, pb, until
 
-SLOW = harness.SLOW
 ev = pb.events_pb2
 COLLECTION = """
 fields:
@@ -43,7 +41,7 @@ class House:
         self.server, self.n = server, 0
 
     def record(self, *events):
-        return self.server.stub("Event").RecordEvents(ev.RecordEventsRequest(events=events), timeout=30 * SLOW).sequence
+        return self.server.record(*events).sequence
 
     def event(self, what, type="click", user="", session="", ago=0, **more):
         self.n += 1
@@ -73,9 +71,8 @@ class Windows(harness.ServerCase):
         events += [h.event("a2", user="ann", ago=5 * 3600, request_id=shown[1]), h.event("b1", user="ann"),
                    h.event("a1", type="purchase", user="ann")]
         last = h.record(*events)
-        end = time.monotonic() + 30 * SLOW
-        while (f := h.features("a1", last))["shown.day"] < 20 and time.monotonic() < end:
-            time.sleep(0.02)
+        until(lambda: h.features("a1", last)["shown.day"] >= 20, 30)
+        f = h.features("a1", last)
         self.assertEqual((f["events.click.hour"], f["events.click.day"], f["events.click.month"]), (1, 2, 3))
         self.assertEqual((f["events.click.brand.day"], f["events.click.query.day"], f["shown.day"]), (3, 2, 20))
         mean = 3 / 60
@@ -160,22 +157,16 @@ class Attributes(harness.ServerCase):
         for more, where in ((dict(user=""), "user_id"), (dict(set={f"a{i}": i for i in range(65)}), "attributes"),
                             (dict(set={"a": "x" * 70000}), "attributes"), (dict(set={"a": float("nan")}), "attributes.a"),
                             (dict(write_id="x" * 257), "write_id")):
-            with self.assertRaises(grpc.RpcError) as caught:
-                self.put(**more)
-            self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
-            self.assertIn(where, caught.exception.details())
+            self.assertIn(where, self.assert_fails("INVALID_ARGUMENT", self.put, **more).details())
         for request in (ev.GetUserRequest(), ev.GetUserRequest(user_id="a", session_id="b"), ev.GetUserRequest(user_id="a", events=10001)):
-            with self.assertRaises(grpc.RpcError) as caught:
-                self.server.stub("Event").GetUser(request, timeout=30 * SLOW)
-            self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
+            self.assert_fails("INVALID_ARGUMENT", self.server.stub("Event").GetUser, request, timeout=30 * SLOW)
 
 
 class Joined(harness.ServerCase):
     COLLECTIONS, PIPELINES = {"things": COLLECTION}, {"main": PIPELINE}
 
     def journal(self):
-        out = subprocess.run([str(harness.BUILD / "bin/sinter"), "journal", "dump", "-c", str(self.server.conf / "sinter.yaml"), "--kind",
-                              "event_put", "--json"], capture_output=True, text=True, check=True).stdout
+        out = harness.sinter("journal", "dump", "-c", self.server.conf / "sinter.yaml", "--kind", "event_put", "--json", check=True).stdout
         return {e["event_id"]: e for e in map(json.loads, out.splitlines())}
 
     def test_an_event_is_filled_from_the_answer_that_it_names(self):
@@ -193,14 +184,13 @@ class Joined(harness.ServerCase):
         self.assertNotIn("joined", told["e2"])  # another user's answer
         self.assertNotIn("joined", told["e3"])  # says all itself
         s.restart()
-        end = time.monotonic() + 30 * SLOW  # answers from before the start are read behind it
-        while True:
+
+        def joined():
             e = h.event(second, user="ann", request_id=answer.request_id)
             h.record(e)
-            joined = self.journal()[e.event_id].get("joined")
-            if joined or time.monotonic() > end:
-                break
-        self.assertEqual(joined, {"session_id": "s1", "query": "red lamp", "position": [2]})
+            return self.journal()[e.event_id].get("joined")
+        # Answers from before the start are read behind it.
+        self.assertEqual(until(joined, 30), {"session_id": "s1", "query": "red lamp", "position": [2]})
 
 
 SECRET, OTHER, SESSION = "Ariadne-7f3a", "Theseus-11", "labyrinth-5c"
@@ -220,9 +210,7 @@ class Saved(unittest.TestCase):
             now.time.GetCurrentTime()
             ask = lambda: [h.features(i.id, last, user=people[7], session="s5", context=now) for i in THINGS]
             before = ask()
-            end = time.monotonic() + 60 * SLOW
-            while not file.exists() and time.monotonic() < end:
-                time.sleep(0.05)
+            until(file.exists, 60)
             behind = h.record(h.event("a1", user=people[7]))  # what comes behind it is walked
             s.kill9()
             s.start()
@@ -241,8 +229,7 @@ class Saved(unittest.TestCase):
             for erased in (False, True):
                 if erased:
                     s.stub("Event").EraseUser(ev.EraseUserRequest(user_id=people[7]), timeout=60 * SLOW)
-                while not file.exists() and time.monotonic() < end + 60 * SLOW:
-                    time.sleep(0.05)
+                until(file.exists, 60)
                 self.assertEqual([people[i].encode() in file.read_bytes() for i in (7, 8)], [not erased, True])
 
 
@@ -264,12 +251,7 @@ class Erasing(unittest.TestCase):
                 r = h.search(self.last, user=user if i else "", session=session, log=True)
                 self.last = h.record(h.event("a1", user=user if i else "", session=session, request_id=r.request_id, query=f"where is {user}"))
         self.events.PutUser(ev.PutUserRequest(user_id=SECRET, attributes={"name": harness.value(SECRET)}, write_id=SECRET), timeout=30 * SLOW)
-        end = time.monotonic() + 30 * SLOW
-        while self.status("impressions_stored") < 2 * times and time.monotonic() < end:
-            time.sleep(0.05)
-
-    def status(self, name):
-        return self.server.stub("Admin").GetStatus(pb.admin_pb2.GetStatusRequest(), timeout=30 * SLOW).counters[name]
+        until(lambda: self.server.counters()["impressions_stored"] >= 2 * times, 30)
 
     def erase(self, timeout=120, **more):
         return self.events.EraseUser(ev.EraseUserRequest(**(more or dict(user_id=SECRET))), timeout=timeout * SLOW)
@@ -284,8 +266,7 @@ class Erasing(unittest.TestCase):
 
     def verify(self):
         for kind in ("catalogue", "impressions"):
-            subprocess.run([str(harness.BUILD / "bin/sinter"), "journal", "verify", str(self.server.data / "journal" / kind)], check=True,
-                           capture_output=True)
+            harness.sinter("journal", "verify", self.server.data / "journal" / kind, check=True)
 
     def test_an_erased_person_is_in_no_file(self):
         h = self.h

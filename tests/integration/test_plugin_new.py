@@ -3,13 +3,11 @@
 import pathlib
 import re
 import shutil
-import subprocess
 import tempfile
 import unittest
 
 import harness
 import installed
-from harness import SLOW
 from test_install import Installed, run
 
 ROLES = ("ranker", "fusion", "recall", "rewriter", "finisher", "trainer")
@@ -84,7 +82,7 @@ class New(unittest.TestCase):
         self.assertEqual([d.name for d in degraded], ["my_trainer"])
         events = [harness.pb.events_pb2.Event(event_id=str(n), collection="items", type="click", user_id=f"u{n % 7}", item_ids=["2" if n % 3 else "3"])
                   for n in range(40)]
-        server.stub("Event").RecordEvents(harness.pb.events_pb2.RecordEventsRequest(events=events), timeout=10 * SLOW)
+        server.record(*events)
         done = self.sinter("train", "trainer.my_trainer", "-c", server.conf / "sinter.yaml", "--deploy", "--server", server.address, "--quiet")
         self.assertEqual(done.returncode, 0, done.stderr)
         answer = ask("trainer", "shoe")

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A schema grows while the server runs: fields and collections come and go by Reload, and no search fails meanwhile."""
 import threading
-import time
 import unittest
 
 import grpc
 import harness
-from harness import SLOW, item, pb
+from harness import item, pb, until
 
 SHOP = harness.SHOP_COLLECTION
 GROUPED = """
@@ -24,13 +23,6 @@ def field(line):
 
 def ids(answer):
     return sorted(h.id for h in answer.hits)
-
-
-def until(what, seconds=20):
-    end = time.monotonic() + seconds * SLOW
-    while not what():
-        assert time.monotonic() < end, "in vain"
-        time.sleep(0.02)
 
 
 class Fields(unittest.TestCase):
@@ -178,8 +170,7 @@ class Collections(unittest.TestCase):
             s.write("collections/films.yaml", "fields:\n  title: {type: text}\nevents: {watch: 1}\n")
             s.reload()
             s.upsert("films", [item("f", title="film")], searchable=True)
-            r = s.stub("Event").RecordEvents(pb.events_pb2.RecordEventsRequest(events=[
-                pb.events_pb2.Event(event_id="1", collection="films", type="watch", user_id="u", item_ids=["f"])]), timeout=10 * SLOW)
+            r = s.record(pb.events_pb2.Event(event_id="1", collection="films", type="watch", user_id="u", item_ids=["f"]))
             self.assertEqual(r.accepted, 1)
             until(lambda: s.counters()["profile_events"] == 1)
             s.restart()

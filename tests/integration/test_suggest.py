@@ -3,14 +3,13 @@
 import functools
 import json
 import random
-import subprocess
 import time
 import unittest
 
 import grpc
 
 import harness
-from harness import BUILD, SLOW, pb
+from harness import pb, until
 
 QUERY, VALUE, ITEM = 1, 2, 3
 HALF_LIFE_MS = 30 * 86400e3
@@ -93,10 +92,12 @@ def brute(entries, prefix, limit, typos=True):
     return [x[2].decode() for x in sorted(found.values())][:limit]
 
 
-class Suggest(unittest.TestCase):
+class Suggest(harness.ServerCase):
+    COLLECTIONS = {"shop": COLLECTION, "plain": PLAIN}
+
     @classmethod
     def setUpClass(cls):
-        cls.server = harness.Server(collections={"shop": COLLECTION, "plain": PLAIN})
+        super().setUpClass()
         r = random.Random(7)
         cls.items = {}
         for i in range(400):
@@ -115,15 +116,7 @@ class Suggest(unittest.TestCase):
             events.append((f"e{n}", kind, k, cls.now - ago))
             cls.use[k] = cls.use.get(k, 0) + {"click": 1, "purchase": 5}[kind] * 2 ** (-ago / HALF_LIFE_MS)
         cls.events(events)
-        end, first = time.time() + 15 * SLOW, brute(cls.entries(ITEM), "", 100)
-        while time.time() < end:
-            try:
-                if cls.texts("", ITEM, page_size=100) == first:
-                    return
-            except grpc.RpcError:
-                pass  # the first set is being made
-            time.sleep(0.05)
-        raise AssertionError("completions never came to what brute force says")
+        cls.eventually(lambda: cls.texts("", ITEM, page_size=100), brute(cls.entries(ITEM), "", 100))
 
     @classmethod
     def events(cls, all_events, **more):
@@ -132,14 +125,9 @@ class Suggest(unittest.TestCase):
             e = pb.events_pb2.Event(event_id=event_id, collection="shop", type=kind, item_ids=[item], user_id="u" + event_id, **more)
             e.time.FromMilliseconds(ms)
             out.append(e)
-        stub = cls.server.stub("Event")
         for i in range(0, len(out), 200):
-            answer = stub.RecordEvents(pb.events_pb2.RecordEventsRequest(events=out[i:i + 200]), timeout=30)
+            answer = cls.server.record(*out[i:i + 200])
             assert not answer.rejected, answer.rejected[0]
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.close()
 
     @classmethod
     def suggest(cls, prefix="", collection="shop", timeout=10, **more):
@@ -149,17 +137,18 @@ class Suggest(unittest.TestCase):
     def texts(cls, prefix, kind, **more):
         return [c.text for c in cls.suggest(prefix, kinds=[kind], **more).completions]
 
-    def eventually(self, fn, want):
-        end, got = time.time() + 15 * SLOW, None
-        while time.time() < end:
+    @staticmethod
+    def eventually(fn, want):
+        got = None
+
+        def is_so():
+            nonlocal got
             try:
                 got = fn()
             except grpc.RpcError as e:
-                got = e.code()
-            if got == want:
-                return
-            time.sleep(0.05)
-        self.assertEqual(got, want)
+                got = e.code()  # such as while the first set is being made
+            return got == want
+        until(is_so, 15, lambda: f"{got!r} never came to {want!r}")
 
     @classmethod
     def entries(cls, kind):
@@ -275,8 +264,7 @@ class Suggest(unittest.TestCase):
             self.assertIn(part, failed.exception.details())
 
     def test_the_command_prints_people_and_machines_what_they_want(self):
-        run = lambda *words: subprocess.run([BUILD / "bin/sinter", "suggest", *words, "--server", self.server.address], capture_output=True, text=True,
-                                            timeout=30 * SLOW)
+        run = lambda *words: self.server.sinter("suggest", *words)
         self.assertIn("value  Larkfield  brand", run("shop", "lark").stdout)
         self.assertEqual(json.loads(run("shop", "lark", "--kinds", "value", "--json").stdout)["suggestions"], ["Larkfield"])
         self.assertEqual(run("plain", "x").returncode, 4)

@@ -4,14 +4,13 @@
 SINTER_SEED: of the random updates, and of the kills."""
 import os
 import random
-import subprocess
 import threading
 import time
 import unittest
 
 import grpc
 import harness
-from harness import SLOW, item, pb, value
+from harness import SLOW, item, pb, until, value
 
 C = pb.catalog_pb2
 T = pb.types_pb2
@@ -275,8 +274,7 @@ class Deletes(harness.ServerCase):
         self.assertEqual(len(self.server.get("shop", ["late"]).items), 1)
 
     def test_5_from_the_shell(self):
-        def sinter(*args):
-            return subprocess.run([harness.BUILD / "bin/sinter", "delete", "shop", *args, "--server", self.server.address], capture_output=True, text=True, timeout=60 * SLOW)
+        sinter = lambda *words: self.server.sinter("delete", "shop", *words)
         self.assertIn("1 items deleted, 1 unknown", sinter(f"i{self.N - 1}", "never").stdout)
         self.assertRegex(sinter("--filter", "price = 8", "--dry-run").stdout, r"^\d+ items would be deleted")
         self.assertEqual(sinter("--filter", "price = 8").returncode, 0)
@@ -363,12 +361,12 @@ class Compaction(unittest.TestCase):
 
             thread = threading.Thread(target=search)
             thread.start()
-            end = time.monotonic() + 30 * SLOW
-            while not s.counters()["index_compactions"] and time.monotonic() < end:
-                time.sleep(0.05)
-            time.sleep(0.2)
-            stop.set()
-            thread.join()
+            try:
+                until(lambda: s.counters()["index_compactions"], 30)
+                time.sleep(0.2)
+            finally:
+                stop.set()
+                thread.join()
             self.assertEqual((failed, s.counters()["index_compactions"]), ([], 1))
             s.upsert("shop", [item("late", title="latecomer")], searchable=True)
             self.assertEqual([h.id for h in s.search(collection="shop", query="latecomer").hits], ["late"])

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Words over gRPC: synonyms and stop words that a reload changes, and what is searched where nothing is found."""
-import time
 import unittest
 
 import grpc
 
 import harness
-from harness import SLOW, pb
+from harness import pb
 
 COLLECTION = """
 fields:
@@ -43,17 +42,15 @@ THINGS = [
 ]
 
 
-class Words(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = harness.Server(collections={"things": COLLECTION, "strict": AND},
-                                    files={"words/synonyms.yaml": SYNONYMS, "words/stop.txt": "for a the with\n"})
-        cls.server.upsert("things", [harness.item(i, title=t, body=b, brand=m, price=p) for i, t, b, m, p in THINGS], searchable=True)
-        cls.server.upsert("strict", [harness.item(i, title=t) for i, t, *_ in THINGS], searchable=True)
+class Words(harness.ServerCase):
+    COLLECTIONS = {"things": COLLECTION, "strict": AND}
+    FILES = {"words/synonyms.yaml": SYNONYMS, "words/stop.txt": "for a the with\n"}
 
     @classmethod
-    def tearDownClass(cls):
-        cls.server.close()
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.server.upsert("things", [harness.item(i, title=t, body=b, brand=m, price=p) for i, t, b, m, p in THINGS], searchable=True)
+        cls.server.upsert("strict", [harness.item(i, title=t) for i, t, *_ in THINGS], searchable=True)
 
     def found(self, query, collection="things", **more):
         return [h.id for h in self.search(query, collection, **more).hits]
