@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prints one figure beside its goal, and appends it to build/bars.jsonl (or $BARS_FILE).
 
-    bar.py NAME METRIC OP GOAL VALUE [LOW HIGH] [--interval whole|contains] [--seconds S]
-    bar.py NAME METRIC OP GOAL --skip REASON | --failed REASON
-    bar.py NAME METRIC OP GOAL --evaluated ANSWER.json [--system NAME] [--of METRIC] [--over-first] [--absolute] [--seconds S]
+    bars.py NAME METRIC OP GOAL VALUE [LOW HIGH] [--interval whole|contains] [--seconds S]
+    bars.py NAME METRIC OP GOAL --skip REASON | --failed REASON
+    bars.py NAME METRIC OP GOAL --evaluated ANSWER.json [--system NAME] [--of METRIC] [--over-first] [--absolute] [--seconds S]
+    bars.py --printed SECONDS < LINES     appends what a benchmark printed: bar NAME METRIC VALUE|- [LOW HIGH] goal OP GOAL STATE
+    bars.py --machine                     says where
 
 OP is >= or <=. ANSWER.json is what `sinter evaluate --json` printed; --of names its metric where that is not METRIC. Exit code 0:
 pass or skip, 1: fail.
@@ -16,7 +18,7 @@ import pathlib
 import subprocess
 import sys
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2]
+SOURCE = pathlib.Path(__file__).resolve().parents[1]
 
 
 def arguments():
@@ -63,12 +65,11 @@ def meets(a, value, low, high):
 
 
 def machine():
-    model = "unknown"
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-            break
-    return f"{model}, {os.cpu_count()} cores"
+    def first(path, word):
+        lines = pathlib.Path(path).read_text().splitlines()
+        return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(word)), "unknown")
+    return (f"{first('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores, {first('/proc/meminfo', 'MemTotal')} of memory, "
+            f"Linux {os.uname().release}")
 
 
 def commit():
@@ -77,7 +78,29 @@ def commit():
     return git("rev-parse", "--short", "HEAD") + ("-changed" if git("status", "--porcelain", "--untracked-files=no") else "")
 
 
+def append(bars):
+    path = pathlib.Path(os.environ.get("BARS_FILE", SOURCE / "build/bars.jsonl"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    where = {"commit": commit(), "machine": machine()}
+    with open(path, "a", encoding="utf-8") as f:
+        f.writelines(json.dumps({**bar, **where}) + "\n" for bar in bars)
+
+
+def printed(lines, seconds):
+    """The bars among a benchmark's lines."""
+    number = lambda word: None if word == "-" else float(word)
+    for words in (line.split() for line in lines if line.startswith("bar ")):
+        at = words.index("goal")
+        value, low, high = (*map(number, words[3:at]), None, None)[:3]
+        yield {"name": words[1], "metric": words[2], "value": value, "low": low, "high": high, "op": words[at + 1],
+               "goal": float(words[at + 2]), "state": words[at + 3], "seconds": seconds}
+
+
 def main():
+    if sys.argv[1:] == ["--machine"]:
+        return print(machine())
+    if sys.argv[1:2] == ["--printed"]:
+        return append(printed(sys.stdin, float(sys.argv[2])))
     a = arguments()
     reason = a.skip or a.failed
     value, low, high = (None, None, None) if reason else figures_of(a)
@@ -88,11 +111,8 @@ def main():
     interval = "" if low is None else f" {low:.4f} {high:.4f}"
     shown = "-" if value is None else f"{value:.4f}" if value == 0 or abs(value) >= 0.001 else f"{value:.2e}"
     print(f"bar {a.name} {a.metric} {shown}{interval} goal {a.op} {a.goal:g} {state}" + (f" ({reason})" if reason else ""), flush=True)
-    path = pathlib.Path(os.environ.get("BARS_FILE", SOURCE / "build/bars.jsonl"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8") as f:
-        f.write(json.dumps({"name": a.name, "metric": a.metric, "value": value, "low": low, "high": high, "op": a.op, "goal": a.goal,
-                            "state": state, "commit": commit(), "machine": machine(), "seconds": a.seconds}) + "\n")
+    append([{"name": a.name, "metric": a.metric, "value": value, "low": low, "high": high, "op": a.op, "goal": a.goal, "state": state,
+             "seconds": a.seconds}])
     return state == "fail"
 
 

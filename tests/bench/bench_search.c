@@ -135,17 +135,24 @@ static void print_part(const char *name, const double *x, uint32_t n)
     printf("     %-16s mean %.3f ms, median %.3f, p99 %.3f\n", name, mean(x, n), quantile(x, n, 0.5), quantile(x, n, 0.99));
 }
 
-static bool print_bar(const char *name, const times *t, double goal)
+/* The ratio of the two means. */
+static bool print_bar(const char *name, const char *metric, const double *above, const double *below, uint32_t n, double goal)
 {
-    double low, high, ratio = mean(t->ours, t->n) / mean(t->floor, t->n);
-    interval(t->ours, t->floor, t->n, &low, &high);
-    printf("bar %s ratio %.3f %.3f %.3f goal <= %g %s\n", name, ratio, low, high, goal, ratio <= goal ? "pass" : "fail");
+    double low, high, ratio = mean(above, n) / mean(below, n);
+    interval(above, below, n, &low, &high);
+    printf("bar %s %s %.3f %.3f %.3f goal <= %g %s\n", name, metric, ratio, low, high, goal, ratio <= goal ? "pass" : "fail");
+    return ratio <= goal;
+}
+
+static bool print_row(const char *name, const times *t, double goal)
+{
+    bool good = print_bar(name, "ratio", t->ours, t->floor, t->n, goal);
     print_part("xapian", t->xapian, t->n);
     print_part("echo", t->echo, t->n);
     print_part("floor (both)", t->floor, t->n);
     print_part("sinter", t->ours, t->n);
     printf("     ratio of medians %.3f\n", quantile(t->ours, t->n, 0.5) / quantile(t->floor, t->n, 0.5));
-    return ratio <= goal;
+    return good;
 }
 
 /* ---- a row ---- */
@@ -198,7 +205,7 @@ static bool run_row(bench *b, const char *name, const char *pipeline, uint32_t l
         t.floor[i] = t.xapian[i] + t.echo[i];
     }
     free(round);
-    bool good = print_bar(name, &t, goal);
+    bool good = print_row(name, &t, goal);
     closed_loop(b, pipeline, REQUEST_PLAIN, 2);
     free(t.xapian);
     free(t.echo);
@@ -231,7 +238,7 @@ static bool run_facets(bench *b, const char *name, const char *pipeline, uint32_
 {
     enum { PARTIES = 4, TURNS = 4 };
     uint32_t n = b->o.queries, size = 1000;
-    double one[PARTIES], low, high;
+    double one[PARTIES];
     double *turn = xcalloc((size_t)n * PARTIES * TURNS, sizeof *turn), *floor = xcalloc(n, sizeof *floor),
            *added = xcalloc(n, sizeof *added), *ours = xcalloc(n, sizeof *ours), *with = xcalloc(n, sizeof *with);
     for (uint32_t i = 0; i < WARM_UP; i++) ask_both(b, &b->c.query[n + i], pipeline, limit, i, &size, one);
@@ -248,9 +255,7 @@ static bool run_facets(bench *b, const char *name, const char *pipeline, uint32_
         with[i] = middle[3];
         added[i] = with[i] - ours[i];
     }
-    double ratio = mean(added, n) / mean(floor, n);
-    interval(added, floor, n, &low, &high);
-    printf("bar %s added_ratio %.3f %.3f %.3f goal <= %g %s\n", name, ratio, low, high, goal, ratio <= goal ? "pass" : "fail");
+    bool good = print_bar(name, "added_ratio", added, floor, n, goal);
     print_part("floor (both)", floor, n);
     print_part("without facets", ours, n);
     print_part("with facets", with, n);
@@ -261,7 +266,7 @@ static bool run_facets(bench *b, const char *name, const char *pipeline, uint32_
     free(added);
     free(ours);
     free(with);
-    return ratio <= goal;
+    return good;
 }
 
 /* ---- features against the raw text ---- */
@@ -388,7 +393,7 @@ static bool run_suggest(bench *b, const char *name, double goal)
 {
     uint32_t n = b->o.queries, answer_size = 0;
     uint64_t state = 11, found = 0, known = 0;
-    double *ours = xcalloc(n, sizeof *ours), *echo = xcalloc(n, sizeof *echo), low, high;
+    double *ours = xcalloc(n, sizeof *ours), *echo = xcalloc(n, sizeof *echo);
     uint8_t request[REQUEST_ROOM];
     b->complete = rpc_connect(b->server.address);
     for (uint64_t before = 1, wait = 0; !known || known != before; usleep(500000)) { /* until sets stop growing */
@@ -407,16 +412,14 @@ static bool run_suggest(bench *b, const char *name, double goal)
         ours[i] = quantile(mine, ROUNDS, 0.5);
         echo[i] = quantile(bare, ROUNDS, 0.5);
     }
-    double ratio = mean(ours, n) / mean(echo, n);
-    interval(ours, echo, n, &low, &high);
-    printf("bar %s ratio %.3f %.3f %.3f goal <= %g %s\n", name, ratio, low, high, goal, ratio <= goal ? "pass" : "fail");
+    bool good = print_bar(name, "ratio", ours, echo, n, goal);
     print_part("echo", echo, n);
     print_part("sinter", ours, n);
     printf("     %.1f completions each\n", (double)found / n / ROUNDS);
     rpc_close(b->complete);
     free(ours);
     free(echo);
-    return ratio <= goal;
+    return good;
 }
 
 static void mark_filled(const options *o)

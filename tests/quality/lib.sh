@@ -2,7 +2,7 @@
 # Shell functions of the quality runs: data, a server of their own, bars. Sourced from the project's root.
 : "${SINTER_DATA:=../shared/data}"
 : "${SINTER_BUILD:=build/release}"
-sinter=$SINTER_BUILD/bin/sinter
+build=$SINTER_BUILD sinter=$SINTER_BUILD/bin/sinter
 scratch= server_pid= passed=0 failed=0 skipped=0
 
 # Everything this run made and started; nothing else.
@@ -16,15 +16,38 @@ quality_begin() {
     trap 'exit 130' INT TERM
 }
 
-# A goal printed and counted; arguments as of bar.py.
+# A goal printed and counted; arguments as of bars.py.
 bar() {
-    line=$(/usr/bin/python3 tests/quality/bar.py "$@")
+    line=$(/usr/bin/python3 tests/bars.py "$@")
     status=$?
     [ -z "$line" ] || echo "$line"
     case $line in
     *" skip"*) skipped=$((skipped + 1)) ;;
     *) if [ $status -eq 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi ;;
     esac
+}
+
+# A part's figures in a JSON file of parts, as words for bar; nothing: it is not there.
+part_figures() {
+    [ ! -s "$1" ] || /usr/bin/python3 -c '
+import json, sys
+x = json.load(open(sys.argv[1])).get(sys.argv[2], {})
+print(*(x[k] for k in ("value", "low", "high") if k in x))' "$1" "$2"
+}
+
+# bar_parts ROWS FILE WHY: a bar for each row that is wanted, of its part of the file; WHY: what is said where that is not there.
+# A row: name | part | metric | goal | how the interval meets it. Seconds from $begun on.
+bar_parts() {
+    while IFS='|' read -r name part metric goal how <&3; do
+        wanted "$name" || continue
+        figures=$(part_figures "$2" "$part")
+        # shellcheck disable=SC2086
+        if [ -n "$figures" ]; then
+            bar "$name" "$metric" $goal $figures $how --seconds $(($(seconds) - begun))
+        else
+            bar "$name" "$metric" $goal --failed "$3"
+        fi
+    done 3<"$1"
 }
 
 # server_start CONFIG_FOLDER: a server with this folder's configuration and fresh data in $scratch/server. Sets $SINTER_SERVER.

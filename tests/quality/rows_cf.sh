@@ -45,7 +45,7 @@ cf_row() {
 cf_rows >"$scratch/cf-rows"
 cut -d'|' -f1 "$scratch/cf-rows" >>"$scratch/names"
 while IFS='|' read -r name pipeline ranker goals <&3; do
-    wanted "$name" "$@" || continue
-    cmake --build "$SINTER_BUILD" --target plugin_cf >"$scratch/build.log" 2>&1 || { cat "$scratch/build.log" && exit 1; }
+    wanted "$name" || continue
+    built "$scratch/build.log" plugin_cf || exit 1
     cf_row "$name" "$pipeline" "$ranker" "$goals"
 done 3<"$scratch/cf-rows"

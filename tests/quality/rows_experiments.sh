@@ -12,31 +12,15 @@ experiments/guard/stopped|guard|count|>= 1|
 ROWS
 }
 
-experiment_figures() {
-    /usr/bin/python3 -c '
-import json, sys
-x = json.load(open(sys.argv[1]))[sys.argv[2]]
-print(*(x[k] for k in ("value", "low", "high") if k in x))' "$scratch/experiments.json" "$1"
-}
-
 experiment_rows >"$scratch/experiment-rows"
 cut -d'|' -f1 "$scratch/experiment-rows" >>"$scratch/names"
 measure= begun=$(seconds)
 while IFS='|' read -r name part metric goal how <&3; do
-    if wanted "$name" "$@"; then measure=1; fi
+    if wanted "$name"; then measure=1; fi
 done 3<"$scratch/experiment-rows"
 if [ -n "$measure" ]; then
-    cmake --build "$SINTER_BUILD" --target sinter plugin_function experiment_judge >"$scratch/build.log" 2>&1 || cat "$scratch/build.log"
-    SINTER_BUILD=$(cd "$SINTER_BUILD" && pwd) /usr/bin/python3 -B tests/quality/experiments_demo.py "$(cd "$SINTER_BUILD" && pwd)/bin/experiment_judge" \
+    built "$scratch/build.log" sinter plugin_function experiment_judge &&
+        SINTER_BUILD=$(cd "$SINTER_BUILD" && pwd) /usr/bin/python3 -B tests/quality/experiments_demo.py "$(cd "$SINTER_BUILD" && pwd)/bin/experiment_judge" \
         --requests "${EXPERIMENTS_PLAYED:-3000}" --salts "${EXPERIMENTS_SALTS:-1000}" --json "$scratch/experiments.json"
-    while IFS='|' read -r name part metric goal how <&3; do
-        wanted "$name" "$@" || continue
-        if [ -s "$scratch/experiments.json" ]; then
-            # shellcheck disable=SC2046,SC2086
-            bar "$name" "$metric" $goal $(experiment_figures "$part") $how --seconds $(($(seconds) - begun))
-        else
-            # shellcheck disable=SC2086
-            bar "$name" "$metric" $goal --failed "the experiments could not be played"
-        fi
-    done 3<"$scratch/experiment-rows"
+    bar_parts "$scratch/experiment-rows" "$scratch/experiments.json" "the experiments could not be played"
 fi

@@ -12,40 +12,20 @@ ROWS
 }
 
 fusion_run() {
-    cmake --build "$SINTER_BUILD" --target sinter plugin_fusion plugin_cf plugin_deep plugin_function plugin_rules ranker_truth ranker_noise \
-        >"$scratch/build.log" 2>&1 || { cat "$scratch/build.log" && return 1; }
+    built "$scratch/build.log" sinter plugin_fusion plugin_cf plugin_deep plugin_function plugin_rules ranker_truth ranker_noise || return 1
     /usr/bin/python3 tests/quality/fusion_demo.py --parts "$1" --seeds "${FUSION_SEEDS:-201,202,203,204,205}" \
         --played "${FUSION_PLAYED:-50000}" --judged "${FUSION_JUDGED:-10000}" --json "$scratch/fusion.json"
     [ -s "$scratch/fusion.json" ]
-}
-
-# The part's figures as words for bar.py; nothing: it could not be measured.
-fusion_figures() {
-    /usr/bin/python3 -c '
-import json, sys
-x = json.load(open(sys.argv[1])).get(sys.argv[2])
-print(x["value"], x["low"], x["high"]) if x else None' "$scratch/fusion.json" "$1"
 }
 
 fusion_rows >"$scratch/fusion-rows"
 cut -d'|' -f1 "$scratch/fusion-rows" >>"$scratch/names"
 parts= begun=$(seconds)
 while IFS='|' read -r name part metric goal how <&3; do
-    if wanted "$name" "$@"; then parts=${parts:+$parts,}$part; fi
+    if wanted "$name"; then parts=${parts:+$parts,}$part; fi
 done 3<"$scratch/fusion-rows"
 case $parts in noise) parts=network,noise ;; noise,*) parts=network,$parts ;; esac # the loss is to the network without them
 if [ -n "$parts" ]; then
     fusion_run "$parts" || rm -f "$scratch/fusion.json"
-    while IFS='|' read -r name part metric goal how <&3; do
-        wanted "$name" "$@" || continue
-        figures=
-        [ ! -s "$scratch/fusion.json" ] || figures=$(fusion_figures "$part")
-        if [ -n "$figures" ]; then
-            # shellcheck disable=SC2086
-            bar "$name" "$metric" $goal $figures $how --seconds $(($(seconds) - begun))
-        else
-            # shellcheck disable=SC2086
-            bar "$name" "$metric" $goal --failed "fusion could not be trained"
-        fi
-    done 3<"$scratch/fusion-rows"
+    bar_parts "$scratch/fusion-rows" "$scratch/fusion.json" "fusion could not be trained"
 fi

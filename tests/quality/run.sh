@@ -7,7 +7,9 @@
 # Reads $SINTER_DATA (default ../shared/data); says SKIP where a data set is absent. Ends with the counts; exit code 1: a goal missed.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
+kind=quality prefixes=$*
 . tests/quality/lib.sh
+. tests/bars.sh
 
 # name | data set | items | judgments and options of evaluate | gain of text_eval | goal of ndcg@10
 rows() {
@@ -16,24 +18,6 @@ search/products/text|products|items.jsonl|--judgments judgments.tsv --gain expon
 search/home-improvement/text|home-improvement|items.tsv|--judgments judgments-test.tsv --gain linear --relevance-offset 1|linear|0.42
 search/scifact/text|scifact|items.jsonl|--judgments judgments.tsv --queries queries.tsv --gain binary|binary|0.69
 ROWS
-}
-
-wanted() {
-    [ $# -gt 1 ] || return 0
-    row=$1
-    shift
-    for prefix in "$@"; do
-        case $row in "${prefix#quality/}"*) return 0 ;; esac
-    done
-    return 1
-}
-
-build() {
-    grep -qs "SINTER_TESTS:BOOL=ON" "$SINTER_BUILD/CMakeCache.txt" || cmake --preset release -B "$SINTER_BUILD" -DSINTER_TESTS=ON >/dev/null || exit 1
-    cmake --build "$SINTER_BUILD" --target sinter text_eval >"$scratch/build.log" 2>&1 || {
-        cat "$scratch/build.log"
-        exit 1
-    }
 }
 
 # Options with file names become paths in the data set.
@@ -77,8 +61,7 @@ measure_packing() {
 # The deep plugin's reference network beside torch's.
 measure_curve() {
     name=deep/reference/curve begun=$(seconds)
-    cmake --build "$SINTER_BUILD" --target deep_reference >"$scratch/build.log" 2>&1 || {
-        cat "$scratch/build.log"
+    built "$scratch/build.log" deep_reference || {
         bar "$name" max_difference '<=' 1e-4 --failed "deep_reference did not build"
         return
     }
@@ -96,9 +79,9 @@ measure_curve() {
 quality_begin
 rows >"$scratch/rows"
 cut -d'|' -f1 "$scratch/rows" >"$scratch/names"
-build
+built "$scratch/build.log" sinter text_eval || exit 1
 while IFS='|' read -r name set items options gain goal <&3; do
-    wanted "$name" "$@" || continue
+    wanted "$name" || continue
     if [ ! -r "$SINTER_DATA/$set/$items" ]; then
         bar "$name" ndcg@10 '>=' "$goal" --skip "no $SINTER_DATA/$set; set SINTER_DATA"
         bar "$name" packed_difference '<=' 0.002 --skip "no $SINTER_DATA/$set; set SINTER_DATA"
@@ -112,7 +95,7 @@ done 3<"$scratch/rows"
 for more in tests/quality/rows_*.sh; do
     . "$more"
 done
-if wanted deep/reference/curve "$@"; then measure_curve; fi
+if wanted deep/reference/curve; then measure_curve; fi
 if [ $((passed + failed + skipped)) -eq 0 ]; then
     echo "no row starts with: $*; there are:" >&2
     { cat "$scratch/names"; echo deep/reference/curve; } >&2
