@@ -245,6 +245,14 @@ bool utf8_valid(const char *s, size_t n, size_t *bad_at); /* strict; bad_at may 
 const char *id_problem(const char *s, size_t n);
 /* Nearest of `names` by Damerau–Levenshtein distance, NULL when none is near (≤ 1/3 of the length, at most 3). */
 const char *near_name(const char *name, const char *const *names, size_t n);
+/* The lines of a text (NULL: none), empty ones left out. */
+char **text_lines(const char *text, arena *a, size_t *n);
+
+/* Base64 (base64.c): the plain alphabet padded, or the one for URLs without padding. `out` has BASE64_ROOM(n). Returns the length. */
+#define BASE64_ROOM(n) (((n) + 2) / 3 * 4 + 1)
+size_t base64_encode(const void *p, size_t n, bool url, char *out);
+/* Either alphabet, padded to four or not at all; `out` has room for s.n / 4 * 3 + 3. */
+bool base64_decode(str s, uint8_t *out, size_t *n);
 
 /* ---- files (file.c) --------------------------------------------------------------------------- */
 

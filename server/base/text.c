@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Numbers as people write them, UTF-8, ids, and "did you mean". */
+/* Numbers as people write them, UTF-8, ids, "did you mean", lines. */
 #include "die.h"
 
 #include <locale.h>
@@ -265,4 +265,18 @@ const char *near_name(const char *name, const char *const *names, size_t n) {
         found = names[i];
     }
     return found;
+}
+
+char **text_lines(const char *text, arena *a, size_t *n) {
+    size_t room = 1;
+    for (const char *p = text; p && *p; p++)
+        room += *p == '\n';
+    char **line = ARENA_ARRAY(a, char *, room);
+    *n = 0;
+    for (const char *p = text; p && *p; p += *p == '\n') {
+        size_t length = strcspn(p, "\n");
+        if (length) line[(*n)++] = arena_strndup(a, p, length);
+        p += length;
+    }
+    return line;
 }

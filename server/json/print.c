@@ -91,16 +91,12 @@ static void print_double(printer *p, double v, bool single)
 
 static void print_bytes(printer *p, const ProtobufCBinaryData *b)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *text = xmalloc(BASE64_ROOM(b->len));
+    size_t n = base64_encode(b->data, b->len, false, text);
     buffer_puts(p->out, "\"");
-    for (size_t i = 0; i < b->len; i += 3) {
-        size_t left = b->len - i;
-        uint32_t v = (uint32_t)b->data[i] << 16 | (left > 1 ? (uint32_t)b->data[i + 1] << 8 : 0) | (left > 2 ? b->data[i + 2] : 0);
-        char c[4] = {alphabet[v >> 18 & 63], alphabet[v >> 12 & 63], left > 1 ? alphabet[v >> 6 & 63] : '=',
-                     left > 2 ? alphabet[v & 63] : '='};
-        buffer_append(p->out, c, 4);
-    }
+    buffer_append(p->out, text, n);
     buffer_puts(p->out, "\"");
+    free(text);
 }
 
 /* Nanoseconds as the contract wants them: none, 3, 6 or 9 digits. */

@@ -139,39 +139,12 @@ static sinter_status read_enum(const ProtobufCEnumDescriptor *d, const json_t *v
 
 /* ---- bytes ------------------------------------------------------------------------------------------------------------------ */
 
-static int digit_of(char c)
-{
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    if (c == '+' || c == '-') return 62;
-    return c == '/' || c == '_' ? 63 : -1;
-}
-
-/* Either alphabet, padded to four or not at all. */
-static bool decode_base64(str s, uint8_t *out, size_t *n)
-{
-    size_t digits = s.n, bits = 0;
-    uint32_t held = 0;
-    while (digits && s.n - digits < 2 && s.s[digits - 1] == '=')
-        digits--;
-    *n = 0;
-    if (digits % 4 == 1 || (digits != s.n && s.n % 4 != 0)) return false;
-    for (size_t i = 0; i < digits; i++) {
-        int d = digit_of(s.s[i]);
-        if (d < 0) return false;
-        held = held << 6 | (uint32_t)d;
-        if ((bits += 6) >= 8) out[(*n)++] = (uint8_t)(held >> (bits -= 8));
-    }
-    return true;
-}
-
 static sinter_status read_bytes(const json_t *v, ProtobufCBinaryData *at, arena *a, sinter_error *e)
 {
     if (!json_is_string(v)) return wrong(e, "a string of base64");
     str s = {json_string_value(v), json_string_length(v)};
-    at->data = arena_alloc(a, s.n / 4 * 3 + 4);
-    return decode_base64(s, at->data, &at->len) ? SINTER_OK : wrong(e, "base64");
+    at->data = arena_alloc(a, s.n / 4 * 3 + 3);
+    return base64_decode(s, at->data, &at->len) ? SINTER_OK : wrong(e, "base64");
 }
 
 /* ---- times ------------------------------------------------------------------------------------------------------------------ */

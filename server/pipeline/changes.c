@@ -151,20 +151,6 @@ static journal_op pack(arena *a, Sinter__Storage__V1__Record *rec, uint32_t coll
     return (journal_op){.kind = JOURNAL_RECORD, .collection = collection, .bytes = {(const char *)bytes, n}};
 }
 
-static char **lines(const char *text, arena *a, size_t *n)
-{
-    size_t room = 1;
-    for (const char *p = text; p && *p; p++) room += *p == '\n';
-    char **line = ARENA_ARRAY(a, char *, room);
-    *n = 0;
-    for (const char *p = text; p && *p; p += *p == '\n') {
-        size_t length = strcspn(p, "\n");
-        if (length) line[(*n)++] = arena_strndup(a, p, length);
-        p += length;
-    }
-    return line;
-}
-
 sinter_status change_record(engine *g, const change *c, const snapshot *was, const snapshot *is, bool automatic, const char *text,
                             arena *a, uint64_t *record, uint64_t *sequence, sinter_error *e)
 {
@@ -173,7 +159,7 @@ sinter_status change_record(engine *g, const change *c, const snapshot *was, con
     m.kind = c->kind;
     m.who = arena_text(a, c->order->who);
     m.why = arena_text(a, c->order->why);
-    m.changes = lines(text, a, &m.n_changes);
+    m.changes = text_lines(text, a, &m.n_changes);
     m.is = state_of(is, a);
     m.was = state_of(was, a);
     m.automatic = automatic;
@@ -219,7 +205,7 @@ static void remember(engine *g, const change *c, const snapshot *s, const engine
     info->kind = arena_strdup(a, change_kind_name(c->kind));
     info->who = arena_text(a, c->order->who);
     info->why = arena_text(a, c->order->why);
-    info->changes = lines(x->changes.data, a, &info->n_changes);
+    info->changes = text_lines(x->changes.data, a, &info->n_changes);
     info->time = timestamp_new(a, clock_wall_ms());
     info->rehearsal = x->rehearsal;
     info->sequence = x->sequence;

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 enum { CURSOR_ITEMS = 1, CURSOR_SORT = 2, CURSOR_GROUPS = 3, CURSOR_HEAD = 17 };
 
 uint64_t cursor_question(const Sinter__V1__SearchRequest *in)
@@ -21,37 +19,13 @@ uint64_t cursor_question(const Sinter__V1__SearchRequest *in)
     return h;
 }
 
-static char *encode(arena *a, const uint8_t *p, size_t n)
-{
-    char *out = arena_alloc(a, (n + 2) / 3 * 4 + 1), *o = out;
-    for (size_t i = 0; i < n; i += 3) {
-        uint32_t v = (uint32_t)p[i] << 16 | (i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < n ? p[i + 2] : 0);
-        *o++ = ALPHABET[v >> 18 & 63];
-        *o++ = ALPHABET[v >> 12 & 63];
-        if (i + 1 < n) *o++ = ALPHABET[v >> 6 & 63];
-        if (i + 2 < n) *o++ = ALPHABET[v & 63];
-    }
-    *o = 0;
-    return out;
-}
-
+/* As it was made, and no other way to write the same. */
 static bool decode(arena *a, const char *text, uint8_t **out, size_t *n)
 {
-    size_t len = strlen(text);
-    if (len > 64 << 10 || len % 4 == 1) return false;
-    uint8_t *o = *out = arena_alloc(a, len / 4 * 3 + 3);
-    uint32_t v = 0, bits = 0;
-    *n = 0;
-    for (size_t i = 0; i < len; i++) {
-        const char *at = memchr(ALPHABET, text[i], 64);
-        if (!at) return false;
-        v = v << 6 | (uint32_t)(at - ALPHABET);
-        bits += 6;
-        if (bits < 8) continue;
-        bits -= 8;
-        o[(*n)++] = (uint8_t)(v >> bits);
-    }
-    return true;
+    str s = str_of(text);
+    if (s.n > 64 << 10 || strpbrk(text, "+/=")) return false;
+    *out = arena_alloc(a, s.n / 4 * 3 + 3);
+    return base64_decode(s, *out, n);
 }
 
 static char *make(arena *a, uint64_t question, uint8_t kind, const void *p, size_t n)
@@ -62,7 +36,9 @@ static char *make(arena *a, uint64_t question, uint8_t kind, const void *p, size
     memcpy(bytes + CURSOR_HEAD, p, n);
     uint64_t sum = hash64(bytes + 8, CURSOR_HEAD - 8 + n);
     memcpy(bytes, &sum, 8);
-    return encode(a, bytes, CURSOR_HEAD + n);
+    char *text = arena_alloc(a, BASE64_ROOM(CURSOR_HEAD + n));
+    base64_encode(bytes, CURSOR_HEAD + n, true, text);
+    return text;
 }
 
 char *cursor_items(arena *a, uint64_t question, const uint32_t *item, uint32_t n)

@@ -158,12 +158,7 @@ static void fill_told(engine *g, arena *a, Sinter__V1__GetStatusResponse *out)
     if (n) memcpy(watch, g->told_watch.data, n);
     pthread_mutex_unlock(&g->told_lock);
     if (n) out->watch = sinter__v1__watch__unpack(&in_arena, n, watch);
-    out->warnings = ARENA_ARRAY(a, char *, strlen(warnings) / 2 + 1);
-    for (const char *p = warnings; *p; p += strspn(p, "\n")) {
-        size_t length = strcspn(p, "\n");
-        out->warnings[out->n_warnings++] = arena_strndup(a, p, length);
-        p += length;
-    }
+    out->warnings = text_lines(warnings, a, &out->n_warnings);
 }
 
 static void fill_experiments(engine *g, const config *c, arena *a, Sinter__V1__GetStatusResponse *out)

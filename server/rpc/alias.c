@@ -15,7 +15,7 @@ void set_alias_control(server *s, call *c, const ProtobufCMessage *request, aren
         r.request_id = request_id_make(a);
         r.sequence = x.sequence;
         r.snapshot = arena_strdup(a, x.snapshot);
-        r.changes = lines_of(x.changes.data, a, &r.n_changes);
+        r.changes = text_lines(x.changes.data, a, &r.n_changes);
         call_reply(c, &r.base);
     } else {
         call_fail(c, status, &e);

@@ -25,7 +25,7 @@ void swap_control(server *s, call *c, const ProtobufCMessage *request, arena *a)
         r.sha256 = arena_strdup(a, x.sha256);
         r.snapshot = arena_strdup(a, x.snapshot);
         r.sequence = x.sequence;
-        r.changes = lines_of(x.changes.data, a, &r.n_changes);
+        r.changes = text_lines(x.changes.data, a, &r.n_changes);
         r.rehearsal = x.rehearsal;
         r.answers = x.answer;
         r.n_answers = x.n_answers;
@@ -53,7 +53,7 @@ void rollback_control(server *s, call *c, const ProtobufCMessage *request, arena
         r.request_id = request_id_make(a);
         r.snapshot = arena_strdup(a, x.snapshot);
         r.sequence = x.sequence;
-        r.changes = lines_of(x.changes.data, a, &r.n_changes);
+        r.changes = text_lines(x.changes.data, a, &r.n_changes);
         r.rehearsal = x.rehearsal;
         call_reply(c, &r.base);
     }

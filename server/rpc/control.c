@@ -12,15 +12,6 @@
 
 #define CONTROL_NICE 5
 
-static void log_lines(const char *text)
-{
-    while (*text) {
-        size_t n = strcspn(text, "\n");
-        log_info("reload", "%.*s", (int)n, text);
-        text += n + (text[n] == '\n');
-    }
-}
-
 static sinter_status reload(server *s, const engine_order *o, arena *a, engine_changed *out, sinter_error *e)
 {
     char line[1500];
@@ -33,24 +24,12 @@ static sinter_status reload(server *s, const engine_order *o, arena *a, engine_c
         log_set(now->log_level, now->log_json);
         atomic_fetch_add(&s->count.reloads, 1);
         log_info("reload", "published snapshot %s", snapshot_id(engine_snapshot(s->engine)));
-        if (out->changes.data) log_lines(out->changes.data);
+        size_t n;
+        char **change = text_lines(out->changes.data, a, &n);
+        for (size_t i = 0; i < n; i++)
+            log_info("reload", "%s", change[i]);
     }
     return status;
-}
-
-char **lines_of(const char *text, arena *a, size_t *n)
-{
-    size_t room = 1;
-    for (const char *p = text; p && *p; p++)
-        room += *p == '\n';
-    char **line = ARENA_ARRAY(a, char *, room);
-    *n = 0;
-    for (const char *p = text; p && *p; p += *p == '\n') {
-        size_t length = strcspn(p, "\n");
-        if (length) line[(*n)++] = arena_strndup(a, p, length);
-        p += length;
-    }
-    return line;
 }
 
 void reload_control(server *s, call *c, const ProtobufCMessage *request, arena *a)
@@ -63,7 +42,7 @@ void reload_control(server *s, call *c, const ProtobufCMessage *request, arena *
     if (status == SINTER_OK) status = reload(s, &o, a, &x, &e);
     if (status == SINTER_OK) {
         Sinter__V1__ReloadResponse r = SINTER__V1__RELOAD_RESPONSE__INIT;
-        r.changes = lines_of(x.changes.data, a, &r.n_changes);
+        r.changes = text_lines(x.changes.data, a, &r.n_changes);
         r.request_id = request_id_make(a);
         r.snapshot = arena_strdup(a, x.snapshot);
         r.sequence = x.sequence;

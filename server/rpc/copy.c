@@ -117,7 +117,7 @@ static void finish(copying *x, const char *changes)
     fill(x, &r);
     r.phase = SINTER__V1__COPY_COLLECTION_RESPONSE__PHASE__PHASE_DONE;
     r.left_out = copy_left_out(x->copy, x->a, &r.n_left_out);
-    r.changes = lines_of(changes, x->a, &r.n_changes);
+    r.changes = text_lines(changes, x->a, &r.n_changes);
     let_others(x);
     call_reply(c, &r.base);
 }

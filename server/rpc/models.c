@@ -23,7 +23,7 @@ void deploy_control(server *s, call *c, const ProtobufCMessage *request, arena *
         r.sequence = x.sequence;
         r.golden_cases = x.golden_cases;
         r.snapshot = arena_strdup(a, x.snapshot);
-        r.changes = lines_of(x.changes.data, a, &r.n_changes);
+        r.changes = text_lines(x.changes.data, a, &r.n_changes);
         r.rehearsal = x.rehearsal;
         r.answers = x.answer;
         r.n_answers = x.n_answers;

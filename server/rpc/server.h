@@ -265,7 +265,6 @@ typedef void method_control(server *s, call *c, const ProtobufCMessage *request,
 method_control reload_control, deploy_control, models_control, swap_control, rollback_control, snapshots_control, replay_control,
     missing_control, report_control, experiments_control, stop_experiment_control, start_experiment_control;
 sinter_status order_check(const engine_order *o, sinter_error *e); /* lengths of who and why */
-char **lines_of(const char *text, arena *a, size_t *n); /* the lines of a text, empty ones left out */
 
 /* ---- hold.c ---- */
 /* On a lane, inside its epoch: true, and the call waits for the release, when writes are held. */

@@ -293,6 +293,57 @@ static void the_nearest_name_is_suggested(void **state) {
     assert_ptr_equal(near_name("xxcaxxx", swapped, 1), swapped[0]);
 }
 
+/* RFC 4648, section 10; the last needs both of the digits in which the alphabets differ. */
+static void base64_is_written_and_read_in_both_alphabets(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes, *plain, *url;
+    } GOOD[] = {{"", "", ""},
+                {"f", "Zg==", "Zg"},
+                {"fo", "Zm8=", "Zm8"},
+                {"foo", "Zm9v", "Zm9v"},
+                {"foob", "Zm9vYg==", "Zm9vYg"},
+                {"fooba", "Zm9vYmE=", "Zm9vYmE"},
+                {"foobar", "Zm9vYmFy", "Zm9vYmFy"},
+                {"\xFB\xFF\xBE", "+/++", "-_--"}};
+    static const char *const BAD[] = {"Z", "Zg=", "Zg===", "=", "====", "Zm9vY", "Zm 9", "Zm9v\n", "Z=g=", "Zm9v=", "\xC3\xA4\xC3\xA4"};
+    char text[BASE64_ROOM(6)];
+    uint8_t bytes[16];
+    size_t n;
+    for (size_t i = 0; i < ARRAY_LEN(GOOD); i++) {
+        size_t length = strlen(GOOD[i].bytes);
+        assert_int_equal(base64_encode(GOOD[i].bytes, length, false, text), strlen(GOOD[i].plain));
+        assert_string_equal(text, GOOD[i].plain);
+        assert_int_equal(base64_encode(GOOD[i].bytes, length, true, text), strlen(GOOD[i].url));
+        assert_string_equal(text, GOOD[i].url);
+        const char *const spelled[] = {GOOD[i].plain, GOOD[i].url};
+        for (size_t k = 0; k < ARRAY_LEN(spelled); k++) {
+            assert_true(base64_decode(str_of(spelled[k]), bytes, &n));
+            assert_int_equal(n, length);
+            assert_memory_equal(bytes, GOOD[i].bytes, length);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(BAD); i++)
+        if (base64_decode(str_of(BAD[i]), bytes, &n)) fail_msg("'%s' was taken", BAD[i]);
+}
+
+static void lines_are_those_with_something_in_them(void **state) {
+    (void)state;
+    arena *a = arena_new(256);
+    size_t n = 9;
+    char **line = text_lines("\none\n\ntwo three\nlast", a, &n);
+    assert_int_equal(n, 3);
+    assert_string_equal(line[0], "one");
+    assert_string_equal(line[1], "two three");
+    assert_string_equal(line[2], "last");
+    static const char *const EMPTY[] = {NULL, "", "\n\n"};
+    for (size_t i = 0; i < ARRAY_LEN(EMPTY); i++) {
+        text_lines(EMPTY[i], a, &n);
+        assert_int_equal(n, 0);
+    }
+    arena_free(a);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(doubles_are_read_whole),
@@ -303,6 +354,8 @@ int main(void) {
         cmocka_unit_test(utf8_is_checked_strictly),
         cmocka_unit_test(an_id_has_reasons_to_be_refused),
         cmocka_unit_test(the_nearest_name_is_suggested),
+        cmocka_unit_test(base64_is_written_and_read_in_both_alphabets),
+        cmocka_unit_test(lines_are_those_with_something_in_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
