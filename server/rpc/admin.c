@@ -69,7 +69,7 @@ void log_level_run(worker *w, call *c, const ProtobufCMessage *request)
     r.before = (char *)(uintptr_t)log_level_name(log_least());
     r.level = (char *)(uintptr_t)log_level_name(level);
     log_set(level, log_as_json());
-    log_write(LOG_WARN, "log.level", "from %s to %s, until the configuration is read again", r.before, r.level);
+    log_warn("log.level", "from %s to %s, until the configuration is read again", r.before, r.level);
     call_reply(c, &r.base);
 }
 

@@ -8,7 +8,7 @@ void set_alias_control(server *s, call *c, const ProtobufCMessage *request, aren
     sinter_error e = SINTER_ERROR_INIT;
     engine_changed x = {0};
     const engine_order o = {.who = q->who, .why = q->why, .dry_run = q->dry_run};
-    sinter_status status = order_check(&o, &e);
+    sinter_status status = order_check(q->who, q->why, &e);
     if (status == SINTER_OK) status = engine_set_alias(s->engine, q->alias, q->collection, &o, a, &x, &e);
     if (status == SINTER_OK) {
         Sinter__V1__SetAliasResponse r = SINTER__V1__SET_ALIAS_RESPONSE__INIT;

@@ -269,6 +269,14 @@ void call_fail(call *c, sinter_status status, const sinter_error *e)
     answer(c, NULL, status == SINTER_OK ? SINTER_INTERNAL : status, e);
 }
 
+void call_answer(call *c, sinter_status status, const ProtobufCMessage *m, const sinter_error *e)
+{
+    if (status == SINTER_OK)
+        call_reply(c, m);
+    else
+        call_fail(c, status, e);
+}
+
 void call_end(call *c)
 {
     answer(c, NULL, SINTER_OK, NULL);
@@ -307,9 +315,5 @@ void call_receive(call *c)
 
 str call_wire(call *c, const ProtobufCMessage *request, arena *a)
 {
-    if (!c->by->json) return c->wire;
-    size_t n = protobuf_c_message_get_packed_size(request);
-    uint8_t *packed = arena_alloc(a, n + 1);
-    protobuf_c_message_pack(request, packed);
-    return (str){(const char *)packed, n};
+    return c->by->json ? message_bytes(request, a) : c->wire;
 }

@@ -11,7 +11,7 @@ void swap_control(server *s, call *c, const ProtobufCMessage *request, arena *a)
     engine_changed x = {0};
     char line[1500];
     const engine_order o = {.who = q->who, .why = q->why, .dry_run = q->dry_run, .force = q->force};
-    sinter_status status = order_check(&o, &e);
+    sinter_status status = order_check(q->who, q->why, &e);
     if (status == SINTER_OK) status = engine_swap(s->engine, q->plugin, q->file, &o, a, &x, &e);
     if (status != SINTER_OK) {
         atomic_fetch_add(&s->count.swaps_refused, 1);
@@ -40,7 +40,7 @@ void rollback_control(server *s, call *c, const ProtobufCMessage *request, arena
     sinter_error e = SINTER_ERROR_INIT;
     engine_changed x = {0};
     const engine_order o = {.who = q->who, .why = q->why, .dry_run = q->dry_run, .force = q->force};
-    sinter_status status = order_check(&o, &e);
+    sinter_status status = order_check(q->who, q->why, &e);
     if (status == SINTER_OK && *q->snapshot && *q->model)
         status = error_set(&e, SINTER_INVALID, "model", "set one of them", "both snapshot and model are set");
     if (status == SINTER_OK)
@@ -74,10 +74,7 @@ void replay_control(server *s, call *c, const ProtobufCMessage *request, arena *
     sinter_error e = SINTER_ERROR_INIT;
     Sinter__V1__ReplayResponse r = SINTER__V1__REPLAY_RESPONSE__INIT;
     sinter_status status = engine_replay(s->engine, (const Sinter__V1__ReplayRequest *)request, a, &r, &e);
-    if (status == SINTER_OK)
-        call_reply(c, &r.base);
-    else
-        call_fail(c, status, &e);
+    call_answer(c, status, &r.base, &e);
 }
 
 void missing_control(server *s, call *c, const ProtobufCMessage *request, arena *a)
@@ -86,8 +83,5 @@ void missing_control(server *s, call *c, const ProtobufCMessage *request, arena 
     Sinter__V1__ExplainMissingResponse r = SINTER__V1__EXPLAIN_MISSING_RESPONSE__INIT;
     sinter_status status = engine_missing(s->engine, (const Sinter__V1__ExplainMissingRequest *)request, a, &r, &e);
     r.request_id = request_id_make(a);
-    if (status == SINTER_OK)
-        call_reply(c, &r.base);
-    else
-        call_fail(c, status, &e);
+    call_answer(c, status, &r.base, &e);
 }

@@ -82,6 +82,25 @@ void fields_mask(const view_collection *v, Sinter__V1__Item *item, char *const *
     item->n_fields = kept;
 }
 
+Sinter__V1__Rejected *item_rejected(arena *a, uint32_t index, char *id, Sinter__V1__Rejected__Code code)
+{
+    Sinter__V1__Rejected *r = ARENA_NEW(a, Sinter__V1__Rejected);
+    sinter__v1__rejected__init(r);
+    r->index = index;
+    r->id = strlen(id) <= 256 ? id : arena_strdup(a, "");
+    r->code = code;
+    return r;
+}
+
+Sinter__V1__FieldViolation *item_violation(arena *a, char *field, char *description)
+{
+    Sinter__V1__FieldViolation *v = ARENA_NEW(a, Sinter__V1__FieldViolation);
+    sinter__v1__field_violation__init(v);
+    v->field = field;
+    v->description = description;
+    return v;
+}
+
 char *request_id_make(arena *a)
 {
     char *id = arena_alloc(a, 37);

@@ -3,7 +3,6 @@
  * nor a lane. Between two pieces of work it looks at what is being watched. */
 #include "server.h"
 
-#include <grpc/slice.h>
 #include <sinter/v1/admin.pb-c.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +37,7 @@ void reload_control(server *s, call *c, const ProtobufCMessage *request, arena *
     sinter_error e = SINTER_ERROR_INIT;
     engine_changed x = {0};
     const engine_order o = {.who = q->who, .why = q->why, .dry_run = q->dry_run, .force = q->force, .drop_collections = q->drop_collections};
-    sinter_status status = order_check(&o, &e);
+    sinter_status status = order_check(q->who, q->why, &e);
     if (status == SINTER_OK) status = reload(s, &o, a, &x, &e);
     if (status == SINTER_OK) {
         Sinter__V1__ReloadResponse r = SINTER__V1__RELOAD_RESPONSE__INIT;
@@ -75,15 +74,12 @@ void control_work(server *s, call *c)
 {
     sinter_error e = SINTER_ERROR_INIT;
     ProtobufCMessage *request = NULL;
-    grpc_slice held = grpc_empty_slice();
     arena *a = arena_new(1 << 14);
-    str wire = payload_bytes(c->payload, &held);
-    sinter_status status = call_read(c, wire, a, &request, &e);
+    sinter_status status = call_read(c, a, &request, &e);
     if (status == SINTER_OK)
         c->m->control(s, c, request, a);
     else
         call_fail(c, status, &e);
-    grpc_slice_unref(held);
     arena_free(a);
 }
 
@@ -118,9 +114,9 @@ void control_run(worker *w, call *c, const ProtobufCMessage *request)
     queue_push(&w->s->control_queue, c);
 }
 
-sinter_status order_check(const engine_order *o, sinter_error *e)
+sinter_status order_check(const char *who, const char *why, sinter_error *e)
 {
-    const char *problem = strlen(o->who) > 256 ? "who" : strlen(o->why) > 4096 ? "why" : NULL;
+    const char *problem = strlen(who) > 256 ? "who" : strlen(why) > 4096 ? "why" : NULL;
     if (!problem) return SINTER_OK;
     return error_set(e, SINTER_INVALID, problem, "at most 256 bytes for who, 4096 for why", "too long");
 }

@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #define MOST_REJECTED 20u
@@ -53,16 +52,9 @@ static void note_refused(void *ctx, const char *id, const Sinter__V1__FieldViola
     copying *x = ctx;
     arena *a = x->refused_a;
     if (x->n_refused == MOST_REJECTED) return;
-    Sinter__V1__Rejected *r = ARENA_NEW(a, Sinter__V1__Rejected);
-    Sinter__V1__FieldViolation *v = ARENA_NEW(a, Sinter__V1__FieldViolation);
-    sinter__v1__rejected__init(r);
-    sinter__v1__field_violation__init(v);
-    r->id = arena_strdup(a, id);
-    r->code = SINTER__V1__REJECTED__CODE__CODE_INVALID;
-    v->field = arena_strdup(a, why->field);
-    v->description = arena_strdup(a, why->description);
+    Sinter__V1__Rejected *r = item_rejected(a, 0, arena_strdup(a, id), SINTER__V1__REJECTED__CODE__CODE_INVALID);
     r->violations = ARENA_ARRAY(a, Sinter__V1__FieldViolation *, 1);
-    r->violations[r->n_violations++] = v;
+    r->violations[r->n_violations++] = item_violation(a, arena_strdup(a, why->field), arena_strdup(a, why->description));
     x->refused[x->n_refused++] = r;
 }
 
@@ -230,15 +222,14 @@ void copy_control(server *s, call *c, const ProtobufCMessage *request, arena *a)
 static sinter_status check(worker *w, const copying *x, const view_collection **from, const view_collection **to, sinter_error *e)
 {
     const copy_request *q = x->q;
-    const char *problem = strlen(q->who) > 256 ? "who" : strlen(q->why) > 4096 ? "why" : NULL;
     sinter_status status = collection_find(w, q->source, from, e);
     if (status != SINTER_OK) error_where(e, "source");
     if (status == SINTER_OK) {
         status = collection_find(w, q->destination, to, e);
         if (status != SINTER_OK) error_where(e, "destination");
     }
+    if (status == SINTER_OK) status = order_check(q->who, q->why, e);
     if (status != SINTER_OK) return status;
-    if (problem) return error_set(e, SINTER_INVALID, problem, "at most 256 bytes for who, 4096 for why", "too long");
     if ((*from)->catalog == (*to)->catalog)
         return error_set(e, SINTER_INVALID, "destination", "declare another collection, and reload", "'%s' and '%s' are the same collection",
                          q->source, q->destination);
@@ -250,13 +241,10 @@ static sinter_status check(worker *w, const copying *x, const view_collection **
 static sinter_status start(worker *w, copying *x, sinter_error *e)
 {
     call *c = x->c;
-    grpc_slice held;
     ProtobufCMessage *m = NULL;
     const view_collection *from, *to;
     pthread_t thread;
-    str wire = payload_bytes(c->payload, &held);
-    sinter_status status = call_read(c, wire, x->a, &m, e);
-    grpc_slice_unref(held);
+    sinter_status status = call_read(c, x->a, &m, e);
     x->q = (copy_request *)m;
     if (status == SINTER_OK) status = check(w, x, &from, &to, e);
     if (status != SINTER_OK) return status;

@@ -187,15 +187,13 @@ static bool pack(checking *k, const event *ev, journal_op *op, fault *f)
     p.collection = catalog_number(k->catalog);
     p.event = &whole;
     p.joined = engine_join_event(k->w->s->engine, k->catalog, ev, k->a);
-    size_t size = sinter__storage__v1__event_put__get_packed_size(&p);
-    if (size > MOST_BYTES)
-        return refuse(f, "attributes", arena_printf(k->a, "the event has %zu bytes", size), "at most 512 KiB in all");
-    uint8_t *bytes = arena_alloc(k->a, size);
-    sinter__storage__v1__event_put__pack(&p, bytes);
+    str bytes = message_bytes(&p.base, k->a);
+    if (bytes.n > MOST_BYTES)
+        return refuse(f, "attributes", arena_printf(k->a, "the event has %zu bytes", bytes.n), "at most 512 KiB in all");
     *op = (journal_op){.kind = JOURNAL_EVENT,
                        .collection = p.collection,
                        .id = str_of(whole.event_id),
-                       .bytes = {(const char *)bytes, size}};
+                       .bytes = bytes};
     return true;
 }
 

@@ -10,20 +10,6 @@ static const config *running(server *s)
     return snapshot_config(engine_snapshot(s->engine));
 }
 
-static void answer(call *c, sinter_status status, const ProtobufCMessage *m, const sinter_error *e)
-{
-    if (status == SINTER_OK)
-        call_reply(c, m);
-    else
-        call_fail(c, status, e);
-}
-
-static sinter_status check(const arms_order *o, sinter_error *e)
-{
-    const engine_order texts = {.who = o->who, .why = o->why};
-    return order_check(&texts, e);
-}
-
 void report_control(server *s, call *c, const ProtobufCMessage *request, arena *a)
 {
     const Sinter__V1__GetExperimentReportRequest *q = (const Sinter__V1__GetExperimentReportRequest *)request;
@@ -31,7 +17,7 @@ void report_control(server *s, call *c, const ProtobufCMessage *request, arena *
     Sinter__V1__GetExperimentReportResponse r = SINTER__V1__GET_EXPERIMENT_REPORT_RESPONSE__INIT;
     sinter_status status = experiments_report(s->experiments, running(s), q->experiment, q->lift, a, &r, &e);
     r.request_id = request_id_make(a);
-    answer(c, status, &r.base, &e);
+    call_answer(c, status, &r.base, &e);
 }
 
 void experiments_control(server *s, call *c, const ProtobufCMessage *request, arena *a)
@@ -49,10 +35,10 @@ void stop_experiment_control(server *s, call *c, const ProtobufCMessage *request
     sinter_error e = SINTER_ERROR_INIT;
     Sinter__V1__StopExperimentResponse r = SINTER__V1__STOP_EXPERIMENT_RESPONSE__INIT;
     const arms_order o = {.arm = q->arm, .who = q->who, .why = q->why};
-    sinter_status status = check(&o, &e);
+    sinter_status status = order_check(q->who, q->why, &e);
     if (status == SINTER_OK) status = experiments_stop(s->experiments, running(s), q->experiment, &o, a, &r.sequence, &r.experiment, &e);
     r.request_id = request_id_make(a);
-    answer(c, status, &r.base, &e);
+    call_answer(c, status, &r.base, &e);
 }
 
 void start_experiment_control(server *s, call *c, const ProtobufCMessage *request, arena *a)
@@ -61,8 +47,8 @@ void start_experiment_control(server *s, call *c, const ProtobufCMessage *reques
     sinter_error e = SINTER_ERROR_INIT;
     Sinter__V1__StartExperimentResponse r = SINTER__V1__START_EXPERIMENT_RESPONSE__INIT;
     const arms_order o = {.arm = q->arm, .who = q->who, .why = q->why};
-    sinter_status status = check(&o, &e);
+    sinter_status status = order_check(q->who, q->why, &e);
     if (status == SINTER_OK) status = experiments_resume(s->experiments, running(s), q->experiment, &o, a, &r.sequence, &r.experiment, &e);
     r.request_id = request_id_make(a);
-    answer(c, status, &r.base, &e);
+    call_answer(c, status, &r.base, &e);
 }

@@ -9,7 +9,6 @@
 #include <grpc/byte_buffer.h>
 #include <grpc/slice.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { DUE_MESSAGE = 1, DUE_RECEIVE = 2, DUE_NUDGE = 4, DUE_ENDED = 8 };
 
@@ -188,10 +187,8 @@ static void set_deadline(rpc_call *r, uint64_t timeout_ns)
 static grpc_byte_buffer *body_of(buffer *json)
 {
     grpc_slice slice = json->data ? grpc_slice_new(json->data, json->len, free) : grpc_slice_from_static_string("{}");
-    grpc_byte_buffer *b = grpc_raw_byte_buffer_create(&slice, 1);
-    grpc_slice_unref(slice);
     *json = (buffer){0};
-    return b;
+    return payload_of(slice);
 }
 
 static bool refuse_draining(call *c)

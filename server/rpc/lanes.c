@@ -35,13 +35,20 @@ void queue_push(call_queue *q, call *c)
     pthread_mutex_unlock(&q->lock);
 }
 
+/* Under its lock; NULL: empty. */
+static call *take_first(call_queue *q)
+{
+    call *c = q->first;
+    if (c && !(q->first = c->next)) q->last = &q->first;
+    return c;
+}
+
 call *queue_take(call_queue *q)
 {
     pthread_mutex_lock(&q->lock);
     while (!q->first && !q->closed)
         pthread_cond_wait(&q->filled, &q->lock);
-    call *c = q->first;
-    if (c && !(q->first = c->next)) q->last = &q->first;
+    call *c = take_first(q);
     pthread_mutex_unlock(&q->lock);
     return c;
 }
@@ -52,8 +59,7 @@ call *queue_take_until(call_queue *q, uint64_t ns, bool *open)
     pthread_mutex_lock(&q->lock);
     while (!q->first && !q->closed && pthread_cond_timedwait(&q->filled, &q->lock, &until) == 0) {
     }
-    call *c = q->first;
-    if (c && !(q->first = c->next)) q->last = &q->first;
+    call *c = take_first(q);
     *open = c || !q->closed;
     pthread_mutex_unlock(&q->lock);
     return c;
@@ -87,10 +93,20 @@ bool call_over(call *c)
     return true;
 }
 
-sinter_status call_read(const call *c, str bytes, arena *a, ProtobufCMessage **out, sinter_error *e)
+/* As its transport carries it. */
+static sinter_status read_message(const call *c, str bytes, arena *a, ProtobufCMessage **out, sinter_error *e)
 {
     uint64_t most = c->s->limits.max_unpack_bytes;
     return c->by->json ? json_read(c->m->request, bytes, most, a, out, e) : message_unpack(c->m->request, bytes, most, a, out, e);
+}
+
+sinter_status call_read(const call *c, arena *a, ProtobufCMessage **out, sinter_error *e)
+{
+    grpc_slice held;
+    str bytes = payload_bytes(c->payload, &held);
+    sinter_status status = read_message(c, bytes, a, out, e);
+    grpc_slice_unref(held);
+    return status;
 }
 
 /* One call, one message: reads it and runs the handler, which may answer now, later, or never for a stream. */
@@ -102,7 +118,7 @@ void call_run(worker *w, call *c)
     grpc_slice held = grpc_empty_slice();
     if (c->payload) {
         c->wire = payload_bytes(c->payload, &held);
-        status = call_read(c, c->wire, w->memory, &request, &e);
+        status = read_message(c, c->wire, w->memory, &request, &e);
     }
     if (status == SINTER_OK)
         c->m->run(w, c, request);

@@ -59,10 +59,7 @@ void get_run(worker *w, call *c, const ProtobufCMessage *request)
         r.not_found = ARENA_ARRAY(w->memory, char *, q->n_ids + 1);
         status = read_items(w, q, v, &r, &e);
     }
-    if (status == SINTER_OK)
-        call_reply(c, &r.base);
-    else
-        call_fail(c, status, &e);
+    call_answer(c, status, &r.base, &e);
 }
 
 /* ---- ListItems ---- */

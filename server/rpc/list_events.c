@@ -33,15 +33,12 @@ static bool take(void *ctx, const Sinter__Storage__V1__Record *rec)
     if (rec->body_case != SINTER__STORAGE__V1__RECORD__BODY_EVENT_PUT || rec->event_put->collection != p->at->collection ||
         !rec->event_put->event)
         return true;
-    const Sinter__V1__Event *event = rec->event_put->event;
-    size_t n = sinter__v1__event__get_packed_size(event);
-    uint8_t *bytes = arena_alloc(p->a, n + 1);
     ProtobufCMessage *copy;
-    sinter__v1__event__pack(event, bytes);
-    p->status = message_unpack(&sinter__v1__event__descriptor, (str){(const char *)bytes, n}, UINT64_C(64) << 20, p->a, &copy, NULL);
+    str bytes = message_bytes(&rec->event_put->event->base, p->a);
+    p->status = message_unpack(&sinter__v1__event__descriptor, bytes, UINT64_C(64) << 20, p->a, &copy, NULL);
     if (p->status != SINTER_OK) return false;
     p->r.events[p->r.n_events++] = (Sinter__V1__Event *)copy;
-    p->bytes += n;
+    p->bytes += bytes.n;
     return p->r.n_events < p->size && p->bytes < PAGE_BYTES;
 }
 

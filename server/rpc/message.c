@@ -146,13 +146,26 @@ sinter_status message_unpack(const ProtobufCMessageDescriptor *d, str wire, uint
 
 /* ---- gRPC's buffers ---- */
 
+str message_bytes(const ProtobufCMessage *m, arena *a)
+{
+    size_t n = protobuf_c_message_get_packed_size(m);
+    uint8_t *bytes = arena_alloc(a, n + 1);
+    protobuf_c_message_pack(m, bytes);
+    return (str){(const char *)bytes, n};
+}
+
+grpc_byte_buffer *payload_of(grpc_slice slice)
+{
+    grpc_byte_buffer *b = grpc_raw_byte_buffer_create(&slice, 1);
+    grpc_slice_unref(slice);
+    return b;
+}
+
 grpc_byte_buffer *message_pack(const ProtobufCMessage *m)
 {
     grpc_slice slice = grpc_slice_malloc(protobuf_c_message_get_packed_size(m));
     protobuf_c_message_pack(m, GRPC_SLICE_START_PTR(slice));
-    grpc_byte_buffer *b = grpc_raw_byte_buffer_create(&slice, 1);
-    grpc_slice_unref(slice);
-    return b;
+    return payload_of(slice);
 }
 
 /* The buffer's memory becomes the slice's. */
@@ -163,10 +176,7 @@ grpc_byte_buffer *message_json(const ProtobufCMessage *m)
         json_message(&text, m, 0);
     else
         buffer_puts(&text, "null");
-    grpc_slice slice = grpc_slice_new(text.data, text.len, free);
-    grpc_byte_buffer *b = grpc_raw_byte_buffer_create(&slice, 1);
-    grpc_slice_unref(slice);
-    return b;
+    return payload_of(grpc_slice_new(text.data, text.len, free));
 }
 
 /* The bytes of a message that comes in two pieces, of which the first is packed. */
@@ -175,9 +185,7 @@ grpc_byte_buffer *message_pack_two(str head, const ProtobufCMessage *tail)
     grpc_slice slice = grpc_slice_malloc(head.n + protobuf_c_message_get_packed_size(tail));
     if (head.n) memcpy(GRPC_SLICE_START_PTR(slice), head.s, head.n);
     protobuf_c_message_pack(tail, GRPC_SLICE_START_PTR(slice) + head.n);
-    grpc_byte_buffer *b = grpc_raw_byte_buffer_create(&slice, 1);
-    grpc_slice_unref(slice);
-    return b;
+    return payload_of(slice);
 }
 
 str payload_bytes(grpc_byte_buffer *b, grpc_slice *held)

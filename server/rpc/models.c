@@ -11,7 +11,7 @@ void deploy_control(server *s, call *c, const ProtobufCMessage *request, arena *
     engine_changed x = {0};
     char line[1500];
     const engine_order o = {.who = q->who, .why = q->why, .dry_run = q->dry_run, .force = q->force};
-    sinter_status status = order_check(&o, &e);
+    sinter_status status = order_check(q->who, q->why, &e);
     if (status == SINTER_OK) status = engine_deploy(s->engine, q->model, &o, a, &x, &e);
     if (status != SINTER_OK) {
         log_warn("model.refused", "%s: %s", q->model, error_line(&e, line, sizeof line));
@@ -39,8 +39,5 @@ void models_control(server *s, call *c, const ProtobufCMessage *request, arena *
     Sinter__V1__ListModelsResponse r = SINTER__V1__LIST_MODELS_RESPONSE__INIT;
     sinter_status status = engine_models(s->engine, q->name, a, &r, &e);
     r.request_id = request_id_make(a);
-    if (status == SINTER_OK)
-        call_reply(c, &r.base);
-    else
-        call_fail(c, status, &e);
+    call_answer(c, status, &r.base, &e);
 }

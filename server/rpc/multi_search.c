@@ -70,11 +70,7 @@ static void answer(multi *m)
         memcpy(to, m->place[i].result, m->place[i].result_size);
         to += m->place[i].result_size;
     }
-    grpc_slice slice = grpc_slice_from_copied_buffer((const char *)bytes, (size_t)(to - bytes));
-    free(bytes);
-    grpc_byte_buffer *b = grpc_raw_byte_buffer_create(&slice, 1);
-    grpc_slice_unref(slice);
-    call_reply_packed(m->outer, b);
+    call_reply_packed(m->outer, payload_of(grpc_slice_new(bytes, (size_t)(to - bytes), free)));
 }
 
 /* ---- one search ------------------------------------------------------------------------------------------------------ */
@@ -111,7 +107,7 @@ static void fail_one(const one *x, sinter_status status, const sinter_error *e)
     Sinter__V1__MultiSearchResult result = SINTER__V1__MULTI_SEARCH_RESULT__INIT;
     Sinter__V1__SearchError error = SINTER__V1__SEARCH_ERROR__INIT;
     error.code = (int32_t)status_code(status);
-    error.message = e && *e->what ? error_line(e, line, sizeof line) : (char *)(uintptr_t)status_text(status);
+    error.message = (char *)(uintptr_t)status_message(status, e, line, sizeof line);
     if (e && status == SINTER_INVALID) error.field = (char *)(uintptr_t)e->where;
     result.error = &error;
     end_one(x, &result);
@@ -125,8 +121,7 @@ static void waited(void *ctx, sinter_status status)
     if (status == SINTER_OK) {
         call_dispatch(inner);
     } else {
-        error_set(&e, status, "after_sequence", status == SINTER_DEADLINE ? "give the call a later deadline" : "try again",
-                  "the write was not searchable in time");
+        wait_error(status, &e);
         fail_one(inner->state, status, &e);
     }
     call_release(inner);
@@ -135,17 +130,12 @@ static void waited(void *ctx, sinter_status status)
 /* True: the search waits elsewhere for its write, or was refused. */
 static bool wait_for_write(worker *w, call *inner, const Sinter__V1__SearchRequest *q)
 {
-    if (!q->after_sequence || inner->waited) return false;
-    views *v = engine_views(w->s->engine);
-    uint32_t number = snapshot_collection(engine_snapshot(w->s->engine), q->collection);
-    if (number == UINT32_MAX) return false; /* the pipeline refuses it, naming near ones */
-    const view_collection *mine = &views_current(v)->collection[number];
-    if (mine->ready && mine->sequence >= q->after_sequence) return false;
+    if (inner->waited || !write_is_awaited(w, q->collection, q->after_sequence)) return false;
     const one *x = inner->state;
     sinter_error e = SINTER_ERROR_INIT;
     inner->waited = true;
     call_reference(inner);
-    sinter_status status = views_wait(v, q->after_sequence, x->m->outer->deadline_ns, waited, inner, &e);
+    sinter_status status = views_wait(engine_views(w->s->engine), q->after_sequence, x->m->outer->deadline_ns, waited, inner, &e);
     if (status == SINTER_OK) return true;
     if (!*e.where) error_where(&e, "after_sequence");
     fail_one(x, status, &e);

@@ -232,6 +232,7 @@ str call_wire(call *c, const ProtobufCMessage *request, arena *a);
 void call_reply(call *c, const ProtobufCMessage *m);
 void call_reply_packed(call *c, grpc_byte_buffer *b); /* takes the buffer */
 void call_fail(call *c, sinter_status status, const sinter_error *e);
+void call_answer(call *c, sinter_status status, const ProtobufCMessage *m, const sinter_error *e); /* one of the two, by the status */
 void call_end(call *c); /* streams: OK, no more messages */
 /* Streams: one message; one at a time, until sent. False: the call is over. */
 bool call_send(call *c, const ProtobufCMessage *m);
@@ -242,13 +243,17 @@ void call_receive(call *c);
 void call_nudge(call *c);
 /* Hands a call (and a reference) to the lanes or, where its method says so, runs it here. */
 void call_dispatch(call *c);
-/* A message of the call as its transport carries it, in `a`. */
-sinter_status call_read(const call *c, str bytes, arena *a, ProtobufCMessage **out, sinter_error *e);
+/* The call's newest message once more, in `a`: where it outlives the lane that took it. */
+sinter_status call_read(const call *c, arena *a, ProtobufCMessage **out, sinter_error *e);
 /* Reads the payload and runs the handler. */
 void call_run(worker *w, call *c);
 /* park.c: leaves the lane until every write up to `sequence` is shown, then runs the handler again with c->waited set; where
  * it cannot wait, the call has failed. */
 void call_park(call *c, uint64_t sequence);
+/* Whether a search that wants to see a write must wait for it; false too where there is no such collection: the pipeline refuses it. */
+bool write_is_awaited(worker *w, const char *collection, uint64_t after_sequence);
+/* Why the wait for it failed. */
+void wait_error(sinter_status status, sinter_error *e);
 bool call_over(call *c); /* cancelled or past its deadline: answered so here */
 
 /* ---- lanes.c ---- */
@@ -264,7 +269,7 @@ void control_work(server *s, call *c); /* what a method's `control` does with it
 typedef void method_control(server *s, call *c, const ProtobufCMessage *request, arena *a);
 method_control reload_control, deploy_control, models_control, swap_control, rollback_control, snapshots_control, replay_control,
     missing_control, report_control, experiments_control, stop_experiment_control, start_experiment_control;
-sinter_status order_check(const engine_order *o, sinter_error *e); /* lengths of who and why */
+sinter_status order_check(const char *who, const char *why, sinter_error *e); /* their lengths */
 
 /* ---- hold.c ---- */
 /* On a lane, inside its epoch: true, and the call waits for the release, when writes are held. */
@@ -317,6 +322,8 @@ sinter_status message_unpack(const ProtobufCMessageDescriptor *d, str wire, uint
                              ProtobufCMessage **out, sinter_error *e);
 grpc_byte_buffer *message_pack(const ProtobufCMessage *m);
 grpc_byte_buffer *message_json(const ProtobufCMessage *m);
+str message_bytes(const ProtobufCMessage *m, arena *a); /* packed */
+grpc_byte_buffer *payload_of(grpc_slice slice);         /* takes the slice */
 grpc_byte_buffer *message_pack_two(str head, const ProtobufCMessage *tail); /* `head`: fields packed already */
 /* The bytes of a buffer, in place where gRPC holds them in one piece. `held` keeps them; unref it. */
 str payload_bytes(grpc_byte_buffer *b, grpc_slice *held);
@@ -337,6 +344,9 @@ sinter_status fields_check(const view_collection *v, char *const *fields, size_t
 /* Keeps the fields of an item that are named ("*": all, "price*": all that begin so) and stored, or also those that are not. */
 void fields_mask(const view_collection *v, Sinter__V1__Item *item, char *const *fields, size_t n, bool unstored);
 char *request_id_make(arena *a);
+/* What is told of an item that was not taken; an id too long to be one is left out. The texts are not copied. */
+Sinter__V1__Rejected *item_rejected(arena *a, uint32_t index, char *id, Sinter__V1__Rejected__Code code);
+Sinter__V1__FieldViolation *item_violation(arena *a, char *field, char *description);
 /* Newest acknowledged item of a sequence, in `a`. NOT_FOUND: gone since. */
 sinter_status item_read(worker *w, uint64_t sequence, Sinter__V1__Item **out, sinter_error *e);
 /* A write id of a method and collection, at most 256 bytes. */

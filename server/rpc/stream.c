@@ -114,11 +114,25 @@ void stream_answer(place *p, const ProtobufCMessage *tail)
     pthread_mutex_unlock(&s->lock);
 }
 
-void stream_collection(stream *s, const char *named)
+/* What a message says of the collection is meant by the ones after it, too. */
+static void name_collection(stream *s, const char *named)
 {
     if (!*named || (s->collection && strcmp(s->collection, named) == 0)) return;
     free(s->collection);
     s->collection = xstrdup(named);
+}
+
+sinter_status stream_items_check(stream *s, worker *w, const char *collection, const char *write_id, size_t n_items,
+                                 const view_collection **v, sinter_error *e)
+{
+    enum { MOST_ITEMS = 1000 };
+    name_collection(s, collection);
+    sinter_status status = collection_find(w, s->collection ? s->collection : "", v, e);
+    if (status == SINTER_OK && *write_id) status = ids_check((char *const *)&write_id, 1, 1, "write_id", e);
+    if (status == SINTER_OK && n_items > MOST_ITEMS)
+        status = error_set(e, SINTER_INVALID, "items", "send them in several messages of the stream",
+                           "%zu items; a message holds at most %d", n_items, MOST_ITEMS);
+    return status;
 }
 
 void stream_receive(stream *s, call *c)

@@ -46,8 +46,9 @@ void stream_head(place *p, const ProtobufCMessage *head, uint32_t records);
 /* Each finishes the place. */
 void stream_answer(place *p, const ProtobufCMessage *tail);
 void stream_fail(place *p, sinter_status status, const sinter_error *e);
-/* What a message says of the collection is meant by the ones after it, too. */
-void stream_collection(stream *s, const char *named);
+/* Batches of items: the collection that this message names, or one before it; a write id that may be one; not too many items. */
+sinter_status stream_items_check(stream *s, worker *w, const char *collection, const char *write_id, size_t n_items,
+                                 const view_collection **v, sinter_error *e);
 /* Last in a handler: asks for the next message, or leaves that to stream_sent. The message is dead afterwards. */
 void stream_receive(stream *s, call *c);
 

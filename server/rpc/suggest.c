@@ -9,8 +9,5 @@ void suggest_run(worker *w, call *c, const ProtobufCMessage *request)
     Sinter__V1__SuggestResponse *r = NULL;
     sinter_error e = SINTER_ERROR_INIT;
     sinter_status status = pipeline_suggest(w->lane, (const Sinter__V1__SuggestRequest *)request, &r, &e);
-    if (status == SINTER_OK)
-        call_reply(c, &r->base);
-    else
-        call_fail(c, status, &e);
+    call_answer(c, status, (const ProtobufCMessage *)r, &e);
 }

@@ -4,10 +4,7 @@
 #include "stream.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define MOST_ITEMS 1000u
 
 typedef struct one {
     const Sinter__V1__ItemUpdate *update;
@@ -50,32 +47,17 @@ static journal_verb change(void *ctx, journal_change *c)
         return refuse(c, SINTER_CONFLICT, "condition", "it does not hold for the item");
     if (catalog_update_item(x->catalog, u, c->before, c->a, &item, &wrong) != SINTER_OK)
         return refuse(c, SINTER_INVALID, wrong->field, wrong->description);
-    size_t size = sinter__v1__item__get_packed_size(item);
-    uint8_t *bytes = arena_alloc(c->a, size + 1);
-    sinter__v1__item__pack(item, bytes);
-    c->item = (str){(const char *)bytes, size};
+    c->item = message_bytes(&item->base, c->a);
     return JOURNAL_CHANGE_PUT;
-}
-
-static Sinter__V1__Rejected *rejected(arena *a, uint32_t index, char *id, Sinter__V1__Rejected__Code code)
-{
-    Sinter__V1__Rejected *r = ARENA_NEW(a, Sinter__V1__Rejected);
-    sinter__v1__rejected__init(r);
-    r->index = index;
-    r->id = strlen(id) <= 256 ? id : arena_strdup(a, "");
-    r->code = code;
-    return r;
 }
 
 /* What was wrong, in words; of a repeated write only its kind is known. */
 static void tell(arena *a, uint32_t index, const journal_refusal *why, Sinter__V1__Rejected *r)
 {
-    Sinter__V1__FieldViolation *v = ARENA_NEW(a, Sinter__V1__FieldViolation);
-    sinter__v1__field_violation__init(v);
-    v->field = arena_printf(a, "items[%u]%s%s", index, why->field ? "." : "", why->field ? why->field : "");
-    v->description = arena_strdup(a, why->what ? why->what : "was refused when this write was first stored");
+    char *field = arena_printf(a, "items[%u]%s%s", index, why->field ? "." : "", why->field ? why->field : "");
     r->violations = ARENA_ARRAY(a, Sinter__V1__FieldViolation *, 1);
-    r->violations[r->n_violations++] = v;
+    r->violations[r->n_violations++] =
+        item_violation(a, field, arena_strdup(a, why->what ? why->what : "was refused when this write was first stored"));
 }
 
 static Sinter__V1__Rejected__Code code_of(sinter_status s)
@@ -96,7 +78,7 @@ static void answer(batch *b, const journal_result *j)
         const journal_refusal *why = &j->refused[i];
         if (why->op >= b->n) continue; /* the id of another batch */
         const one *x = &b->item[why->op];
-        Sinter__V1__Rejected *r = rejected(b->a, x->index, x->update->id, code_of(why->status));
+        Sinter__V1__Rejected *r = item_rejected(b->a, x->index, x->update->id, code_of(why->status));
         tell(b->a, x->index, why, r);
         tail.rejected[tail.n_rejected++] = r;
     }
@@ -120,7 +102,7 @@ static void stored(void *ctx, const journal_result *j)
 static void reject(batch *b, Sinter__V1__UpdateItemsResponse *head, uint32_t index, const Sinter__V1__ItemUpdate *u,
                    Sinter__V1__FieldViolation **violations, size_t n)
 {
-    Sinter__V1__Rejected *r = rejected(b->a, index, u->id, SINTER__V1__REJECTED__CODE__CODE_INVALID);
+    Sinter__V1__Rejected *r = item_rejected(b->a, index, u->id, SINTER__V1__REJECTED__CODE__CODE_INVALID);
     r->violations = violations;
     r->n_violations = n;
     head->rejected[head->n_rejected++] = r;
@@ -139,11 +121,7 @@ static bool compile(batch *b, one *x, const char *prefix, Sinter__V1__FieldViola
         return true;
     }
     if (filter_compile(x->catalog, str_of(text), b->a, &x->condition, &e) == SINTER_OK) return true;
-    Sinter__V1__FieldViolation *v = ARENA_NEW(b->a, Sinter__V1__FieldViolation);
-    sinter__v1__field_violation__init(v);
-    v->field = arena_printf(b->a, "%s.condition", prefix);
-    v->description = arena_strdup(b->a, error_line(&e, line, sizeof line));
-    *out = v;
+    *out = item_violation(b->a, arena_printf(b->a, "%s.condition", prefix), arena_strdup(b->a, error_line(&e, line, sizeof line)));
     return false;
 }
 
@@ -174,18 +152,6 @@ static void check_items(batch *b, catalog_collection *catalog, const Sinter__V1_
     }
 }
 
-static sinter_status check_batch(worker *w, stream *s, const Sinter__V1__UpdateItemsRequest *q, const view_collection **v,
-                                 sinter_error *e)
-{
-    stream_collection(s, q->collection);
-    sinter_status status = collection_find(w, s->collection ? s->collection : "", v, e);
-    if (status == SINTER_OK && *q->write_id) status = ids_check(&q->write_id, 1, 1, "write_id", e);
-    if (status == SINTER_OK && q->n_items > MOST_ITEMS)
-        status = error_set(e, SINTER_INVALID, "items", "send them in several messages of the stream",
-                           "%zu items; a message holds at most %u", q->n_items, MOST_ITEMS);
-    return status;
-}
-
 /* The batch is the writer's when this returns OK and something was to be stored. */
 static sinter_status store(worker *w, stream *s, batch *b, Sinter__V1__UpdateItemsResponse *head, const char *write_id,
                            sinter_error *e)
@@ -211,28 +177,18 @@ static sinter_status store(worker *w, stream *s, batch *b, Sinter__V1__UpdateIte
     return status;
 }
 
-/* The message once more, where it outlives the lane. */
-static sinter_status keep(const call *c, arena *a, Sinter__V1__UpdateItemsRequest **out, sinter_error *e)
-{
-    grpc_slice held;
-    ProtobufCMessage *m = NULL;
-    str wire = payload_bytes(c->payload, &held);
-    sinter_status status = call_read(c, wire, a, &m, e);
-    grpc_slice_unref(held);
-    *out = (Sinter__V1__UpdateItemsRequest *)m;
-    return status;
-}
-
 static sinter_status run(worker *w, call *c, stream *s, place *p, sinter_error *e)
 {
     const view_collection *v;
-    Sinter__V1__UpdateItemsRequest *q;
+    const Sinter__V1__UpdateItemsRequest *q;
+    ProtobufCMessage *m = NULL;
     Sinter__V1__UpdateItemsResponse head = SINTER__V1__UPDATE_ITEMS_RESPONSE__INIT;
     arena *a = arena_new(1 << 14);
     batch *b = ARENA_NEW(a, batch);
     *b = (batch){.a = a, .p = p};
-    sinter_status status = keep(c, a, &q, e);
-    if (status == SINTER_OK) status = check_batch(w, s, q, &v, e);
+    sinter_status status = call_read(c, a, &m, e);
+    q = (const Sinter__V1__UpdateItemsRequest *)m;
+    if (status == SINTER_OK) status = stream_items_check(s, w, q->collection, q->write_id, q->n_items, &v, e);
     if (status != SINTER_OK) {
         arena_free(a);
         return status;

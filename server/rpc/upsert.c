@@ -3,10 +3,6 @@
 #include "stream.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define MOST_ITEMS 1000u
 
 /* On the writer thread. */
 static void stored(void *ctx, const journal_result *j)
@@ -37,10 +33,7 @@ typedef struct batch {
 static void reject(batch *b, arena *a, uint32_t index, const Sinter__V1__Item *item,
                    Sinter__V1__FieldViolation **violations, size_t n)
 {
-    Sinter__V1__Rejected *r = ARENA_NEW(a, Sinter__V1__Rejected);
-    sinter__v1__rejected__init(r);
-    r->index = index;
-    r->id = strlen(item->id) <= 256 ? item->id : arena_strndup(a, "", 0);
+    Sinter__V1__Rejected *r = item_rejected(a, index, item->id, SINTER__V1__REJECTED__CODE__CODE_INVALID);
     r->violations = violations;
     r->n_violations = n;
     b->head.rejected[b->head.n_rejected++] = r;
@@ -60,26 +53,11 @@ static void check_items(batch *b, arena *a, const Sinter__V1__UpsertItemsRequest
             reject(b, a, (uint32_t)i, q->items[i], violations, n);
             continue;
         }
-        size_t size = sinter__v1__item__get_packed_size(normal);
-        uint8_t *bytes = arena_alloc(a, size);
-        sinter__v1__item__pack(normal, bytes);
         b->op[b->n++] = (journal_op){.kind = JOURNAL_PUT,
                                      .collection = catalog_number(b->v->catalog),
                                      .id = str_of(normal->id),
-                                     .bytes = {(const char *)bytes, size}};
+                                     .bytes = message_bytes(&normal->base, a)};
     }
-}
-
-static sinter_status check_batch(worker *w, stream *s, const Sinter__V1__UpsertItemsRequest *q,
-                                 const view_collection **v, sinter_error *e)
-{
-    stream_collection(s, q->collection);
-    sinter_status status = collection_find(w, s->collection ? s->collection : "", v, e);
-    if (status == SINTER_OK && *q->write_id) status = ids_check(&q->write_id, 1, 1, "write_id", e);
-    if (status == SINTER_OK && q->n_items > MOST_ITEMS)
-        status = error_set(e, SINTER_INVALID, "items", "send them in several messages of the stream",
-                           "%zu items; a message holds at most %u", q->n_items, MOST_ITEMS);
-    return status;
 }
 
 static sinter_status store(worker *w, stream *s, place *p, batch *b, const char *write_id, bool check_only, sinter_error *e)
@@ -110,7 +88,7 @@ void upsert_run(worker *w, call *c, const ProtobufCMessage *request)
     sinter_error e = SINTER_ERROR_INIT;
     batch b = {.head = SINTER__V1__UPSERT_ITEMS_RESPONSE__INIT};
     place *p = stream_take(s, c);
-    sinter_status status = check_batch(w, s, q, &b.v, &e);
+    sinter_status status = stream_items_check(s, w, q->collection, q->write_id, q->n_items, &b.v, &e);
     if (status == SINTER_OK) {
         check_items(&b, w->memory, q);
         status = store(w, s, p, &b, q->write_id, q->check_only, &e);

@@ -102,10 +102,7 @@ static sinter_status put_user(worker *w, call *c, const Sinter__V1__PutUserReque
     Sinter__Storage__V1__Record rec = SINTER__STORAGE__V1__RECORD__INIT;
     rec.body_case = SINTER__STORAGE__V1__RECORD__BODY_USER_PUT;
     rec.user_put = p;
-    size_t n = sinter__storage__v1__record__get_packed_size(&rec);
-    uint8_t *bytes = arena_alloc(w->memory, n);
-    sinter__storage__v1__record__pack(&rec, bytes);
-    const journal_op op = {.kind = JOURNAL_RECORD, .bytes = {(const char *)bytes, n}};
+    const journal_op op = {.kind = JOURNAL_RECORD, .bytes = message_bytes(&rec.base, w->memory)};
     const journal_write write = {
         .write_id = write_id_scope(w->memory, "user", q->user_id, q->write_id), .op = &op, .n = 1, .fence = UINT64_MAX};
     call_reference(c);
@@ -167,21 +164,13 @@ void erase_user_run(worker *w, call *c, const ProtobufCMessage *request)
         call_fail(c, st, &e);
 }
 
-static void answer(call *c, sinter_status st, const ProtobufCMessage *m, const sinter_error *e)
-{
-    if (st == SINTER_OK)
-        call_reply(c, m);
-    else
-        call_fail(c, st, e);
-}
-
 void get_user_people(server *s, call *c, const ProtobufCMessage *request, arena *a)
 {
     sinter_error e = SINTER_ERROR_INIT;
     Sinter__V1__GetUserResponse r = SINTER__V1__GET_USER_RESPONSE__INIT;
     sinter_status st = engine_get_user(s->engine, (const Sinter__V1__GetUserRequest *)request, stops, s, a, &r, &e);
     r.request_id = request_id_make(a);
-    answer(c, st, &r.base, &e);
+    call_answer(c, st, &r.base, &e);
 }
 
 void erase_user_people(server *s, call *c, const ProtobufCMessage *request, arena *a)
@@ -194,7 +183,7 @@ void erase_user_people(server *s, call *c, const ProtobufCMessage *request, aren
     pthread_mutex_unlock(&s->copy_lock);
     if (!q->dry_run) experiments_recount(s->experiments); /* also where it stopped on the way */
     r.request_id = request_id_make(a);
-    answer(c, st, &r.base, &e);
+    call_answer(c, st, &r.base, &e);
 }
 
 static void people_main(void *arg)
