@@ -12,6 +12,7 @@ or `with harness.Server(collections={...}) as s:` where a test stops, kills or r
 Environment: SINTER_BUILD, the build folder (default build/release); SINTER_SOURCE, the source (default: above this file).
 Every wait has an end; only processes that were started here are stopped.
 """
+import contextlib
 import fcntl
 import glob
 import http.client
@@ -23,6 +24,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -148,6 +150,29 @@ def until(what, seconds=20, told=lambda: "waited too long"):
             raise AssertionError(told())
         time.sleep(0.02)
     return got
+
+
+@contextlib.contextmanager
+def meanwhile(*work):
+    """Each of these over and over on a thread of its own until the block ends. Gives a list of what they raised: that ends the thread."""
+    stop, raised = threading.Event(), []
+
+    def run(one):
+        try:
+            while not stop.is_set():
+                one()
+        except Exception as e:
+            raised.append(e)
+
+    threads = [threading.Thread(target=run, args=(one,)) for one in work]
+    for t in threads:
+        t.start()
+    try:
+        yield raised
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
 
 
 def sinter(*words, timeout=60, **more):

@@ -2,9 +2,9 @@
 """Aliases and copies: a collection is built beside another while people write and search, and takes its place at once.
 
 SINTER_SEED: of the writers."""
+import functools
 import os
 import random
-import threading
 import time
 import unittest
 
@@ -146,58 +146,47 @@ class Copies(unittest.TestCase):
         N, WRITERS = 3000 if not harness.SANITIZED else 800, 3
         with server() as s:
             s.upsert("shop", [item(f"i{i}", title=f"thing {i}", stock=0, price=0.0) for i in range(N)], batch=1000)
-            stop, failures, writers = threading.Event(), [], []
+            writers, channels = [], [s.connect() for _ in range(WRITERS)]
 
             def writer(k):
-                rng, channel, state, n = random.Random(SEED + k), s.connect(), {}, 0
+                rng, channel, state, n = random.Random(SEED + k), channels[k], {}, 0
                 mine = [f"i{i}" for i in range(k, N, WRITERS)]
                 catalog, event = s.stub("Catalog", channel), s.stub("Event", channel)
                 sums, events = dict.fromkeys(mine, 0), []
                 writers.append((state, sums, events))
-                try:
-                    while not stop.is_set():
-                        n += 1
-                        ids = rng.sample(mine, 5)
-                        kind = rng.randrange(4)
-                        if kind == 0:
-                            list(catalog.UpsertItems(iter([C.UpsertItemsRequest(collection="shop", items=[
-                                item(id, title=f"version {n}", stock=sums[id], price=float(n)) for id in ids])]), timeout=30 * SLOW))
-                            state.update({id: n for id in ids})
-                        elif kind == 1:
-                            r = next(iter(catalog.UpdateItems(iter([C.UpdateItemsRequest(collection="shop", items=[
-                                C.ItemUpdate(id=id, increment={"stock": value(1)}) for id in ids])]), timeout=30 * SLOW)))
-                            for i, id in enumerate(ids):
-                                if i not in {x.index for x in r.rejected}:
-                                    sums[id] += 1
-                        elif kind == 2:
-                            new = f"n{k}-{n}"
-                            list(catalog.UpsertItems(iter([C.UpsertItemsRequest(collection="shop", items=[item(new, title="new", stock=0, price=float(n))])]), timeout=30 * SLOW))
-                            state[new], sums[new] = n, 0
-                        else:
-                            e = f"{k}-{n}"
-                            assert event.RecordEvents(E.RecordEventsRequest(events=[click(ids[0], e, f"u{k}")]), timeout=30 * SLOW).accepted == 1
-                            events.append(e)
-                except Exception as x:
-                    failures.append(x)
-                channel.close()
+                while True:
+                    n += 1
+                    ids = rng.sample(mine, 5)
+                    kind = rng.randrange(4)
+                    if kind == 0:
+                        list(catalog.UpsertItems(iter([C.UpsertItemsRequest(collection="shop", items=[
+                            item(id, title=f"version {n}", stock=sums[id], price=float(n)) for id in ids])]), timeout=30 * SLOW))
+                        state.update({id: n for id in ids})
+                    elif kind == 1:
+                        r = next(iter(catalog.UpdateItems(iter([C.UpdateItemsRequest(collection="shop", items=[
+                            C.ItemUpdate(id=id, increment={"stock": value(1)}) for id in ids])]), timeout=30 * SLOW)))
+                        for i, id in enumerate(ids):
+                            if i not in {x.index for x in r.rejected}:
+                                sums[id] += 1
+                    elif kind == 2:
+                        new = f"n{k}-{n}"
+                        list(catalog.UpsertItems(iter([C.UpsertItemsRequest(collection="shop", items=[item(new, title="new", stock=0, price=float(n))])]), timeout=30 * SLOW))
+                        state[new], sums[new] = n, 0
+                    else:
+                        e = f"{k}-{n}"
+                        assert event.RecordEvents(E.RecordEventsRequest(events=[click(ids[0], e, f"u{k}")]), timeout=30 * SLOW).accepted == 1
+                        events.append(e)
+                    yield
 
             def searcher():
-                try:
-                    while not stop.is_set():
-                        assert s.search(collection="shop", query="thing", page_size=1).total_is_exact is not None
-                except Exception as x:
-                    failures.append(x)
+                assert s.search(collection="shop", query="thing", page_size=1).total_is_exact is not None
 
-            threads = [threading.Thread(target=writer, args=(k,)) for k in range(WRITERS)] + [threading.Thread(target=searcher)]
-            [t.start() for t in threads]
-            try:
+            with harness.meanwhile(searcher, *(functools.partial(next, writer(k)) for k in range(WRITERS))) as failures:
                 time.sleep(0.3)  # some writes are there before the copy begins
                 last = copy(s, alias="shop", who="test")[-1]
                 before = {k: len(w[2]) for k, w in enumerate(writers)}
                 until(lambda: failures or all(len(w[2]) >= before[k] + 3 for k, w in enumerate(writers)), 5, lambda: "the writers do not go on")
-            finally:
-                stop.set()
-                [t.join() for t in threads]
+            [c.close() for c in channels]
             self.assertEqual(failures, [])
             self.assertIn("alias shop: now shop_v2", list(last.changes))
             got = content(s, "shop")

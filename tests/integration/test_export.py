@@ -2,6 +2,7 @@
 """What is exported, imported elsewhere and exported again is the same; `import --replace` takes what the file lacks, at once.
 
 SINTER_SEED: of the random items."""
+import functools
 import json
 import os
 import pathlib
@@ -9,11 +10,10 @@ import random
 import struct
 import subprocess
 import tempfile
-import threading
 import unittest
 
 import harness
-from harness import SLOW, item, pb, until, value
+from harness import SLOW, item, meanwhile, pb, until, value
 
 C, E, T = pb.catalog_pb2, pb.events_pb2, pb.types_pb2
 SEED = int(os.environ.get("SINTER_SEED", 3))
@@ -85,7 +85,9 @@ class RoundTrip(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.a, cls.b = (harness.Server(collections={n: ALL for n in ("jsonl", "csv", "tsv")}, pipelines={}) for _ in range(2))
-        cls.tmp = pathlib.Path(tempfile.mkdtemp(prefix="sinter-export-"))
+        tmp = tempfile.TemporaryDirectory(prefix="sinter-export-")
+        cls.addClassCleanup(tmp.cleanup)
+        cls.tmp = pathlib.Path(tmp.name)
 
     @classmethod
     def tearDownClass(cls):
@@ -174,7 +176,9 @@ class Replace(unittest.TestCase):
     def setUp(self):
         self.s = harness.Server()
         self.addCleanup(self.s.close)
-        self.tmp = pathlib.Path(tempfile.mkdtemp(prefix="sinter-replace-"))
+        tmp = tempfile.TemporaryDirectory(prefix="sinter-replace-")
+        self.addCleanup(tmp.cleanup)
+        self.tmp = pathlib.Path(tmp.name)
         self.s.upsert("shop", [item(f"i{i}", title="old", stock=0) for i in range(100)], searchable=True)
 
     def file(self, rows, name="new.jsonl"):
@@ -235,26 +239,15 @@ class Replace(unittest.TestCase):
         N = 20_000 if not harness.SANITIZED else 3_000
         self.s.upsert("shop", [item(f"n{i}", title="many", brand="go" if i < N // 3 else "stay") for i in range(N)], batch=1000, searchable=True)
         rows = [{"id": f"n{i}", "title": "many", "brand": "stay"} for i in range(N // 3, N)] + [{"id": f"i{i}", "title": "old"} for i in range(100)]
-        seen, stop, failed = set(), threading.Event(), []
+        seen, channels = set(), [self.s.connect() for _ in range(2)]
 
-        def search():
-            channel = self.s.connect()
-            stub = self.s.stub("Search", channel)
-            try:
-                while not stop.is_set():
-                    seen.add(stub.Search(pb.search_pb2.SearchRequest(collection="shop", filter='brand = "go"', page_size=1), timeout=20 * SLOW).total)
-            except Exception as e:
-                failed.append(e)
-            channel.close()
+        def search(stub):
+            seen.add(stub.Search(pb.search_pb2.SearchRequest(collection="shop", filter='brand = "go"', page_size=1), timeout=20 * SLOW).total)
 
-        threads = [threading.Thread(target=search) for _ in range(2)]
-        [t.start() for t in threads]
-        try:
+        with meanwhile(*(functools.partial(search, self.s.stub("Search", c)) for c in channels)) as failed:
             r, told = self.run_import(rows)
             self.s.search(collection="shop", page_size=1, after_sequence=told["sequence"])
-        finally:
-            stop.set()
-            [t.join() for t in threads]
+        [c.close() for c in channels]
         self.assertEqual((r.returncode, told["deleted"], failed), (0, N // 3, []))
         self.assertEqual(seen - {0}, {N // 3})
         self.assertEqual(self.s.search(collection="shop", filter='brand = "go"').total, 0)

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """People: windows and rates as features, sessions that become a user's, all the same after kill -9."""
+import functools
 import json
 import random
-import threading
 import time
 import unittest
 
-import grpc
-
 import harness
-from harness import SLOW, item, pb, until
+from harness import SLOW, item, meanwhile, pb, until
 
 ev = pb.events_pb2
 COLLECTION = """
@@ -340,25 +338,18 @@ class Erasing(unittest.TestCase):
 
     def test_serving_goes_on_meanwhile(self):
         self.live(10)
-        failed, done, stop = [], [0], threading.Event()
+        done = [0]
 
-        def use(n):
-            h = House(self.server)
+        def use(h, user):
+            h.search(user=user, log=True)
+            h.record(h.event("a1", user=user))
+            done[0] += 1
+
+        houses = [House(self.server) for _ in range(3)]
+        for n, h in enumerate(houses, 1):
             h.n = 1000 * n
-            while not stop.is_set():
-                try:
-                    h.search(user=f"u{n}", log=True)
-                    h.record(h.event("a1", user=f"u{n}"))
-                    done[0] += 1
-                except grpc.RpcError as e:
-                    failed.append(e)
-        users = [threading.Thread(target=use, args=(n + 1,)) for n in range(3)]
-        for u in users:
-            u.start()
-        told = [self.erase(user_id=who) for who in (SECRET, "u1", OTHER)]
-        stop.set()
-        for u in users:
-            u.join()
+        with meanwhile(*(functools.partial(use, h, f"u{n}") for n, h in enumerate(houses, 1))) as failed:
+            told = [self.erase(user_id=who) for who in (SECRET, "u1", OTHER)]
         self.assertEqual(failed, [])
         self.assertGreater(done[0], 10)
         self.assertEqual((told[0].events, told[2].events), (10, 10))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Changes rehearsed on recorded requests before they are published, and watched after it."""
+import functools
 import re
-import threading
 
 import harness
 from harness import SLOW, pb
@@ -66,11 +66,6 @@ class Rehearsing(Swaps):
 class Watching(Swaps):
     SETTINGS = WATCH
 
-    def traffic(self, query, stop):
-        stub = self.server.stub("Search", self.server.connect())
-        while not stop.is_set():
-            stub.Search(pb.search_pb2.SearchRequest(collection="things", query=query, explain=2), timeout=20 * SLOW)
-
     def storm(self, build):
         self.record(40)
         self.record(40)
@@ -78,16 +73,12 @@ class Watching(Swaps):
         r = self.swap(build)
         self.assertEqual(self.server.status().watch.state, A.Watch.STATE_RUNNING)
         self.assertEqual(self.builds(), [build])
-        stop = threading.Event()
-        threads = [threading.Thread(target=self.traffic, args=("thing storm", stop)) for _ in range(2)]
-        for t in threads:
-            t.start()
-        try:
+        channels = [self.server.connect() for _ in range(2)]
+        search = lambda stub: stub.Search(pb.search_pb2.SearchRequest(collection="things", query="thing storm", explain=2), timeout=20 * SLOW)
+        with harness.meanwhile(*(functools.partial(search, self.server.stub("Search", c)) for c in channels)) as failed:
             self.wait(lambda: self.server.status().snapshot == before, 25)
-        finally:
-            stop.set()
-            for t in threads:
-                t.join()
+        [c.close() for c in channels]
+        self.assertEqual(failed, [])
         return before, r.snapshot
 
     def check_rolled_back(self, before, bad, words):

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A schema grows while the server runs: fields and collections come and go by Reload, and no search fails meanwhile."""
-import threading
 import unittest
 
 import grpc
 import harness
-from harness import item, pb, until
+from harness import item, meanwhile, pb, until
 
 SHOP = harness.SHOP_COLLECTION
 GROUPED = """
@@ -128,39 +127,31 @@ class Collections(unittest.TestCase):
     def test_collections_come_and_go_while_searches_run(self):
         with harness.Server() as s:
             s.upsert("shop", [item(str(i), title="red shoe") for i in range(50)], searchable=True)
-            stop, failed, answered = threading.Event(), [], [0]
+            answered = [0]
 
             def search():
-                while not stop.is_set():
-                    try:
-                        assert s.search(collection="shop", query="shoe").total == 50
-                        answered[0] += 1
-                    except Exception as e:
-                        failed.append(e)
-                        return
+                assert s.search(collection="shop", query="shoe").total == 50
+                answered[0] += 1
 
-            threads = [threading.Thread(target=search) for _ in range(3)]
-            [t.start() for t in threads]
-            for k in range(6):
-                name = f"extra{k % 3}"
-                s.write(f"collections/{name}.yaml", SHOP)
-                s.write(f"pipelines/{name}.yaml", harness.SHOP_PIPELINE.replace("collection: shop", f"collection: {name}"))
-                self.assertIn(f"collection {name}: new", s.reload().changes)
-                s.upsert(name, [item(f"e{k}", title=f"hat {k}")], searchable=True)
-                self.assertEqual(ids(s.search(collection=name, query="hat")), sorted(f"e{i}" for i in range(k + 1) if i % 3 == k % 3))
-                (s.conf / f"collections/{name}.yaml").unlink()
-                (s.conf / f"pipelines/{name}.yaml").unlink()
-                with self.assertRaises(grpc.RpcError) as caught:
-                    s.reload()
-                self.assertIn("--drop-collections", caught.exception.details())
-                self.assertEqual(s.search(collection=name, query="hat").total, k // 3 + 1)
-                changes = "\n".join(s.reload(drop_collections=True).changes)
-                self.assertIn(f"collection {name}: served no more", changes)
-                with self.assertRaises(grpc.RpcError) as caught:
-                    s.search(collection=name)
-                self.assertEqual(caught.exception.code().name, "NOT_FOUND")
-            stop.set()
-            [t.join() for t in threads]
+            with meanwhile(*[search] * 3) as failed:
+                for k in range(6):
+                    name = f"extra{k % 3}"
+                    s.write(f"collections/{name}.yaml", SHOP)
+                    s.write(f"pipelines/{name}.yaml", harness.SHOP_PIPELINE.replace("collection: shop", f"collection: {name}"))
+                    self.assertIn(f"collection {name}: new", s.reload().changes)
+                    s.upsert(name, [item(f"e{k}", title=f"hat {k}")], searchable=True)
+                    self.assertEqual(ids(s.search(collection=name, query="hat")), sorted(f"e{i}" for i in range(k + 1) if i % 3 == k % 3))
+                    (s.conf / f"collections/{name}.yaml").unlink()
+                    (s.conf / f"pipelines/{name}.yaml").unlink()
+                    with self.assertRaises(grpc.RpcError) as caught:
+                        s.reload()
+                    self.assertIn("--drop-collections", caught.exception.details())
+                    self.assertEqual(s.search(collection=name, query="hat").total, k // 3 + 1)
+                    changes = "\n".join(s.reload(drop_collections=True).changes)
+                    self.assertIn(f"collection {name}: served no more", changes)
+                    with self.assertRaises(grpc.RpcError) as caught:
+                        s.search(collection=name)
+                    self.assertEqual(caught.exception.code().name, "NOT_FOUND")
             self.assertEqual(failed, [])
             self.assertGreater(answered[0], 10)
             self.assertEqual([c.name for c in s.stub("Catalog").ListCollections(pb.catalog_pb2.ListCollectionsRequest()).collections], ["shop"])

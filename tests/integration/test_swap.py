@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Builds of a plugin swapped while requests are answered: kept over restarts, rolled back, the bad ones refused."""
+import functools
 import shutil
 import subprocess
 import threading
@@ -60,24 +61,13 @@ class Swapping(Swaps):
 
     def test_every_bad_build_is_refused_under_load_and_the_incumbent_goes_on(self):
         self.record(60)
-        before, fails, stop = self.server.status().snapshot, [], threading.Event()
+        before, channels = self.server.status().snapshot, [self.server.connect() for _ in range(2)]
 
-        def load():
-            channel = self.server.connect()
-            stub = self.server.stub("Search", channel)
-            while not stop.is_set():
-                try:
-                    r = stub.Search(pb.search_pb2.SearchRequest(collection="things", query="thing", explain=2), timeout=10 * SLOW)
-                    if self.builds(r) != [1] or r.degraded:
-                        fails.append(r)
-                except grpc.RpcError as e:
-                    fails.append(e)
-            channel.close()
+        def load(stub):
+            r = stub.Search(pb.search_pb2.SearchRequest(collection="things", query="thing", explain=2), timeout=10 * SLOW)
+            assert self.builds(r) == [1] and not r.degraded, r
 
-        threads = [threading.Thread(target=load) for _ in range(2)]
-        for t in threads:
-            t.start()
-        try:
+        with harness.meanwhile(*(functools.partial(load, self.server.stub("Search", c)) for c in channels)) as fails:
             for build, code, words in ((4, "FAILED_PRECONDITION", r"main.yaml:9:9: the rehearsal refuses it: 'tide' failed in 50 of 50 .* NaN"),
                                        (5, "FAILED_PRECONDITION", r"main.yaml:9:9: the rehearsal refuses it: .* the tide is out"),
                                        (6, "FAILED_PRECONDITION", r"main.yaml:2:1: the rehearsal refuses it: the 99th percentile"),
@@ -94,10 +84,7 @@ class Swapping(Swaps):
                 with self.subTest(build=str(build)):
                     self.assertRegex(self.refused(code, build), words)
                     self.assertEqual(self.server.status().snapshot, before)
-        finally:
-            stop.set()
-            for t in threads:
-                t.join()
+        [c.close() for c in channels]
         self.assertEqual(len(fails), 0, str(fails[:1])[:1000])
         self.assertEqual(self.server.counters()["swaps_refused"], 13)
         self.assertEqual(len(self.snapshots()), 1, "what was refused leaves no trace")

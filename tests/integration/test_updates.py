@@ -2,6 +2,7 @@
 """UpdateItems and DeleteItems: parts of items change, exactly once, whoever else writes; deletes by filter are exact.
 
 SINTER_SEED: of the random updates, and of the kills."""
+import functools
 import os
 import random
 import threading
@@ -10,7 +11,7 @@ import unittest
 
 import grpc
 import harness
-from harness import SLOW, item, pb, until, value
+from harness import SLOW, item, meanwhile, pb, until, value
 
 C = pb.catalog_pb2
 T = pb.types_pb2
@@ -233,25 +234,19 @@ class Deletes(harness.ServerCase):
     def test_3_what_another_write_changed_meanwhile_stays(self):
         """The second batch of 10,000 is chosen by columns that may be 50 ms behind the updates of its items."""
         end = self.N - 500
-        stop, raised = threading.Event(), [set() for _ in range(3)]
+        raised, channels = [set() for _ in range(3)], [self.server.connect() for _ in range(3)]
 
-        def raise_stock(mine, seed):
-            rng, channel = random.Random(seed), self.server.connect()
-            stub = self.server.stub("Catalog", channel)
-            while not stop.is_set():
-                ids = rng.sample(range(10_000, end), 40)
-                r = next(iter(stub.UpdateItems(iter([C.UpdateItemsRequest(
-                    collection="shop", items=[update(f"i{i}", {"stock": 10**6 + i}, condition=f"stock < {end}") for i in ids])]), timeout=30 * SLOW)))
-                mine.update(set(ids) - {ids[x.index] for x in r.rejected})
-            channel.close()
+        def raise_stock(mine, rng, stub):
+            ids = rng.sample(range(10_000, end), 40)
+            r = next(iter(stub.UpdateItems(iter([C.UpdateItemsRequest(
+                collection="shop", items=[update(f"i{i}", {"stock": 10**6 + i}, condition=f"stock < {end}") for i in ids])]), timeout=30 * SLOW)))
+            mine.update(set(ids) - {ids[x.index] for x in r.rejected})
 
-        threads = [threading.Thread(target=raise_stock, args=(mine, SEED + k)) for k, mine in enumerate(raised)]
-        [t.start() for t in threads]
-        try:
+        with meanwhile(*(functools.partial(raise_stock, mine, random.Random(SEED + k), self.server.stub("Catalog", channels[k]))
+                         for k, mine in enumerate(raised))) as failed:
             deleted = self.delete(filter=f"stock < {end}").deleted
-        finally:
-            stop.set()
-            [t.join() for t in threads]
+        [c.close() for c in channels]
+        self.assertEqual(failed, [])
         before = sum(1 for i in range(end) if i % 10 != 3 or i == 3)
         left = {i.id for i in self.server.list("shop", page_size=1000)}
         kept = {f"i{i}" for mine in raised for i in mine}
@@ -347,26 +342,14 @@ class Compaction(unittest.TestCase):
             s.upsert("shop", [item(f"i{i}", title=f"thing number{i % 700}", description="words " * 20, brand=f"b{i % 5}") for i in range(n)], batch=1000, searchable=True)
             ask = dict(collection="shop", query="number5 thing", filter='brand = "b0"', page_size=20)
             before = [(h.id, h.score) for h in s.search(**ask).hits]
-            stop, failed = threading.Event(), []
 
             def search():
-                channel = s.connect()
-                while not stop.is_set():
-                    try:
-                        got = [(h.id, h.score) for h in s.stub("Search", channel).Search(pb.search_pb2.SearchRequest(**ask), timeout=20 * SLOW).hits]
-                        assert got == before, got
-                    except Exception as e:
-                        failed.append(e)
-                        return
+                got = [(h.id, h.score) for h in s.stub("Search", channel).Search(pb.search_pb2.SearchRequest(**ask), timeout=20 * SLOW).hits]
+                assert got == before, got
 
-            thread = threading.Thread(target=search)
-            thread.start()
-            try:
+            with s.connect() as channel, meanwhile(search) as failed:
                 until(lambda: s.counters()["index_compactions"], 30)
                 time.sleep(0.2)
-            finally:
-                stop.set()
-                thread.join()
             self.assertEqual((failed, s.counters()["index_compactions"]), ([], 1))
             s.upsert("shop", [item("late", title="latecomer")], searchable=True)
             self.assertEqual([h.id for h in s.search(collection="shop", query="latecomer").hits], ["late"])
